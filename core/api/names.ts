@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { limits } from '../limits.ts';
+
+/** The forms of names and ids in the API. */
+export const namespaceName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'lower-case letters, digits and dashes, 32 at the most');
+export const placeName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and dashes, 63 at the most');
+export const vmName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'letters, digits, dot, dash and underscore, 64 at the most');
+export const digest = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in lower-case hex');
+export const migrationId = z.string().regex(/^m[0-9a-f]{20}$/, 'a migration id');
+export const taskId = z.string().regex(/^m[0-9a-f]{20}\.[A-Za-z0-9._-]{1,150}$/, 'a task id');
+export const fileName = z
+  .string()
+  .min(1)
+  .max(255)
+  .refine((name) => !/[/\0]/.test(name) && name !== '.' && name !== '..', 'a plain file name');
+export const count = z.number().int().nonnegative();
+
+/** A host: `site/host`. */
+export const hostRef = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}\/[a-z0-9][a-z0-9-]{0,62}$/, 'site/host')
+  .transform((ref) => ref as HostRef);
+export type HostRef = `${string}/${string}`;
+
+/** Which layer a transfer is of: a base layer's id, or `ud:` and the VM's name. */
+export const streamName = z
+  .string()
+  .regex(/^([0-9a-f]{64}|ud:[A-Za-z0-9][A-Za-z0-9._-]{0,63})$/, 'a layer id or ud:<vm>');
+
+export const DEFAULT_NAMESPACE = 'default';
+export const NAMESPACE_HEADER = 'x-layermover-namespace';
+export const PATH_MAX = limits.path_length_max;

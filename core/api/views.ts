@@ -1,0 +1,141 @@
+import { z } from 'zod';
+import { KINDS } from '../kinds.ts';
+import { limits } from '../limits.ts';
+import { MIGRATION_STATES, VM_STATES } from '../migration.ts';
+import { POLICIES, TREATMENTS } from '../plan.ts';
+import { errorJson, receipt } from './agent.ts';
+import { count, digest, fileName, hostRef, migrationId, streamName, vmName } from './names.ts';
+
+/** What users say and hear. */
+export const migrationRequest = z.object({
+  /** The same request id again answers the same migration. */
+  request_id: z.string().regex(/^[A-Za-z0-9._:-]{8,64}$/),
+  vms: z
+    .array(vmName)
+    .min(1)
+    .max(limits.gang_vms_max)
+    .refine((names) => new Set(names).size === names.length, 'each VM once'),
+  to: hostRef,
+  /** Needed only if several hosts announce a VM that nobody owns yet. */
+  from: hostRef.optional(),
+  policy: z.enum(POLICIES).default('auto'),
+  chunk_bytes: count.default(limits.chunk_bytes_default),
+  kinds: z.array(z.enum(KINDS)).min(1).max(limits.chain_layers_max).optional(),
+});
+export type MigrationRequest = z.infer<typeof migrationRequest>;
+
+export const layerView = z.object({
+  stream: streamName,
+  kind: z.enum(KINDS),
+  name: fileName,
+  layer_id: digest.optional(),
+  treatment: z.enum(TREATMENTS),
+  reason: z.string(),
+  /** True if another VM of the gang brings this layer and its bytes are counted there. */
+  shared: z.boolean(),
+  /** Size of the disk as the guest sees it. */
+  virtual_bytes: count,
+  /** Bytes that the layer itself holds. */
+  logical_bytes: count,
+  /** Bytes the source sent: packs, manifests, fingerprints. */
+  wire_bytes: count,
+  stored_bytes: count,
+  deduped_bytes: count,
+  /** Bytes the destination fetched. */
+  pulled_bytes: count,
+  done_bytes: count,
+  total_bytes: count,
+  seconds: z.number().nonnegative(),
+});
+export type LayerView = z.infer<typeof layerView>;
+
+export const vmView = z.object({
+  name: vmName,
+  source: hostRef,
+  state: z.enum(VM_STATES),
+  /** Both receipts are stored and agree; absent until then. */
+  equal: z.boolean().optional(),
+  logical_bytes: count,
+  wire_bytes: count,
+  stored_bytes: count,
+  seconds: z.number().nonnegative(),
+  layers: z.array(layerView),
+  error: errorJson.optional(),
+});
+export type VmView = z.infer<typeof vmView>;
+
+export const migrationView = z.object({
+  id: migrationId,
+  state: z.enum(MIGRATION_STATES),
+  to: hostRef,
+  policy: z.enum(POLICIES),
+  created_ms: count,
+  updated_ms: count,
+  ended_ms: count.optional(),
+  abort_requested: z.boolean(),
+  vm_names: z.array(vmName),
+  vms: z.array(vmView),
+  error: errorJson.optional(),
+});
+export type MigrationView = z.infer<typeof migrationView>;
+
+export const migrationSummary = migrationView.omit({ vms: true });
+export type MigrationSummary = z.infer<typeof migrationSummary>;
+
+export const pageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(limits.page_items_max).default(20),
+  after: z.string().max(128).optional(),
+});
+const next = { next: z.string().optional() };
+export const migrationPage = z.object({ migrations: z.array(migrationSummary), ...next });
+
+export const receiptsView = z.object({
+  migration: migrationId,
+  vms: z.array(
+    z.object({
+      vm: vmName,
+      agree: z.boolean(),
+      content_digest: digest.optional(),
+      source: receipt.optional(),
+      destination: receipt.optional(),
+    }),
+  ),
+});
+export type ReceiptsView = z.infer<typeof receiptsView>;
+
+export const storedLayerView = z.object({
+  layer_id: digest,
+  parent: digest.nullable(),
+  kind: z.enum(KINDS),
+  name: z.string(),
+  virtual_bytes: count,
+  chunk_bytes: count,
+  logical_bytes: count,
+  recorded_ms: count,
+  /** Hosts that announced it. */
+  holders: z.array(hostRef),
+});
+export type StoredLayerView = z.infer<typeof storedLayerView>;
+export const layerPage = z.object({ layers: z.array(storedLayerView), ...next });
+
+export const hostView = z.object({
+  host: hostRef,
+  version: z.string(),
+  vms: z.array(vmName),
+  free_bytes: count,
+  seen_ms: count,
+});
+export type HostView = z.infer<typeof hostView>;
+export const hostPage = z.object({ hosts: z.array(hostView) });
+
+/** RFC 9457 problem details; `code` is stable. */
+export const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  code: z.string(),
+  detail: z.string(),
+  hint: z.string().optional(),
+  data: z.record(z.string(), z.unknown()).optional(),
+});
+export type Problem = z.infer<typeof problem>;

@@ -1,0 +1,109 @@
+/** Every bound of the product, with its unit in its name, and how the bounds relate. Nothing is unbounded. */
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+export const limits = {
+  // Geometry of layers (docs/FORMAT.md)
+  chunk_bytes_min: 4 * KiB,
+  chunk_bytes_max: 4 * MiB,
+  chunk_bytes_default: 64 * KiB,
+  segment_chunks: 4096,
+  layer_segments_max: 65_536,
+  disk_bytes_max: 16 * 1024 * GiB,
+  chain_layers_max: 16,
+  root_bytes_max: 56 + 32 * 65_536,
+  segment_bytes_max: 8 + 1024 + 32 * 4096,
+
+  // Packs
+  frame_raw_bytes_max: 16 * MiB,
+  frame_window_log: 24,
+  frame_window_log_max: 26,
+  frame_prefix_chunks_max: 1024,
+  pack_raw_bytes_max: 64 * MiB,
+  pack_frames_max: 4096,
+  pack_chunks_max: 16_384,
+  footer_bytes_max: 4 * MiB,
+  /** What a reader asks for first when it wants a footer; one more GET if the footer is longer. */
+  footer_guess_bytes: 64 * KiB,
+  placement_bytes_max: 512 * KiB,
+
+  // Index
+  index_sampling_default: 8,
+  batch_fingerprints_max: 16_384,
+  /** Packs whose footers one batch may read; a batch that names more takes the most named. */
+  batch_footers_max: 64,
+  footer_cache_bytes: 64 * MiB,
+  claim_ms: 10 * 60_000,
+  claim_poll_ms: 2_000,
+  rows_per_announcement_max: 16_384,
+
+  // Agent
+  scan_buffer_bytes: 16 * MiB,
+  scan_buffers: 4,
+  scan_workers_max: 4,
+  uploads_in_flight: 2,
+  packs_waiting_max: 1,
+  pulls_in_flight: 3,
+  pull_gap_bytes: 256 * KiB,
+  agent_tasks_max: 4,
+  poll_busy_ms: 250,
+  poll_idle_ms: 2_000,
+  poll_fast_ms: 50,
+  vms_per_host_max: 256,
+  agent_retry_attempts_max: 8,
+  agent_retry_ms_max: 20_000,
+  http_timeout_ms: 30_000,
+  object_timeout_ms: 120_000,
+
+  // API
+  api_body_bytes_max: 1 * MiB,
+  name_length_max: 64,
+  path_length_max: 1024,
+  gang_vms_max: 16,
+  segments_per_round_commit_max: 256,
+  rounds_per_poll_max: 32,
+  packs_per_announcement_max: 16,
+  page_items_max: 100,
+  grant_seconds: 3600,
+
+  // Workflow
+  rounds_max: 20,
+  task_heartbeat_seconds: 60,
+  task_seconds_max: 24 * 3600,
+  migration_seconds_max: 72 * 3600,
+  task_attempts_max: 3,
+  lease_seconds: 73 * 3600,
+  state_payload_bytes_max: 32 * KiB,
+  events_list_per_cleanup_max: 1000,
+  notes_characters_max: 1024,
+} as const;
+
+/** The relations that must hold between bounds; a test runs them, and a wrong edit fails there. */
+export const relations: readonly (readonly [string, boolean])[] = [
+  ['a frame holds at least one chunk', limits.chunk_bytes_max <= limits.frame_raw_bytes_max],
+  ['a pack holds whole frames', limits.pack_raw_bytes_max % limits.frame_raw_bytes_max === 0],
+  ['a window spans a frame', 2 ** limits.frame_window_log >= limits.frame_raw_bytes_max],
+  ['writers keep to the readers’ window', limits.frame_window_log <= limits.frame_window_log_max],
+  [
+    'a pack of smallest chunks stays in its count',
+    limits.pack_raw_bytes_max / limits.chunk_bytes_min <= limits.pack_chunks_max,
+  ],
+  [
+    'a footer of the most chunks fits',
+    16 + 36 * (limits.pack_chunks_max + limits.pack_frames_max) <= limits.footer_bytes_max,
+  ],
+  ['a placement of the most runs fits', 32 + 61 * limits.segment_chunks <= limits.placement_bytes_max],
+  [
+    'a disk at the default chunk fits its segments',
+    limits.disk_bytes_max <= limits.layer_segments_max * limits.segment_chunks * limits.chunk_bytes_default,
+  ],
+  ['a batch holds whole segments', limits.batch_fingerprints_max % limits.segment_chunks === 0],
+  ['a batch fits a body', 12 + 32 * limits.batch_fingerprints_max <= limits.api_body_bytes_max],
+  [
+    'an agent beats several times before it counts as silent',
+    limits.poll_idle_ms * 10 <= limits.task_heartbeat_seconds * 1000,
+  ],
+  ['a lease outlives its migration', limits.lease_seconds > limits.migration_seconds_max],
+  ['a task ends within its migration', limits.task_seconds_max <= limits.migration_seconds_max],
+];

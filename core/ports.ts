@@ -1,0 +1,194 @@
+/** What the pure core, the functions and the agent need of the world. Adapters implement these; test/conformance holds them to it. */
+import type { HostRef } from './api/names.ts';
+import type { ErrorJson } from './errors.ts';
+import type { LayerRecord, MigrationRecord, Round, StreamRecord, VmRecord } from './records.ts';
+import type { Task, TaskOutcome } from './task.ts';
+
+export interface Clock {
+  nowMs(): number;
+  /** Resolves after `ms`; rejects with the signal's reason as soon as it aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export interface Random {
+  bytes(count: number): Uint8Array;
+}
+
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Objects by key. Absent keys are OBJECT_MISSING, a range past the end is OBJECT_RANGE. */
+export interface ObjectReader {
+  get(key: string, range?: ByteRange): Promise<Uint8Array>;
+  /** The last `bytes` of an object (all of it if it is shorter) and its whole size. */
+  tail(key: string, bytes: number): Promise<{ readonly bytes: Uint8Array; readonly size: number }>;
+}
+
+/** Objects are created, never changed: `put` of a key that exists leaves it as it is and says so. Durable on return. */
+export interface ObjectStore extends ObjectReader {
+  put(key: string, parts: readonly Uint8Array[]): Promise<'written' | 'present'>;
+}
+
+export interface ObjectJanitor extends ObjectStore {
+  /** Keys with this prefix, ascending, after `after`, `limit` at the most. */
+  list(prefix: string, limit: number, after?: string): Promise<string[]>;
+  /** Absent keys are no error. */
+  remove(keys: readonly string[]): Promise<void>;
+}
+
+export interface Claim {
+  readonly owner: string;
+  readonly untilMs: number;
+}
+
+/** Fingerprint → pack rows, hooks only, and claims of batches. Ids and fingerprints are hex. */
+export interface FingerprintIndex {
+  /** The rows that exist among these hooks. */
+  lookup(namespace: string, hooks: readonly string[]): Promise<Map<string, string>>;
+  /** Rows that exist already stay as they are. */
+  add(namespace: string, hooks: readonly string[], pack: string): Promise<void>;
+  /** Claims a batch for `owner` unless another owner's claim is alive at `nowMs`; gives the claim that stands. */
+  claim(namespace: string, batch: string, wanted: Claim, nowMs: number): Promise<Claim>;
+  /** Ends a claim if `owner` holds it. */
+  release(namespace: string, batch: string, owner: string): Promise<void>;
+}
+
+/** Layers whose manifest, placements and packs are in the namespace, and which hosts hold which layers. */
+export interface LayerCatalog {
+  record(namespace: string, layer: LayerRecord): Promise<void>;
+  find(namespace: string, layerId: string): Promise<LayerRecord | undefined>;
+  list(namespace: string, limit: number, after?: string): Promise<LayerRecord[]>;
+  announce(namespace: string, host: HostRef, layerIds: readonly string[]): Promise<void>;
+  withdraw(namespace: string, host: HostRef, layerId: string): Promise<void>;
+  /** Those of the layers that the host holds. */
+  present(namespace: string, host: HostRef, layerIds: readonly string[]): Promise<Set<string>>;
+  /** Every host that announced the layer. */
+  holders(namespace: string, layerId: string): Promise<HostRef[]>;
+}
+
+export interface HostRecord {
+  readonly ref: HostRef;
+  /** Who may speak for this host: the ARN that enrolled it. */
+  readonly caller: string;
+  readonly version: string;
+  readonly vms: readonly string[];
+  readonly freeBytes: number;
+  readonly seenMs: number;
+}
+
+export interface HostRegistry {
+  /** Creates or renews; HOST_TAKEN if another caller enrolled this host. */
+  enrol(namespace: string, host: HostRecord): Promise<void>;
+  find(namespace: string, host: HostRef): Promise<HostRecord | undefined>;
+  list(namespace: string): Promise<HostRecord[]>;
+}
+
+/** Who owns a VM: one item, changed by conditional writes on its epoch only. */
+export interface Ownership {
+  readonly vm: string;
+  readonly owner: HostRef;
+  readonly epoch: number;
+  readonly lease?: { readonly migration: string; readonly untilMs: number } | undefined;
+  /** The migration that brought the VM to its owner. */
+  readonly broughtBy?: string | undefined;
+}
+
+export interface VmRegistry {
+  find(namespace: string, vm: string): Promise<Ownership | undefined>;
+  /**
+   * Reserves a VM for a migration away from `source`; a VM never seen before becomes the source's, epoch 0. The same
+   * migration may lease again. VM_LEASED if another migration holds an unexpired lease, VM_OWNED_ELSEWHERE if `source` isn't the owner.
+   */
+  lease(
+    namespace: string,
+    vm: string,
+    source: HostRef,
+    lease: { migration: string; untilMs: number },
+    nowMs: number,
+  ): Promise<Ownership>;
+  /**
+   * The fenced Commit: owner becomes `to` and epoch + 1 if epoch and lease are as said, in one conditional write.
+   * Done already by the same migration: answers the same. Otherwise EPOCH_STALE, nothing changed.
+   */
+  commit(namespace: string, vm: string, move: { migration: string; to: HostRef; epoch: number }): Promise<Ownership>;
+  /** Ends the migration's lease if it holds it. */
+  release(namespace: string, vm: string, migration: string): Promise<void>;
+}
+
+export interface MigrationStore {
+  /** Creates; if the id exists, answers the record that is there. */
+  create(migration: MigrationRecord): Promise<MigrationRecord>;
+  find(id: string): Promise<MigrationRecord | undefined>;
+  /** Newest first. */
+  list(namespace: string, limit: number, after?: string): Promise<MigrationRecord[]>;
+  /** Changes fields if the state is one of `from`; answers whether it was. */
+  update(id: string, from: readonly MigrationRecord['state'][], change: Partial<MigrationRecord>): Promise<boolean>;
+  putVm(id: string, vm: VmRecord): Promise<void>;
+  updateVm(id: string, name: string, change: Partial<VmRecord>): Promise<void>;
+  vms(id: string): Promise<VmRecord[]>;
+  /** Replaces the stream's record of one side. */
+  putStream(id: string, stream: StreamRecord): Promise<void>;
+  streams(id: string): Promise<StreamRecord[]>;
+  /** The same round again is no error. */
+  appendRound(id: string, round: Round): Promise<void>;
+  /** Rounds of a stream in order, after the cursor. */
+  rounds(id: string, stream: string, limit: number, after?: string): Promise<Round[]>;
+}
+
+/** Tasks for agents. Tokens stay on this side. */
+export interface TaskBoard {
+  /** A new task, or the same again with a fresh token: then the attempt grows by one. Answers the attempt. */
+  post(task: Omit<Task, 'attempt' | 'state' | 'instance'>): Promise<number>;
+  find(id: string): Promise<Task | undefined>;
+  /** Tasks of a host that are waiting or running. May lag behind `post` by moments. */
+  open(namespace: string, host: HostRef): Promise<Task[]>;
+  ofMigration(migration: string): Promise<Task[]>;
+  /** Hands the attempt to an agent's run (`instance`); another run's task is taken over with attempt + 1. Answers the attempt, undefined if the task is closed. */
+  take(id: string, instance: string): Promise<number | undefined>;
+  /** Closes the attempt with its outcome; the same again answers true, another attempt false. */
+  close(id: string, attempt: number, outcome: TaskOutcome): Promise<boolean>;
+  /** Closes a task whatever its attempt, unless it is closed. */
+  cancel(id: string): Promise<void>;
+}
+
+export interface Workflow {
+  /** The same id with the same input again is no error. */
+  start(id: string, input: unknown): Promise<void>;
+  succeed(token: string, output: unknown): Promise<void>;
+  fail(token: string, error: ErrorJson): Promise<void>;
+  beat(token: string): Promise<void>;
+  /** TOKEN_DEAD is what the three above throw if the workflow no longer waits for the token. */
+}
+
+export interface MigrationEvent {
+  readonly type: 'layermover.migration.state-changed';
+  readonly version: 1;
+  readonly namespace: string;
+  readonly migration: string;
+  readonly state: string;
+  readonly atMs: number;
+}
+
+export interface EventSink {
+  emit(event: MigrationEvent): Promise<void>;
+}
+
+/** Short-lived rights on the object store, for one task. */
+export interface Grant {
+  readonly bucket: string;
+  readonly region: string;
+  readonly endpoint?: string | undefined;
+  readonly credentials: {
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+    readonly sessionToken: string;
+  };
+  readonly expiresMs: number;
+}
+
+export interface Granter {
+  /** Rights to create objects below `write` and to read below `read` (key prefixes). */
+  grant(session: string, rights: { write: readonly string[]; read: readonly string[] }): Promise<Grant>;
+}

@@ -1,0 +1,51 @@
+import { LayerMoverError } from './errors.ts';
+import { sha256, toHex } from './fingerprint.ts';
+
+/** How a side knows what a layer holds: it read it from disk for this migration, or when it was catalogued before. */
+export type Evidence = 'read' | 'catalogued';
+
+export interface ReceiptLayer {
+  readonly name: string;
+  readonly layerId: string;
+  readonly virtualBytes: number;
+  readonly evidence: Evidence;
+}
+
+/** What one side holds of a VM, layer by layer, bottom first: the proof of what arrived. */
+export interface Receipt {
+  readonly vm: string;
+  readonly migration: string;
+  readonly side: 'source' | 'destination';
+  readonly chunkBytes: number;
+  readonly layers: readonly ReceiptLayer[];
+  readonly atMs: number;
+}
+
+/** SHA-256 (hex) of the chain's content: chunk size and layer ids. Both sides of an equal VM have the same. */
+export function contentDigest(receipt: Pick<Receipt, 'chunkBytes' | 'layers'>): string {
+  const chain = [receipt.chunkBytes, ...receipt.layers.map((layer) => layer.layerId)].join('\n');
+  return toHex(sha256(Buffer.from(chain)));
+}
+
+/** Throws RECEIPTS_DIFFER, with the first layer that differs, unless both sides hold the same chain. */
+export function assertAgreed(source: Receipt, destination: Receipt): void {
+  if (source.vm === destination.vm && contentDigest(source) === contentDigest(destination)) return;
+  const depth = Math.max(source.layers.length, destination.layers.length);
+  const at = Array.from({ length: depth }, (_, i) => i).find(
+    (i) => source.layers[i]?.layerId !== destination.layers[i]?.layerId,
+  );
+  const layer = at === undefined ? undefined : (source.layers[at] ?? destination.layers[at]);
+  throw new LayerMoverError(
+    'RECEIPTS_DIFFER',
+    `the sides hold different content of ${source.vm}${layer ? ` in layer ${layer.name}` : ''}`,
+    {
+      hint: 'the source still owns the VM; run the migration again',
+      data: {
+        vm: source.vm,
+        layer: layer?.name,
+        source: source.layers[at ?? 0]?.layerId,
+        destination: destination.layers[at ?? 0]?.layerId,
+      },
+    },
+  );
+}

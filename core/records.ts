@@ -1,0 +1,86 @@
+import type { HostRef } from './api/names.ts';
+import type { SurveyedLayer } from './api/tasks.ts';
+import type { ErrorJson } from './errors.ts';
+import type { Kind } from './kinds.ts';
+import type { MigrationState, VmState } from './migration.ts';
+import type { PlannedLayer, Policy } from './plan.ts';
+import type { Receipt } from './receipt.ts';
+
+/** A layer whose root, segments, placements and packs are in the namespace's store. Ids are hex. */
+export interface LayerRecord {
+  readonly layerId: string;
+  readonly parent: string | null;
+  readonly kind: Kind;
+  readonly name: string;
+  readonly virtualBytes: number;
+  readonly chunkBytes: number;
+  readonly dataBytes: number;
+  readonly recordedMs: number;
+}
+
+export interface MigrationRecord {
+  readonly id: string;
+  readonly namespace: string;
+  readonly requestId: string;
+  readonly vmNames: readonly string[];
+  readonly to: HostRef;
+  readonly from?: HostRef | undefined;
+  readonly policy: Policy;
+  readonly chunkBytes: number;
+  readonly kinds?: readonly Kind[] | undefined;
+  readonly state: MigrationState;
+  readonly createdMs: number;
+  readonly updatedMs: number;
+  readonly endedMs?: number | undefined;
+  readonly abortRequested?: boolean | undefined;
+  readonly error?: ErrorJson | undefined;
+}
+
+/** One VM of a migration. */
+export interface VmRecord {
+  readonly name: string;
+  readonly source: HostRef;
+  /** The ownership's epoch when the migration leased it; Commit is fenced on it. */
+  readonly epoch: number;
+  readonly state: VmState;
+  /** What the source found, bottom first. */
+  readonly surveyed?: readonly SurveyedLayer[] | undefined;
+  /** What is done with each of them, bottom first. */
+  readonly layers?: readonly PlannedLayer[] | undefined;
+  readonly sourceReceipt?: Receipt | undefined;
+  readonly destinationReceipt?: Receipt | undefined;
+  readonly startedMs?: number | undefined;
+  readonly endedMs?: number | undefined;
+  readonly error?: ErrorJson | undefined;
+}
+
+/** Progress and counts of one layer's transfer as one side sees it. Bytes. */
+export interface StreamRecord {
+  readonly stream: string;
+  readonly side: 'source' | 'destination';
+  /** Raw bytes handled and to be handled. */
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  /** Bytes that went to (source) or came from (destination) the cloud for this layer: packs, manifests, fingerprints. */
+  readonly wireBytes: number;
+  /** Bytes of packs newly stored; source only. */
+  readonly storedBytes: number;
+  /** Raw bytes not sent because the index had their chunks; source only. */
+  readonly dedupedBytes: number;
+  readonly milliseconds: number;
+}
+
+/** Segments of a layer that became durable together; the destination pulls what changed against what it has. */
+export interface Round {
+  readonly stream: string;
+  /** Sorts rounds of a stream: attempt and sequence within it. */
+  readonly cursor: string;
+  readonly segments: readonly { readonly index: number; readonly id: string }[];
+  /** Set on the last round: the layer's id, whose root is stored. */
+  readonly layerId?: string | undefined;
+}
+
+/** The cursor of a round: attempts in order, then sequence numbers. */
+export function roundCursor(attempt: number, sequence: number): string {
+  return `${String(attempt).padStart(6, '0')}.${String(sequence).padStart(8, '0')}`;
+}

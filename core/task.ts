@@ -1,0 +1,25 @@
+import type { HostRef } from './api/names.ts';
+import type { TaskInput, TaskResult } from './api/tasks.ts';
+import type { ErrorJson } from './errors.ts';
+
+export type TaskOutcome =
+  | { readonly status: 'done'; readonly result: TaskResult }
+  | { readonly status: 'failed'; readonly error: ErrorJson }
+  | { readonly status: 'cancelled' };
+
+/** Work for one agent, posted by a workflow state that waits for its token. */
+export interface Task {
+  readonly id: string;
+  readonly namespace: string;
+  readonly migration: string;
+  readonly host: HostRef;
+  readonly input: TaskInput;
+  /** The workflow's; never leaves the functions. */
+  readonly token: string;
+  /** 1 at first; grows each time the task is handed out anew. Calls of older attempts are refused. */
+  readonly attempt: number;
+  readonly state: 'waiting' | 'running' | 'closed';
+  /** The agent run that holds it. */
+  readonly instance?: string | undefined;
+  readonly outcome?: TaskOutcome | undefined;
+}
