@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { createApiClient } from '../adapters/api/client.ts';
+import { systemClock } from '../adapters/system/clock.ts';
+import { DEFAULT_NAMESPACE, namespaceName } from '../core/api/names.ts';
+import { LayerMoverError } from '../core/errors.ts';
+
+/** How to reach a cloud: the file that `cloud start` writes, mode 0600. */
+export const cloudFile = z.object({
+  api_url: z.url(),
+  region: z.string(),
+  namespace: namespaceName.default(DEFAULT_NAMESPACE),
+  credentials: z.object({
+    access_key_id: z.string(),
+    secret_access_key: z.string(),
+    session_token: z.string().optional(),
+  }),
+});
+export type CloudFile = z.infer<typeof cloudFile>;
+
+export const DEFAULT_DATA = '.layermover';
+export const CLOUD_FILE = 'cloud.json';
+
+export function cloudFilePath(option: string | undefined): string {
+  return option ?? process.env.LAYERMOVER_CLOUD ?? path.join(DEFAULT_DATA, CLOUD_FILE);
+}
+
+/** Reads the cloud file; CLOUD_FILE_MISSING if there is none, CLOUD_FILE_INVALID if it isn't one. */
+export async function readCloudFile(option: string | undefined): Promise<CloudFile> {
+  const file = cloudFilePath(option);
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new LayerMoverError('CLOUD_FILE_MISSING', `there is no cloud file at ${file}`, {
+      hint: 'start a cloud with `layermover cloud start`, or name its file with --cloud FILE or LAYERMOVER_CLOUD',
+      cause,
+    });
+  }
+  try {
+    return cloudFile.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new LayerMoverError('CLOUD_FILE_INVALID', `${file} is not a cloud file`, {
+      hint: '`layermover cloud start` writes it anew',
+      cause,
+    });
+  }
+}
+
+/** A client of the cloud that the option, the environment or the default place names. */
+export async function connect(option: string | undefined) {
+  const cloud = await readCloudFile(option);
+  return createApiClient({
+    url: cloud.api_url,
+    region: cloud.region,
+    namespace: cloud.namespace,
+    clock: systemClock,
+    credentials: {
+      accessKeyId: cloud.credentials.access_key_id,
+      secretAccessKey: cloud.credentials.secret_access_key,
+      ...(cloud.credentials.session_token === undefined ? {} : { sessionToken: cloud.credentials.session_token }),
+    },
+  });
+}

@@ -1,0 +1,130 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import pc from 'picocolors';
+import type { MigrationView } from '../../core/api/views.ts';
+import { LayerMoverError } from '../../core/errors.ts';
+import { connect } from '../connection.ts';
+import { jsonLine } from '../output/json-lines.ts';
+import { report } from '../output/report.ts';
+import { requestMigration } from '../verbs/migrate.ts';
+import { summary, watch } from '../watch.ts';
+import { makeImages } from './images.ts';
+import { startService } from './process.ts';
+import { type Proof, prove } from './proof.ts';
+
+/** Which VMs move in which order: each act is one migration of several VMs as one. */
+export interface Acts {
+  readonly imageFolder: string;
+  /** Top images by VM name. */
+  readonly tops: Readonly<Record<string, string>>;
+  readonly acts: readonly { readonly title: string; readonly vms: readonly string[] }[];
+}
+
+const DESTINATION = 'b/h2';
+
+/** Runs a demo in a folder of its own: a cloud and two agents as processes, the acts, the report and the proof. */
+export async function runDemo(options: { acts?: Acts; out?: string; json: boolean }): Promise<boolean> {
+  const work = await mkdtemp(path.join(os.tmpdir(), 'layermover-demo-'));
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  const services: { stop(): Promise<void> }[] = [];
+  try {
+    const acts = options.acts ?? (await ownActs(path.join(work, 'a'), say));
+    const arrivals = path.resolve(options.out ?? path.join(work, 'b'));
+    await mkdir(arrivals, { recursive: true });
+    say('starting the embedded cloud, and an agent at site a and one at site b');
+    const cloud = await startService(
+      ['cloud', 'start', '--data', path.join(work, 'cloud')],
+      path.join(work, 'cloud.log'),
+    );
+    services.unshift(cloud);
+    const cloudFile = String(cloud.ready.cloud_file);
+    const agent = (site: string, host: string, images: string, vms: readonly string[]) =>
+      startService(
+        [
+          'agent',
+          '--site',
+          site,
+          '--host',
+          host,
+          '--images',
+          images,
+          '--state',
+          path.join(work, `${site}-state`),
+          '--cloud',
+          cloudFile,
+        ].concat(vms.flatMap((vm) => ['--vm', vm])),
+        path.join(work, `agent-${site}.log`),
+      );
+    const named = Object.entries(acts.tops).map(([name, top]) => `${name}=${top}`);
+    services.unshift(
+      ...(await Promise.all([agent('a', 'h1', acts.imageFolder, named), agent('b', 'h2', arrivals, [])])),
+    );
+
+    const client = await connect(cloudFile);
+    const migrations: MigrationView[] = [];
+    const proofs: Proof[] = [];
+    for (const act of acts.acts) {
+      say(`\n${pc.bold(act.title)}`);
+      const id = await requestMigration(client, act.vms, { to: DESTINATION, policy: 'auto', chunk: '65536' });
+      const ended = await watch(client, id, options.json);
+      migrations.push(ended);
+      if (ended.state !== 'committed') break;
+      const { vms } = await client.call('getReceipts', { params: { migration: id } });
+      for (const { vm, destination } of vms) {
+        const arrived = path.join(arrivals, destination?.layers.at(-1)?.name ?? '');
+        proofs.push(await prove(vm, acts.tops[vm]!, acts.imageFolder, arrived));
+      }
+    }
+    return conclude(migrations, proofs, options, arrivals);
+  } finally {
+    for (const service of services) await service.stop();
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function ownActs(folder: string, say: (line: string) => void): Promise<Acts> {
+  const tops = await makeImages(folder, say);
+  return {
+    imageFolder: folder,
+    tops,
+    acts: [
+      { title: 'web-1 and web-2 move as one to a site that has nothing', vms: ['web-1', 'web-2'] },
+      { title: 'db-1 follows: the site has its OS layer by now', vms: ['db-1'] },
+    ],
+  };
+}
+
+function conclude(
+  migrations: readonly MigrationView[],
+  proofs: readonly Proof[],
+  options: { out?: string; json: boolean },
+  arrivals: string,
+): boolean {
+  const told = summary(migrations);
+  const proven = (vm: string): boolean => proofs.find((proof) => proof.vm === vm)?.equal === true;
+  const vms = told.vms.map((vm) => ({ ...vm, equal: vm.equal && proven(vm.name) }));
+  if (options.json) {
+    for (const proof of proofs) jsonLine('proof', { ...proof });
+    const error = migrations.find((each) => each.error)?.error;
+    jsonLine('summary', { vms, ...(error ? { error } : {}) });
+  } else {
+    process.stdout.write(`\n${report({ vms })}\n\n`);
+    for (const proof of proofs) {
+      process.stdout.write(
+        `${proof.equal ? pc.green('✓') : pc.red('✗')} ${proof.vm}: source and destination compared: ${proof.detail}\n`,
+      );
+    }
+    if (options.out !== undefined) process.stdout.write(`\nThe arrived chains are in ${arrivals}\n`);
+  }
+  const failed = migrations.find((each) => each.state !== 'committed');
+  if (failed) {
+    const error = failed.error ?? failed.vms.find((vm) => vm.error)?.error;
+    throw new LayerMoverError(
+      error?.code ?? 'MIGRATION_FAILED',
+      error?.message ?? `migration ${failed.id} is ${failed.state}`,
+      { hint: error?.hint },
+    );
+  }
+  return vms.length > 0 && vms.every((vm) => vm.equal);
+}

@@ -1,0 +1,34 @@
+import { hasCode, LayerMoverError } from '../core/errors.ts';
+
+/** What the command's exit status means; also in every verb's help. */
+export const EXIT = {
+  done: 0,
+  /** The operation ran and failed, or a migration did not commit. */
+  failed: 1,
+  /** The call's words are off, or the request was refused before anything was changed. */
+  usage: 2,
+  /** No such migration, VM, host or layer. */
+  unknown: 3,
+  /** The cloud can't be reached, or it doesn't know these credentials. */
+  unreachable: 4,
+} as const;
+
+const UNKNOWN = ['MIGRATION_UNKNOWN', 'VM_UNKNOWN', 'HOST_UNKNOWN', 'LAYER_UNKNOWN', 'NOT_FOUND'];
+const UNREACHABLE = ['CLOUD_UNREACHABLE', 'CLOUD_FILE_MISSING', 'API_UNREACHABLE', 'CALLER_REFUSED', 'API_REFUSED'];
+const USAGE = ['BODY_INVALID', 'USAGE', 'KINDS_MISMATCH', 'GEOMETRY_REFUSED'];
+
+export function exitCodeOf(error: unknown): number {
+  if (hasCode(error, ...UNKNOWN)) return EXIT.unknown;
+  if (hasCode(error, ...UNREACHABLE)) return EXIT.unreachable;
+  if (hasCode(error, ...USAGE)) return EXIT.usage;
+  return EXIT.failed;
+}
+
+/** The codes as the last lines of a verb's help. */
+export const exitCodesHelp = `
+Exit codes: 0 done · 1 failed or not committed · 2 refused: the call's words are off · 3 no such migration, VM,
+host or layer · 4 the cloud can't be reached or refuses these credentials`;
+
+export function usage(message: string, hint: string): LayerMoverError {
+  return new LayerMoverError('USAGE', message, { hint });
+}

@@ -1,0 +1,54 @@
+import { Command, CommanderError, Option } from 'commander';
+import { EXIT, exitCodesHelp } from './exit-codes.ts';
+import { failure } from './output/failure.ts';
+import { abortVerb } from './verbs/abort.ts';
+import { agentVerb } from './verbs/agent.ts';
+import { cloudVerb } from './verbs/cloud.ts';
+import { demoVerb } from './verbs/demo.ts';
+import { hostVerb } from './verbs/host.ts';
+import { layerVerb } from './verbs/layer.ts';
+import { listVerb } from './verbs/list.ts';
+import { migrateVerb } from './verbs/migrate.ts';
+import { receiptVerb } from './verbs/receipt.ts';
+import { statusVerb } from './verbs/status.ts';
+import { VERSION } from './version.ts';
+
+const verbs = [
+  cloudVerb,
+  agentVerb,
+  migrateVerb,
+  statusVerb,
+  listVerb,
+  abortVerb,
+  receiptVerb,
+  layerVerb,
+  hostVerb,
+  demoVerb,
+];
+
+function program(): Command {
+  const command = new Command('layermover')
+    .description('Moves the storage of virtual machines between data centres that share none.')
+    .version(VERSION)
+    .addHelpText('after', `\nExample:\n  layermover migrate web-1 --to site-b/host-7\n${exitCodesHelp}`);
+  for (const verb of verbs) command.addCommand(verb());
+  for (const verb of leaves(command))
+    verb.addOption(new Option('--json', 'JSON lines on stdout, each with a message_type'));
+  for (const each of [command, ...command.commands, ...leaves(command)])
+    each.exitOverride().showHelpAfterError('(--help tells more)');
+  return command;
+}
+
+function leaves(command: Command): Command[] {
+  return command.commands.flatMap((each) => (each.commands.length === 0 ? [each] : leaves(each)));
+}
+
+/** Runs one call of the command; sets the exit code and never throws. */
+export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    await program().parseAsync(argv);
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    else failure(error, argv.includes('--json'));
+  }
+}

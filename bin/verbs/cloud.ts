@@ -1,0 +1,43 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Command } from 'commander';
+import { synthesize } from '../../infra/synth.ts';
+import { startCloud } from '../../localstack/cloud.ts';
+import { CLOUD_FILE, type CloudFile, DEFAULT_DATA } from '../connection.ts';
+import { jsonLine } from '../output/json-lines.ts';
+import { untilSignal } from '../signals.ts';
+import { verb } from './verb.ts';
+
+/** The synthesized assembly, made anew when its sources changed. */
+const ASSEMBLY = path.resolve(import.meta.dirname, '../../cdk.out');
+
+async function start(options: { data: string; port: string; json?: boolean }): Promise<void> {
+  const data = path.resolve(options.data);
+  await mkdir(data, { recursive: true, mode: 0o700 });
+  const assemblyDir = await synthesize(ASSEMBLY);
+  const cloud = await startCloud({ assemblyDir, dataDir: data, port: Number(options.port) });
+  const file = path.join(data, CLOUD_FILE);
+  const body: Omit<CloudFile, 'namespace'> = {
+    api_url: cloud.apiUrl,
+    region: cloud.region,
+    credentials: { access_key_id: cloud.operator.accessKeyId, secret_access_key: cloud.operator.secretAccessKey },
+  };
+  await writeFile(`${file}.new`, `${JSON.stringify(body, null, 2)}\n`, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+  if (options.json) jsonLine('ready', { cloud_file: file, api_url: cloud.apiUrl });
+  else process.stdout.write(`${file}\n`);
+  process.stderr.write(`cloud ready at ${cloud.apiUrl}; use it with --cloud ${file}; stop it with Ctrl-C\n`);
+  await untilSignal();
+  await cloud.stop();
+}
+
+export function cloudVerb(): Command {
+  return new Command('cloud')
+    .description('The embedded cloud: what AWS runs, on this machine.')
+    .addCommand(
+      verb('start', 'Start it and run until a signal. Loopback only.', 'layermover cloud start --data .layermover')
+        .option('--data <dir>', 'where objects, tables and keys are kept', DEFAULT_DATA)
+        .option('--port <n>', 'port of the API; 0 = the last one, or any', '0')
+        .action(start),
+    );
+}

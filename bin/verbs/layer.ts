@@ -1,0 +1,33 @@
+import { Command } from 'commander';
+import { connect } from '../connection.ts';
+import { jsonLine } from '../output/json-lines.ts';
+import { list } from '../output/report.ts';
+import { bytes } from '../output/units.ts';
+import { CLOUD_OPTION, verb } from './verb.ts';
+
+async function run(options: { limit: string; cloud?: string; json?: boolean }): Promise<void> {
+  const client = await connect(options.cloud);
+  const { layers } = await client.call('listLayers', { query: { limit: options.limit } });
+  if (options.json) {
+    for (const layer of layers) jsonLine('layer', { layer });
+    return;
+  }
+  const rows = layers.map((layer) => [
+    layer.layer_id.slice(0, 16),
+    layer.kind,
+    layer.name,
+    bytes(layer.logical_bytes),
+    layer.parent?.slice(0, 16) ?? '–',
+    layer.holders.join(' ') || '–',
+  ]);
+  process.stdout.write(`${list(['layer', 'kind', 'name', 'holds', 'over', 'present at'], rows)}\n`);
+}
+
+export function layerVerb(): Command {
+  return new Command('layer').description('Base layers that the namespace knows.').addCommand(
+    verb('list', 'List them, and the hosts that hold them.', 'layermover layer list')
+      .option('--limit <n>', 'how many', '100')
+      .option(...CLOUD_OPTION)
+      .action(run),
+  );
+}

@@ -1,0 +1,12 @@
+import { Command } from 'commander';
+import { exitCodesHelp } from '../exit-codes.ts';
+
+/** A verb with an example in its help. */
+export function verb(name: string, description: string, example: string): Command {
+  return new Command(name).description(description).addHelpText('after', `\nExample:\n  ${example}\n${exitCodesHelp}`);
+}
+
+export const CLOUD_OPTION = [
+  '--cloud <file>',
+  'cloud file (default: $LAYERMOVER_CLOUD, else .layermover/cloud.json)',
+] as const;
