@@ -34,6 +34,7 @@ export const limits = {
   /** Packs whose footers one batch may read; a batch that names more takes the most named. */
   batch_footers_max: 64,
   footer_cache_bytes: 64 * MiB,
+  footer_reads_in_flight: 16,
   claim_ms: 10 * 60_000,
   claim_poll_ms: 2_000,
   rows_per_announcement_max: 16_384,
@@ -42,22 +43,43 @@ export const limits = {
   scan_buffer_bytes: 16 * MiB,
   scan_buffers: 4,
   scan_workers_max: 4,
+  pack_level_default: 3,
+  /** Raw frames of one push in memory: one fills while the others are compressed. */
+  frames_in_flight: 3,
+  /** Segments that a pack, or a batch of fingerprints, may touch: it bounds what waits for them in memory. */
+  pack_segments_max: 64,
   uploads_in_flight: 2,
   packs_waiting_max: 1,
+  /** Packs that are stored, or about to be, and not yet committed. */
+  packs_settling_max: 8,
+  /** Segments and placements of one layer that are sent or fetched at a time: they are small. */
+  segments_in_flight: 8,
+  segments_cached: 32,
   pulls_in_flight: 3,
   pull_gap_bytes: 256 * KiB,
   agent_tasks_max: 4,
   poll_busy_ms: 250,
   poll_idle_ms: 2_000,
   poll_fast_ms: 50,
+  /** A wait is noticed by the next poll after this share of the time it has lasted: short waits end soon, long ones cost few calls. */
+  poll_wait_share: 8,
+  /** How long an agent goes on polling as if busy after its last task: the next one mostly follows at once. */
+  poll_linger_ms: 10_000,
+  /** How often an agent looks whether its VMs or layers have changed. */
+  rescan_ms: 15_000,
+  image_folder_depth_max: 4,
+  image_files_max: 4096,
+  arrival_names_max: 64,
   vms_per_host_max: 256,
   agent_retry_attempts_max: 8,
+  agent_retry_first_ms: 200,
   agent_retry_ms_max: 20_000,
   http_timeout_ms: 30_000,
   object_timeout_ms: 120_000,
 
   // API
   api_body_bytes_max: 1 * MiB,
+  api_answer_bytes_max: 6 * MiB,
   name_length_max: 64,
   path_length_max: 1024,
   gang_vms_max: 16,
@@ -66,6 +88,25 @@ export const limits = {
   packs_per_announcement_max: 16,
   page_items_max: 100,
   grant_seconds: 3600,
+  /** Open tasks that a host may have at once; the others wait on the board. */
+  tasks_per_host_max: 16,
+  /** Polls come several times a second. The workflow hears of them, and what they tell is stored, only this often. */
+  beat_ms: 10_000,
+  progress_ms: 1_000,
+  host_seen_ms: 30_000,
+  paced_keys_max: 4096,
+  queries_in_flight: 8,
+
+  // Tables (DynamoDB). The first two are the service's own.
+  table_get_keys_max: 100,
+  table_put_items_max: 25,
+  table_requests_in_flight: 8,
+  table_attempts_max: 8,
+  table_retry_first_ms: 50,
+  table_retry_ms_max: 2_000,
+  /** Writers of one item at the same time; each round of a contest has a winner. */
+  table_contenders_max: 32,
+  closed_task_kept_seconds: 30 * 24 * 3600,
 
   // Workflow
   rounds_max: 20,
@@ -93,6 +134,8 @@ export const relations: readonly (readonly [string, boolean])[] = [
     'a footer of the most chunks fits',
     16 + 36 * (limits.pack_chunks_max + limits.pack_frames_max) <= limits.footer_bytes_max,
   ],
+  ['a round names all segments of a pack', limits.pack_segments_max <= limits.segments_per_round_commit_max],
+  ['a buffer holds at least one chunk', limits.chunk_bytes_max <= limits.scan_buffer_bytes],
   ['a placement of the most runs fits', 32 + 61 * limits.segment_chunks <= limits.placement_bytes_max],
   [
     'a disk at the default chunk fits its segments',
@@ -104,6 +147,7 @@ export const relations: readonly (readonly [string, boolean])[] = [
     'an agent beats several times before it counts as silent',
     limits.poll_idle_ms * 10 <= limits.task_heartbeat_seconds * 1000,
   ],
+  ['the workflow hears of polls before it takes a host for silent', limits.beat_ms * 3 <= limits.task_heartbeat_seconds * 1000],
   ['a lease outlives its migration', limits.lease_seconds > limits.migration_seconds_max],
   ['a task ends within its migration', limits.task_seconds_max <= limits.migration_seconds_max],
 ];

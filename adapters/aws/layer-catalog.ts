@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import type { HostRef } from '../../core/api/names.ts';
+import { hostRef } from '../../core/api/names.ts';
+import type { LayerCatalog } from '../../core/ports.ts';
+import { layerItem, readItem } from './items.ts';
+import type { Key, Table } from './table.ts';
+
+const presenceItem = z.object({ layer: z.string(), sk: hostRef });
+
+/** Layers and the hosts that hold them, in the `layers` table. */
+export function createLayerCatalog(table: Table): LayerCatalog {
+  return {
+    async record(namespace, layer) {
+      await table.put({ ...layer, pk: namespace, sk: layer.layerId }, { text: 'attribute_not_exists(#pk)' });
+    },
+    async find(namespace, layerId) {
+      const item = await table.get({ pk: namespace, sk: layerId });
+      return item && readItem(layerItem, item);
+    },
+    async list(namespace, limit, after) {
+      const items = await table.query({
+        where: { text: '#pk = :pk', values: { pk: namespace } },
+        limit,
+        after: after === undefined ? undefined : { pk: namespace, sk: after },
+      });
+      return items.map((item) => readItem(layerItem, item));
+    },
+    async announce(namespace, host, layerIds) {
+      const layers = [...new Set(layerIds)];
+      await table.putMany(layers.map((layer) => ({ ...presenceKey(namespace, layer, host), layer })));
+    },
+    async withdraw(namespace, host, layerId) {
+      await table.remove(presenceKey(namespace, layerId, host));
+    },
+    async present(namespace, host, layerIds) {
+      const items = await table.getMany(layerIds.map((layer) => presenceKey(namespace, layer, host)));
+      return new Set(items.map((item) => readItem(presenceItem, item).layer));
+    },
+    async holders(namespace, layerId) {
+      const items = await table.query({ where: { text: '#pk = :pk', values: { pk: `${namespace}#${layerId}` } } });
+      return items.map((item) => readItem(presenceItem, item).sk);
+    },
+  };
+}
+
+function presenceKey(namespace: string, layerId: string, host: HostRef): Key {
+  return { pk: `${namespace}#${layerId}`, sk: host };
+}

@@ -1,0 +1,34 @@
+import { S3ServiceException } from '@aws-sdk/client-s3';
+import { LayerMoverError } from '../../core/errors.ts';
+
+/** Conflicts of two conditional writers and sockets that S3 gave up. */
+const TRANSIENT_NAMES = ['ConditionalRequestConflict', 'RequestTimeout'];
+
+/** What the SDK also tells of an answer, though its types do not. */
+type Metadata = S3ServiceException['$metadata'] & { readonly clockSkewCorrected?: boolean };
+
+/** True if trying again may help: no answer came, S3 asks for it, or the SDK has just learned this machine's clock skew. */
+export function isTransient(error: unknown): boolean {
+  if (error instanceof LayerMoverError) return false;
+  if (!(error instanceof S3ServiceException)) return true;
+  const { httpStatusCode: status = 500, clockSkewCorrected } = error.$metadata as Metadata;
+  return status >= 500 || status === 429 || TRANSIENT_NAMES.includes(error.name) || clockSkewCorrected === true;
+}
+
+/** True if the error is S3's and has one of these names. */
+export function isNamed(error: unknown, ...names: readonly string[]): boolean {
+  return error instanceof S3ServiceException && names.includes(error.name);
+}
+
+/** What S3 refused, as an error of ours; an error of ours stays as it is. */
+export function objectFailure(doing: string, key: string, error: unknown): LayerMoverError {
+  if (error instanceof LayerMoverError) return error;
+  if (isNamed(error, 'AccessDenied', 'ExpiredToken', 'InvalidAccessKeyId', 'SignatureDoesNotMatch')) {
+    return new LayerMoverError('OBJECT_REFUSED', `no right to ${doing} ${key}`, { data: { key }, cause: error });
+  }
+  return new LayerMoverError('OBJECT_STORE_FAILED', `could not ${doing} ${key}`, {
+    hint: 'check the network and the store, then run it again',
+    data: { key },
+    cause: error,
+  });
+}

@@ -1,0 +1,49 @@
+import { type _Error, DeleteObjectsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { LayerMoverError } from '../../core/errors.ts';
+import type { ObjectJanitor } from '../../core/ports.ts';
+import { type BucketOptions, createBucketObjects } from './bucket-objects.ts';
+
+/** S3's own bound of both calls. */
+const KEYS_PER_CALL = 1000;
+
+/** Objects in an S3 bucket that may be listed and removed, too. Both calls are sent again by the SDK. */
+export function createObjectJanitor(options: BucketOptions): ObjectJanitor {
+  const { client, bucket: Bucket } = options;
+  return {
+    ...createBucketObjects(options),
+    async list(prefix, limit, after) {
+      const keys: string[] = [];
+      let last = after;
+      let isMore = true;
+      while (isMore && keys.length < limit) {
+        const MaxKeys = Math.min(KEYS_PER_CALL, limit - keys.length);
+        const StartAfter = last === undefined ? {} : { StartAfter: last };
+        const page = await client.send(new ListObjectsV2Command({ Bucket, Prefix: prefix, MaxKeys, ...StartAfter }));
+        keys.push(...(page.Contents ?? []).map(({ Key }) => Key!));
+        last = keys.at(-1);
+        isMore = page.IsTruncated === true;
+      }
+      return keys;
+    },
+    async remove(keys) {
+      for (let at = 0; at < keys.length; at += KEYS_PER_CALL) {
+        const Objects = keys.slice(at, at + KEYS_PER_CALL).map((Key) => ({ Key }));
+        const { Errors = [] } = await client.send(
+          new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }),
+        );
+        if (Errors.length > 0) throw notRemoved(Errors);
+      }
+    },
+  };
+}
+
+function notRemoved(errors: readonly _Error[]): LayerMoverError {
+  const { Key, Code } = errors[0]!;
+  return new LayerMoverError(
+    'OBJECT_STORE_FAILED',
+    `${errors.length} objects could not be removed, first ${Key}: ${Code}`,
+    {
+      data: { key: Key },
+    },
+  );
+}

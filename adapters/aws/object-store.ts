@@ -1,0 +1,68 @@
+import type { S3Client } from '@aws-sdk/client-s3';
+import { limits } from '../../core/limits.ts';
+import type { Clock, Grant, ObjectStore, Random } from '../../core/ports.ts';
+import { createBucketObjects } from './bucket-objects.ts';
+import { createS3Client } from './clients.ts';
+
+export interface GrantedStoreOptions {
+  /** Asks for a grant: at the first use, and again some minutes before a grant ends. What it throws, the call that needed it throws. */
+  readonly renew: () => Promise<Grant>;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Ends every request under way with its reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface GrantedObjectStore extends ObjectStore {
+  /** Ends its connections. */
+  close(): void;
+}
+
+/** The object store as one task may use it. Throws OBJECT_REFUSED and OBJECT_STORE_FAILED beside what the port says. */
+export function createGrantedObjectStore({ renew, clock, random, signal }: GrantedStoreOptions): GrantedObjectStore {
+  const retry = {
+    clock,
+    random,
+    attempts: limits.agent_retry_attempts_max,
+    firstMs: limits.agent_retry_first_ms,
+    maxMs: limits.agent_retry_ms_max,
+    signal,
+  };
+  let client: S3Client | undefined;
+  let opened: Promise<ObjectStore> | undefined;
+
+  async function open(): Promise<ObjectStore> {
+    const first = await renew();
+    client = clientOf(first, renew);
+    return createBucketObjects({ client, bucket: first.bucket, retry });
+  }
+
+  function store(): Promise<ObjectStore> {
+    opened ??= open().catch((error) => {
+      opened = undefined;
+      throw error;
+    });
+    return opened;
+  }
+
+  return {
+    put: async (key, parts) => (await store()).put(key, parts),
+    get: async (key, range) => (await store()).get(key, range),
+    tail: async (key, bytes) => (await store()).tail(key, bytes),
+    close: () => client?.destroy(),
+  };
+}
+
+/** A client that starts with the grant at hand; the SDK asks for the next one before this one's `expiresMs`. */
+function clientOf(first: Grant, renew: () => Promise<Grant>): S3Client {
+  let atHand: Grant | undefined = first;
+  return createS3Client({
+    region: first.region,
+    ...(first.endpoint === undefined ? {} : { endpoint: first.endpoint }),
+    credentials: async () => {
+      const grant = atHand ?? (await renew());
+      atHand = undefined;
+      return { ...grant.credentials, expiration: new Date(grant.expiresMs) };
+    },
+  });
+}

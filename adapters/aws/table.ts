@@ -1,0 +1,97 @@
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import {
+  DeleteCommand,
+  type DynamoDBDocumentClient,
+  GetCommand,
+  PutCommand,
+  QueryCommand,
+  UpdateCommand,
+} from '@aws-sdk/lib-dynamodb';
+import type { RetryPolicy } from '../retry.ts';
+import { assignment, type Expression, placeholders } from './expression.ts';
+import { getAll, putAll } from './partial-batches.ts';
+
+/** An item as the database gives it: nothing is known of it until a schema has read it. */
+export type Item = Readonly<Record<string, unknown>>;
+export type Key = Readonly<Record<string, string>>;
+
+export interface TableQuery {
+  readonly where: Expression;
+  readonly index?: string;
+  readonly limit?: number;
+  /** The keys of the last item seen. */
+  readonly after?: Key | undefined;
+  readonly descending?: boolean;
+}
+
+/** One table. A conditional write answers whether its condition held. Reads are consistent unless said otherwise. */
+export interface Table {
+  get(key: Key): Promise<Item | undefined>;
+  put(item: Item, condition?: Expression): Promise<boolean>;
+  update(key: Key, change: Item, condition: Expression): Promise<boolean>;
+  remove(key: Key, condition?: Expression): Promise<boolean>;
+  query(query: TableQuery): Promise<Item[]>;
+  /** The items that exist, in any order. */
+  getMany(keys: readonly Key[], read?: { consistent: boolean }): Promise<Item[]>;
+  putMany(items: readonly Item[]): Promise<void>;
+}
+
+export interface TableOptions {
+  readonly client: DynamoDBDocumentClient;
+  readonly name: string;
+  /** How often partial batches are sent again. */
+  readonly retry: RetryPolicy;
+}
+
+export function openTable({ client, name, retry }: TableOptions): Table {
+  const TableName = name;
+  return {
+    async get(Key) {
+      const { Item } = await client.send(new GetCommand({ TableName, Key, ConsistentRead: true }));
+      return Item;
+    },
+    put: (Item, where) => held(client.send(new PutCommand({ TableName, Item, ...conditionOf(where) }))),
+    remove: (Key, where) => held(client.send(new DeleteCommand({ TableName, Key, ...conditionOf(where) }))),
+    update(Key, change, where) {
+      const set = assignment(change);
+      const expressions = { UpdateExpression: set.text, ConditionExpression: where.text, ...placeholders(set, where) };
+      return held(client.send(new UpdateCommand({ TableName, Key, ...expressions })));
+    },
+    async query({ where, index, limit = Number.POSITIVE_INFINITY, after, descending = false }) {
+      const found: Item[] = [];
+      let ExclusiveStartKey: Item | undefined = after;
+      do {
+        const page = await client.send(
+          new QueryCommand({
+            TableName,
+            KeyConditionExpression: where.text,
+            ...placeholders(where),
+            ...(index === undefined ? { ConsistentRead: true } : { IndexName: index }),
+            ...(Number.isFinite(limit) && { Limit: limit - found.length }),
+            ScanIndexForward: !descending,
+            ExclusiveStartKey,
+          }),
+        );
+        found.push(...(page.Items ?? []));
+        ExclusiveStartKey = page.LastEvaluatedKey;
+      } while (ExclusiveStartKey !== undefined && found.length < limit);
+      return found;
+    },
+    getMany: (keys, { consistent } = { consistent: true }) => getAll({ client, name, retry }, keys, consistent),
+    putMany: (items) => putAll({ client, name, retry }, items),
+  };
+}
+
+function conditionOf(where?: Expression) {
+  return where === undefined ? {} : { ConditionExpression: where.text, ...placeholders(where) };
+}
+
+async function held(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await write;
+    return true;
+  } catch (error) {
+    if (error instanceof ConditionalCheckFailedException) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,22 @@
+import type { VmRegistry } from '../../core/ports.ts';
+import { commitVm, leaseVm, releaseVm } from '../rules/ownership.ts';
+import { openCells } from './cells.ts';
+import { ownershipItem } from './items.ts';
+import type { Key, Table } from './table.ts';
+
+/** Who owns which VM, in the `vms` table. */
+export function createVmRegistry(table: Table): VmRegistry {
+  const vms = openCells(table, ownershipItem, (ownership) => ({ ...ownership }));
+
+  return {
+    find: (namespace, vm) => vms.read(key(namespace, vm)),
+    lease: (namespace, vm, source, lease, nowMs) =>
+      vms.step(key(namespace, vm), (known) => leaseVm(known, { vm, source, lease }, nowMs)),
+    commit: (namespace, vm, move) => vms.step(key(namespace, vm), (known) => commitVm(known, { vm, ...move })),
+    release: (namespace, vm, migration) => vms.step(key(namespace, vm), (known) => releaseVm(known, migration)),
+  };
+}
+
+function key(namespace: string, vm: string): Key {
+  return { pk: `${namespace}#${vm}` };
+}

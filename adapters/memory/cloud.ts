@@ -1,0 +1,28 @@
+import type { Clock } from '../../core/ports.ts';
+import type { CloudPorts } from '../cloud-ports.ts';
+import { createMemoryEvents } from './events.ts';
+import { createMemoryFingerprintIndex } from './fingerprint-index.ts';
+import { createMemoryGranter } from './granter.ts';
+import { createMemoryHostRegistry } from './host-registry.ts';
+import { createMemoryLayerCatalog } from './layer-catalog.ts';
+import { createMemoryMigrationStore } from './migration-store.ts';
+import { createMemoryObjects } from './objects.ts';
+import { createMemoryTaskBoard } from './task-board.ts';
+import { createMemoryVmRegistry } from './vm-registry.ts';
+import { createMemoryWorkflow } from './workflow.ts';
+
+/** A whole cloud in memory, for tests and simulations. */
+export function createMemoryCloud(clock: Clock) {
+  return {
+    objects: createMemoryObjects(),
+    index: createMemoryFingerprintIndex(),
+    layers: createMemoryLayerCatalog(),
+    hosts: createMemoryHostRegistry(),
+    vms: createMemoryVmRegistry(),
+    migrations: createMemoryMigrationStore(),
+    tasks: createMemoryTaskBoard(),
+    workflow: createMemoryWorkflow(),
+    events: createMemoryEvents(),
+    granter: createMemoryGranter(clock),
+  } satisfies CloudPorts;
+}

@@ -1,0 +1,47 @@
+import type { HostRef } from '../../core/api/names.ts';
+import type { LayerCatalog } from '../../core/ports.ts';
+import type { LayerRecord } from '../../core/records.ts';
+import { plain } from '../rules/plain.ts';
+
+/** Layers and the hosts that hold them, in memory. */
+export function createMemoryLayerCatalog(): LayerCatalog {
+  const layers = new Map<string, LayerRecord>();
+  const presence = new Map<string, Set<HostRef>>();
+
+  const key = (namespace: string, layerId: string) => `${namespace}#${layerId}`;
+  const holdersOf = (namespace: string, layerId: string) => presence.get(key(namespace, layerId)) ?? new Set<HostRef>();
+
+  return {
+    async record(namespace, layer) {
+      const at = key(namespace, layer.layerId);
+      if (!layers.has(at)) layers.set(at, plain(layer));
+    },
+    async find(namespace, layerId) {
+      const layer = layers.get(key(namespace, layerId));
+      return layer && plain(layer);
+    },
+    async list(namespace, limit, after = '') {
+      const keys = [...layers.keys()].filter(
+        (each) => each.startsWith(`${namespace}#`) && each > key(namespace, after),
+      );
+      return keys
+        .sort()
+        .slice(0, limit)
+        .map((each) => plain(layers.get(each)!));
+    },
+    async announce(namespace, host, layerIds) {
+      for (const layerId of layerIds) {
+        presence.set(key(namespace, layerId), holdersOf(namespace, layerId).add(host));
+      }
+    },
+    async withdraw(namespace, host, layerId) {
+      holdersOf(namespace, layerId).delete(host);
+    },
+    async present(namespace, host, layerIds) {
+      return new Set(layerIds.filter((layerId) => holdersOf(namespace, layerId).has(host)));
+    },
+    async holders(namespace, layerId) {
+      return [...holdersOf(namespace, layerId)].sort();
+    },
+  };
+}

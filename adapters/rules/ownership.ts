@@ -1,0 +1,42 @@
+import type { HostRef } from '../../core/api/names.ts';
+import type { Ownership } from '../../core/ports.ts';
+import { epochStale, vmLeased, vmOwnedElsewhere } from './refusals.ts';
+import type { Step } from './step.ts';
+
+type OwnershipStep = Step<Ownership, Ownership>;
+
+/** Whoever asks first for a VM that nobody owns makes it the source's. Throws VM_OWNED_ELSEWHERE or VM_LEASED. */
+export function leaseVm(
+  known: Ownership | undefined,
+  request: { vm: string; source: HostRef; lease: { migration: string; untilMs: number } },
+  nowMs: number,
+): OwnershipStep {
+  const { vm, source, lease } = request;
+  const current: Ownership = known ?? { vm, owner: source, epoch: 0 };
+  if (current.owner !== source) throw vmOwnedElsewhere(current);
+  const held = current.lease !== undefined && current.lease.untilMs > nowMs;
+  if (held && current.lease?.migration !== lease.migration) throw vmLeased(current);
+  return stored({ ...current, lease });
+}
+
+/** The new owner has no lease: the migration that moved the VM is done with it. Throws EPOCH_STALE. */
+export function commitVm(
+  known: Ownership | undefined,
+  move: { vm: string; migration: string; to: HostRef; epoch: number },
+): OwnershipStep {
+  const { vm, migration, to, epoch } = move;
+  const done = known?.epoch === epoch + 1 && known.broughtBy === migration && known.owner === to;
+  if (done) return { answer: known };
+  if (known?.epoch !== epoch || known.lease?.migration !== migration) throw epochStale(vm, migration, epoch);
+  return stored({ vm, owner: to, epoch: epoch + 1, broughtBy: migration });
+}
+
+export function releaseVm(known: Ownership | undefined, migration: string): Step<Ownership, void> {
+  if (known?.lease?.migration !== migration) return { answer: undefined };
+  const { lease: _ended, ...owned } = known;
+  return { answer: undefined, next: owned };
+}
+
+function stored(next: Ownership): OwnershipStep {
+  return { answer: next, next };
+}

@@ -1,0 +1,62 @@
+import type { HostRef } from '../../core/api/names.ts';
+import { LayerMoverError } from '../../core/errors.ts';
+import type { ByteRange, Ownership } from '../../core/ports.ts';
+
+/** What every implementation of a registry says when a conditional write does not hold. */
+export function hostTaken(host: HostRef): LayerMoverError {
+  return new LayerMoverError('HOST_TAKEN', `${host} is enrolled by another identity`, {
+    hint: 'enrol this host under another name, or use the identity that enrolled it',
+    data: { host },
+  });
+}
+
+export function vmOwnedElsewhere({ vm, owner }: Ownership): LayerMoverError {
+  return new LayerMoverError('VM_OWNED_ELSEWHERE', `${vm} belongs to ${owner}`, {
+    hint: `move it from ${owner}`,
+    data: { vm, owner },
+  });
+}
+
+export function vmLeased({ vm, lease }: Ownership): LayerMoverError {
+  return new LayerMoverError('VM_LEASED', `${vm} is being moved by ${lease?.migration}`, {
+    hint: 'wait until that migration has ended, or abort it',
+    data: { vm, migration: lease?.migration },
+  });
+}
+
+export function epochStale(vm: string, migration: string, epoch: number): LayerMoverError {
+  return new LayerMoverError('EPOCH_STALE', `${vm} is no longer ${migration}'s to commit at epoch ${epoch}`, {
+    hint: 'nothing was changed; its owner is who it was',
+    data: { vm, migration, epoch },
+  });
+}
+
+export function vmUnknown(migration: string, vm: string): LayerMoverError {
+  return new LayerMoverError('VM_UNKNOWN', `${migration} has no VM ${vm}`, { data: { migration, vm } });
+}
+
+export function migrationUnknown(migration: string): LayerMoverError {
+  return new LayerMoverError('MIGRATION_UNKNOWN', `there is no migration ${migration}`, { data: { migration } });
+}
+
+export function tokenDead(cause?: unknown): LayerMoverError {
+  return new LayerMoverError('TOKEN_DEAD', 'the workflow no longer waits for this task', { cause });
+}
+
+export function contention(what: string): LayerMoverError {
+  return new LayerMoverError('CONTENTION', `too many writers of ${what}`, { hint: 'run it again', data: { what } });
+}
+
+export function objectMissing(key: string, cause?: unknown): LayerMoverError {
+  return new LayerMoverError('OBJECT_MISSING', `there is no object ${key}, or no right to read it`, {
+    data: { key },
+    cause,
+  });
+}
+
+export function objectRange(key: string, { offset, length }: ByteRange, cause?: unknown): LayerMoverError {
+  return new LayerMoverError('OBJECT_RANGE', `${key} does not hold ${length} bytes from ${offset}`, {
+    data: { key, offset, length },
+    cause,
+  });
+}

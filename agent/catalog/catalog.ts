@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { count, digest, fileName, migrationId } from '../../core/api/names.ts';
+import { container } from '../../core/api/tasks.ts';
+import { sha256, toHex } from '../../core/fingerprint.ts';
+import { KINDS } from '../../core/kinds.ts';
+import { fileIdentity, identityOf, sameFile } from './identity.ts';
+import { RecordFolder } from './record-folder.ts';
+
+/** What the host knows of a layer whose file it has read from end to end. Its manifest lies in the manifest store. */
+export const knownLayer = z.object({
+  layerId: digest,
+  /** Absolute, links resolved. */
+  path: z.string(),
+  chunkBytes: count,
+  /** A base is never written again; a top belongs to one VM, which may write to it. */
+  role: z.enum(['base', 'top']),
+  kind: z.enum(KINDS),
+  name: fileName,
+  parent: digest.nullable(),
+  /** The parent's file; null for a bottom layer. */
+  below: z.string().nullable(),
+  virtualBytes: count,
+  dataBytes: count,
+  container,
+  /** The migration for which the file was read. */
+  migration: migrationId,
+  identity: fileIdentity,
+});
+export type KnownLayer = z.infer<typeof knownLayer>;
+
+/**
+ * The layers that are known here, by file and chunk size. An answer holds only as long as neither the file nor any
+ * file below it has changed: that is asked of the file system each time and costs no read of their data.
+ */
+export class Catalog {
+  readonly #records: RecordFolder<KnownLayer>;
+
+  private constructor(records: RecordFolder<KnownLayer>) {
+    this.#records = records;
+  }
+
+  static async open(folder: string): Promise<Catalog> {
+    return new Catalog(await RecordFolder.open(folder, knownLayer));
+  }
+
+  async put(layer: KnownLayer): Promise<void> {
+    await this.#records.put(recordName(layer.path, layer.chunkBytes), layer);
+  }
+
+  /** The layer in the file at `path`; undefined if it was never read or has changed since. */
+  async lookup(path: string, chunkBytes: number): Promise<KnownLayer | undefined> {
+    const layer = this.#records.get(recordName(path, chunkBytes));
+    return layer !== undefined && (await this.#holds(layer)) ? layer : undefined;
+  }
+
+  /** A base that holds this content, unchanged. */
+  async byLayer(layerId: string): Promise<KnownLayer | undefined> {
+    for (const [, layer] of this.#records.all()) {
+      if (layer.layerId === layerId && layer.role === 'base' && (await this.#holds(layer))) return layer;
+    }
+    return undefined;
+  }
+
+  /** Ids of the bases that are here, unchanged; each once. What has changed or gone is forgotten. */
+  async bases(): Promise<string[]> {
+    const ids = new Set<string>();
+    for (const [name, layer] of this.#records.all()) {
+      if (!(await this.#holds(layer))) await this.#records.remove(name, layer);
+      else if (layer.role === 'base') ids.add(layer.layerId);
+    }
+    return [...ids].sort();
+  }
+
+  /** Files that are known as bases, changed or not. */
+  basePaths(): Set<string> {
+    return new Set(this.#records.all().flatMap(([, { role, path }]) => (role === 'base' ? [path] : [])));
+  }
+
+  async #holds(layer: KnownLayer): Promise<boolean> {
+    if (!sameFile(layer.identity, await identityOf(layer.path))) return false;
+    if (layer.below === null) return true;
+    const below = await this.lookup(layer.below, layer.chunkBytes);
+    return below !== undefined && below.layerId === layer.parent;
+  }
+}
+
+function recordName(path: string, chunkBytes: number): string {
+  return toHex(sha256(Buffer.from(`${chunkBytes}\n${path}`))).slice(0, 32);
+}

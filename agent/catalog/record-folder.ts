@@ -1,0 +1,81 @@
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { z } from 'zod';
+import { LayerMoverError } from '../../core/errors.ts';
+import { syncFolder, writeDurably } from './durable.ts';
+
+const ENDING = '.json';
+
+/**
+ * Small records by name, one JSON file each, held in memory as well. A change is durable when its promise is
+ * fulfilled. One process at a time may open a folder (daemon/lock.ts).
+ */
+export class RecordFolder<T> {
+  readonly #folder: string;
+  readonly #records = new Map<string, T>();
+  /** The last change: they are made one after the other. */
+  #last: Promise<void> = Promise.resolve();
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Opens or makes the folder and reads it. Errors: STATE_CORRUPT for a file that is none of ours. */
+  static async open<T>(folder: string, schema: z.ZodType<T>): Promise<RecordFolder<T>> {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const records = new RecordFolder<T>(folder);
+    for (const file of await readdir(folder)) {
+      const path = join(folder, file);
+      if (!file.endsWith(ENDING)) await rm(path);
+      else records.#records.set(basename(file, ENDING), parse(path, await readFile(path, 'utf8'), schema));
+    }
+    return records;
+  }
+
+  get(name: string): T | undefined {
+    return this.#records.get(name);
+  }
+
+  all(): [name: string, record: T][] {
+    return [...this.#records];
+  }
+
+  put(name: string, record: T): Promise<void> {
+    return this.#change(async () => {
+      await writeDurably(this.#path(name), `${JSON.stringify(record, null, 2)}\n`);
+      this.#records.set(name, record);
+    });
+  }
+
+  /** An absent record is no error. With `only`, another record that has taken its place stays. */
+  remove(name: string, only?: T): Promise<void> {
+    return this.#change(async () => {
+      if (only !== undefined && this.#records.get(name) !== only) return;
+      this.#records.delete(name);
+      await rm(this.#path(name), { force: true });
+      await syncFolder(this.#folder);
+    });
+  }
+
+  #change(change: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(change);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  #path(name: string): string {
+    return join(this.#folder, name + ENDING);
+  }
+}
+
+function parse<T>(path: string, text: string, schema: z.ZodType<T>): T {
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new LayerMoverError('STATE_CORRUPT', `${path} is not what the agent wrote`, {
+      hint: 'restore it from a copy; or remove it, then look for *.partial files that nobody completes any more',
+      data: { path },
+      cause,
+    });
+  }
+}

@@ -1,0 +1,96 @@
+import type { ApiClient } from '../../adapters/api/client.ts';
+import type { HostRef } from '../../core/api/names.ts';
+import { hasCode } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
+import type { Clock } from '../../core/ports.ts';
+import type { Bell } from './bell.ts';
+import type { Enrolment } from './enrolment.ts';
+import type { Inbox } from './inbox.ts';
+import type { Log } from './log.ts';
+import { reportable } from './reportable.ts';
+import type { Runs } from './runs.ts';
+
+export interface PollLoopOptions {
+  readonly ref: HostRef;
+  /** Names this run of the agent. */
+  readonly instance: string;
+  readonly api: ApiClient;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly enrolment: Enrolment;
+  readonly runs: Runs;
+  readonly inbox: Inbox;
+  /** Done before a poll while no task runs: what earlier tasks left open. */
+  readonly tidy: (signal: AbortSignal) => Promise<void>;
+  readonly freeBytes: () => Promise<number>;
+  /** Rung when the next poll should not wait: a task has ended, or begins to wait. */
+  readonly wake: Bell;
+}
+
+/** The agent's heartbeat: asks for work and news until it is stopped. While the cloud is away it goes on asking. */
+export class PollLoop {
+  readonly #options: PollLoopOptions;
+  #away = false;
+  #busyMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: PollLoopOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves once `signal` has aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#poll(signal);
+        this.#back();
+      } catch (error) {
+        if (!signal.aborted) this.#lost(error);
+      }
+      await this.#pause(signal);
+    }
+  }
+
+  async #poll(signal: AbortSignal): Promise<void> {
+    const { ref, instance, api, enrolment, runs, inbox, tidy, freeBytes } = this.#options;
+    if (runs.count === 0) await tidy(signal);
+    await enrolment.renew(signal);
+    const [site, host] = ref.split('/') as [string, string];
+    const body = { instance, free_bytes: await freeBytes(), running: runs.list(), ...inbox.wants() };
+    const answer = await api.call('poll', { params: { site, host }, body, signal });
+    runs.cancel(answer.cancelled);
+    runs.start(answer.tasks);
+    inbox.deliver(answer);
+  }
+
+  /** Until the next poll is due, or somebody rings. */
+  async #pause(signal: AbortSignal): Promise<void> {
+    const { clock, wake } = this.#options;
+    const over = new AbortController();
+    const either = AbortSignal.any([signal, over.signal]);
+    const pauses = [clock.sleep(this.#intervalMs(), either), wake.wait(either)];
+    await Promise.race(pauses).catch(() => undefined);
+    over.abort();
+    await Promise.allSettled(pauses);
+  }
+
+  #intervalMs(): number {
+    const { clock, runs, inbox } = this.#options;
+    const now = clock.nowMs();
+    if (runs.count > 0) this.#busyMs = now;
+    if (this.#away || now - this.#busyMs > limits.poll_linger_ms) return limits.poll_idle_ms;
+    const since = inbox.waitingSinceMs;
+    if (since === undefined) return limits.poll_busy_ms;
+    return Math.min(limits.poll_busy_ms, Math.max(limits.poll_fast_ms, (now - since) / limits.poll_wait_share));
+  }
+
+  #lost(error: unknown): void {
+    if (hasCode(error, 'HOST_UNKNOWN')) this.#options.enrolment.forget();
+    if (!this.#away) this.#options.log.warn({ error: reportable(error) }, 'the cloud can’t be polled; trying on');
+    this.#away = true;
+  }
+
+  #back(): void {
+    if (this.#away) this.#options.log.info({}, 'the cloud answers again');
+    this.#away = false;
+  }
+}

@@ -1,0 +1,42 @@
+import { realpath } from 'node:fs/promises';
+import { dirname, resolve, sep } from 'node:path';
+import { LayerMoverError } from '../../core/errors.ts';
+import { diskLimits } from './limits.ts';
+
+/**
+ * The path a backing name means, relative to the file that names it. Only plain file names are taken: what has a
+ * colon before any slash is a protocol or a json: description to QEMU (BACKING_NAME_REFUSED).
+ */
+export function backingPath(namedBy: string, name: string): string {
+  checkBackingName(namedBy, name);
+  return resolve(dirname(namedBy), name);
+}
+
+/** Refuses (BACKING_NAME_REFUSED) what is no plain file name of at most 1,023 bytes. */
+export function checkBackingName(namedBy: string, name: string): void {
+  const plain = name !== '' && !name.includes('\0') && !/^[^/]*:/.test(name);
+  if (plain && Buffer.byteLength(name) <= diskLimits.backing_name_bytes_max) return;
+  throw new LayerMoverError('BACKING_NAME_REFUSED', `${namedBy} names no plain file as its backing file`, {
+    hint: 'give it a local backing file: qemu-img rebase -u -F qcow2 -b FILE',
+    data: { path: namedBy, name },
+  });
+}
+
+/** `path` with all links resolved; refuses what is missing (`missing`) or leads out of `folder` (IMAGE_OUTSIDE_FOLDER). */
+export async function resolveInside(folder: string, path: string, missing: string): Promise<string> {
+  let real: string;
+  try {
+    real = await realpath(path);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? missing : 'IMAGE_NOT_READABLE';
+    const hint = 'check the path; qemu-img info --backing-chain shows what each image names';
+    throw new LayerMoverError(code, `${path} can't be found`, { hint, data: { path }, cause });
+  }
+  if (!real.startsWith(folder.endsWith(sep) ? folder : folder + sep)) {
+    throw new LayerMoverError('IMAGE_OUTSIDE_FOLDER', `${path} is not inside the image folder ${folder}`, {
+      hint: 'move the whole chain into the image folder, or choose that folder for this agent',
+      data: { path, real, folder },
+    });
+  }
+  return real;
+}

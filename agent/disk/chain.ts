@@ -1,0 +1,106 @@
+import { realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { LayerMoverError } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
+import { backingPath, resolveInside } from './backing.ts';
+import { formatOf, type ImageFormat, PROBE_BYTES } from './format.ts';
+import { type Backing, readHeader } from './header.ts';
+import { HostFile } from './host-file.ts';
+import { type Image, RawImage } from './image.ts';
+import { ImageLayer } from './image-layer.ts';
+import type { Chain, DiskLayer } from './layer.ts';
+import { Qcow2Image } from './qcow2-image.ts';
+
+/**
+ * Opens the image at `topPath` and all it is based on, read-only. Everything is checked before anything is returned,
+ * nothing is changed. Each file must be a regular one inside `imageFolder`, links resolved. `topFormat` is the
+ * caller's word on the top image; without it its magic decides.
+ * Errors: IMAGE_NOT_FOUND, BACKING_MISSING, IMAGE_OUTSIDE_FOLDER, IMAGE_NOT_REGULAR, IMAGE_NOT_READABLE,
+ * IMAGE_FORMAT_UNSUPPORTED, BACKING_NAME_REFUSED, CHAIN_LOOP, CHAIN_TOO_DEEP, DISK_TOO_LARGE and those of readHeader.
+ */
+export async function openChain(
+  topPath: string,
+  options: { imageFolder: string; topFormat?: ImageFormat },
+): Promise<Chain> {
+  const files: HostFile[] = [];
+  const close = async () => {
+    await Promise.all(files.map((file) => file.close()));
+  };
+  try {
+    const images = await openImages(topPath, options, files);
+    const layers: DiskLayer[] = [];
+    for (const image of images.reverse()) layers.push(new ImageLayer(image, layers.at(-1)));
+    return { layers, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The images from the top down; what was opened is in `files` even if this throws. */
+async function openImages(
+  topPath: string,
+  options: { imageFolder: string; topFormat?: ImageFormat },
+  files: HostFile[],
+): Promise<Image[]> {
+  const folder = await realpath(resolve(options.imageFolder));
+  const images: Image[] = [];
+  const seen = new Set<string>();
+  let path = resolve(topPath);
+  let backing: Backing | undefined = { name: path, format: options.topFormat };
+  while (backing !== undefined) {
+    if (images.length === limits.chain_layers_max) throw tooDeep(topPath);
+    const missing = images.length === 0 ? 'IMAGE_NOT_FOUND' : 'BACKING_MISSING';
+    const file = await HostFile.openToRead(await resolveInside(folder, path, missing));
+    files.push(file);
+    const fileBytes = await checkFile(file, seen);
+    const opened = await openImage(file, fileBytes, backing.format);
+    images.push(opened.image);
+    backing = opened.backing;
+    // As QEMU does, a name is relative to the path that was used, not to where a link leads.
+    if (backing !== undefined) path = backingPath(path, backing.name);
+  }
+  return images;
+}
+
+async function openImage(file: HostFile, fileBytes: number, declared: string | undefined) {
+  const start = Buffer.alloc(PROBE_BYTES);
+  const format = formatOf(file.path, start.subarray(0, await file.read(start, 0)), declared);
+  const header = format === 'qcow2' ? await readHeader(file, fileBytes) : undefined;
+  const image = header === undefined ? new RawImage(file, fileBytes) : new Qcow2Image(file, fileBytes, header);
+  if (image.virtualBytes > limits.disk_bytes_max) {
+    throw new LayerMoverError('DISK_TOO_LARGE', `${file.path} is a disk of ${image.virtualBytes} bytes`, {
+      hint: `disks may have up to ${limits.disk_bytes_max} bytes`,
+      data: { path: file.path, virtualBytes: image.virtualBytes, limit: limits.disk_bytes_max },
+    });
+  }
+  return { image, backing: header?.backing };
+}
+
+/** Bytes of a regular file that is not yet part of the chain. */
+async function checkFile(file: HostFile, seen: Set<string>): Promise<number> {
+  const { path } = file;
+  const stat = await file.stat();
+  if (!stat.isFile()) {
+    throw new LayerMoverError('IMAGE_NOT_REGULAR', `${path} is not a regular file`, {
+      hint: 'copy the disk into an image file: qemu-img convert',
+      data: { path },
+    });
+  }
+  const identity = `${stat.dev}:${stat.ino}`;
+  if (seen.has(identity)) {
+    throw new LayerMoverError('CHAIN_LOOP', `${path} is its own backing file, directly or through others`, {
+      hint: 'qemu-img info shows what each image names; mend it with qemu-img rebase -u',
+      data: { path },
+    });
+  }
+  seen.add(identity);
+  return stat.size;
+}
+
+function tooDeep(path: string): LayerMoverError {
+  return new LayerMoverError('CHAIN_TOO_DEEP', `${path} is based on more than ${limits.chain_layers_max - 1} images`, {
+    hint: 'shorten the chain: qemu-img commit, or qemu-img rebase to a lower image',
+    data: { path, limit: limits.chain_layers_max },
+  });
+}

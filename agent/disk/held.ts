@@ -1,0 +1,83 @@
+import { readFile } from 'node:fs/promises';
+import { LayerMoverError } from '../../core/errors.ts';
+import { HostFile } from './host-file.ts';
+
+/**
+ * QEMU keeps a shared lock on byte 100 + p of an image for each permission p it uses, and on byte 200 + p for each it
+ * grants nobody else; there are up to 64 permissions. 1, 2 and 3 are write, write unchanged and resize.
+ */
+const LOCKED_BYTES = [
+  [100, 163],
+  [200, 263],
+] as const;
+const WRITER_BYTES = [[101, 103]] as const;
+
+/**
+ * Refuses images that a running QEMU uses: for the top image any use (IMAGE_HELD), for the others one that may write
+ * (BACKING_WRITTEN), as other VMs may read the same base. `paths` are those of a chain, bottom first. Programs that
+ * were told not to lock (locking=off) can't be seen.
+ */
+export async function assertNotHeld(paths: readonly string[]): Promise<void> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+  const inodes = await Promise.all(paths.map((path) => lockedName(path, mounts)));
+  const locks = parseLocks(await readFile('/proc/locks', 'utf8'));
+  for (const [i, path] of paths.entries()) {
+    const top = i === paths.length - 1;
+    const bytes = top ? LOCKED_BYTES : WRITER_BYTES;
+    const held = locks.some(
+      (lock) => lock.inode === inodes[i] && bytes.some(([a, b]) => lock.from <= b && lock.to >= a),
+    );
+    if (held) throw top ? heldError(path) : writtenError(path);
+  }
+}
+
+interface Lock {
+  readonly inode: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Lines such as `4: OFDLCK ADVISORY  READ -1 fe:00:9977892 100 101`; waiting ones have an arrow and hold nothing. */
+function parseLocks(text: string): Lock[] {
+  return [...text.matchAll(/^\d+: \S+ +\S+ +\S+ +\S+ (\S+) (\d+) (\d+|EOF)$/gm)].map(([, inode, from, to]) => ({
+    inode: inode!,
+    from: Number(from),
+    to: to === 'EOF' ? Number.POSITIVE_INFINITY : Number(to),
+  }));
+}
+
+/**
+ * The name /proc/locks has for a file: device of its mount and inode. Both are asked of the kernel by descriptor, as
+ * stat gives other numbers on btrfs and overlayfs.
+ */
+async function lockedName(path: string, mounts: string): Promise<string> {
+  const file = await HostFile.openToRead(path);
+  try {
+    const info = await readFile(`/proc/self/fdinfo/${file.fd}`, 'utf8');
+    const mount = /^mnt_id:\s*(\d+)$/m.exec(info)?.[1];
+    const device = new RegExp(`^${mount} \\d+ (\\d+):(\\d+) `, 'm').exec(mounts);
+    const inode = /^ino:\s*(\d+)$/m.exec(info)?.[1] ?? String((await file.stat()).ino);
+    return `${hex(Number(device![1]))}:${hex(Number(device![2]))}:${inode}`;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Two hex digits at least, as the kernel prints devices. */
+function hex(value: number): string {
+  return value.toString(16).padStart(2, '0');
+}
+
+function heldError(path: string): LayerMoverError {
+  return new LayerMoverError('IMAGE_HELD', `a running QEMU uses ${path}`, {
+    hint: 'shut the VM down first, or end the qemu-nbd or qemu-img that has it open',
+    data: { path },
+  });
+}
+
+function writtenError(path: string): LayerMoverError {
+  return new LayerMoverError('BACKING_WRITTEN', `a running QEMU may write to ${path}, which is a base of this disk`, {
+    hint: 'end that VM or commit job: a base image must not change',
+    data: { path },
+  });
+}

@@ -1,0 +1,27 @@
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Bounds of the image formats and of the memory one open image may take. */
+export const diskLimits = {
+  // What the qcow2 specification and QEMU allow
+  cluster_bits_min: 9,
+  cluster_bits_max: 21,
+  l1_bytes_max: 32 * MiB,
+  refcount_table_bytes_max: 8 * MiB,
+  snapshots_max: 65_536,
+  backing_name_bytes_max: 1023,
+  backing_format_bytes_max: 15,
+
+  // Memory
+  table_page_bytes_max: 64 * KiB,
+  table_cache_bytes: 16 * MiB,
+  write_behind_bytes: 4 * MiB,
+  zero_fill_bytes: 1 * MiB,
+  raw_touched_blocks_max: 1 * MiB,
+} as const;
+
+/** The unit in which disks are sized and written; QEMU knows no smaller one. */
+export const SECTOR_BYTES = 512;
+
+/** What a raw file reports as its cluster size: it has none, this is qcow2's default. */
+export const RAW_CLUSTER_BYTES = 64 * KiB;

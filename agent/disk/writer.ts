@@ -1,0 +1,127 @@
+import { unlink } from 'node:fs/promises';
+import { LayerMoverError } from '../../core/errors.ts';
+import { checkShape } from './header-write.ts';
+import { HostFile } from './host-file.ts';
+import { checkRange } from './image-layer.ts';
+import type { DiskLayer } from './layer.ts';
+import { SECTOR_BYTES } from './limits.ts';
+import { Qcow2Sink } from './qcow2-sink.ts';
+import { RawSink } from './raw-sink.ts';
+import { WriteBehind } from './write-behind.ts';
+
+/**
+ * A disk image being made. Offsets and lengths are guest bytes, multiples of 512 except at the disk's end. Calls may
+ * overlap: they take effect in the order they were made, and the bytes may be reused once the promise is fulfilled.
+ * After an error every further call but `discard` fails with it. The file is no valid image before `finish`.
+ * Errors: DISK_RANGE_INVALID, DISK_FULL, DISK_IO_FAILED, and of reading the layer below.
+ */
+export interface DiskWriter {
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Explicit zeros: they hide what the layer below has there. */
+  writeZeros(offset: number, length: number): Promise<void>;
+  /** Completes the image: all of it is on disk (not yet its name in the folder), and the file is closed. */
+  finish(): Promise<void>;
+  /** Closes and removes the file. */
+  discard(): Promise<void>;
+}
+
+/** Where a writer's bytes go in the end. The calls come one at a time. */
+export interface Sink {
+  readonly clusterBytes: number;
+  readonly virtualBytes: number;
+  write(at: number, bytes: Uint8Array): Promise<void>;
+  writeZeros(at: number, length: number): Promise<void>;
+  finish(): Promise<void>;
+}
+
+export interface BackingLayer {
+  /** As the new image shall name it, relative to its own folder. */
+  readonly name: string;
+  readonly format: 'qcow2' | 'raw';
+  /** The layer of that name, for clusters that are written in part. It must stay open until `finish`. */
+  readonly chain: DiskLayer;
+}
+
+export interface Qcow2Options {
+  /** A multiple of 512. */
+  readonly virtualBytes: number;
+  /** A power of two from 512 to 2 MiB. */
+  readonly clusterBytes: number;
+  readonly version: 2 | 3;
+  readonly backing?: BackingLayer;
+}
+
+/**
+ * Makes a new qcow2 image at `path`. Version 2 has no explicit zeros: where there is a layer below, zeroed data hides
+ * it, else nothing is stored.
+ * Errors: DISK_EXISTS, DISK_SHAPE_REFUSED for what qcow2 can't be, BACKING_NAME_REFUSED, and those of opening a file.
+ */
+export async function createQcow2(path: string, options: Qcow2Options): Promise<DiskWriter> {
+  checkShape(path, options);
+  const file = await HostFile.create(path);
+  return new FileWriter(file, new Qcow2Sink(file, options));
+}
+
+/** Makes a new raw image at `path`, sparse where nothing but zeros was written. Errors: DISK_EXISTS and those of opening a file. */
+export async function createRaw(path: string, options: { virtualBytes: number }): Promise<DiskWriter> {
+  const file = await HostFile.create(path);
+  return new FileWriter(file, new RawSink(file, options.virtualBytes));
+}
+
+class FileWriter implements DiskWriter {
+  readonly #file: HostFile;
+  readonly #disk: { path: string; virtualBytes: number };
+  readonly #sink: WriteBehind;
+  /** The last call: each waits for the one before and fails if that did. */
+  #last: Promise<void> = Promise.resolve();
+  #open = true;
+
+  constructor(file: HostFile, sink: Sink) {
+    this.#file = file;
+    this.#disk = { path: file.path, virtualBytes: sink.virtualBytes };
+    this.#sink = new WriteBehind(sink);
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    this.#check(offset, bytes.length);
+    await this.#next(() => this.#sink.write(offset, bytes));
+  }
+
+  async writeZeros(offset: number, length: number): Promise<void> {
+    this.#check(offset, length);
+    await this.#next(() => this.#sink.writeZeros(offset, length));
+  }
+
+  async finish(): Promise<void> {
+    const done = this.#next(() => this.#sink.finish());
+    this.#open = false;
+    await done;
+    await this.#file.close();
+  }
+
+  async discard(): Promise<void> {
+    this.#open = false;
+    await this.#last.catch(() => undefined);
+    await this.#file.close();
+    await unlink(this.#disk.path);
+  }
+
+  #check(offset: number, length: number): void {
+    checkRange(this.#disk, offset, length);
+    const end = offset + length;
+    if (offset % SECTOR_BYTES === 0 && (end % SECTOR_BYTES === 0 || end === this.#disk.virtualBytes)) return;
+    throw new LayerMoverError('DISK_RANGE_INVALID', `bytes ${offset} + ${length} are no whole sectors`, {
+      data: { path: this.#disk.path, offset, length },
+    });
+  }
+
+  #next(call: () => Promise<void>): Promise<void> {
+    if (!this.#open) {
+      const message = `${this.#disk.path} was finished or discarded before`;
+      return Promise.reject(new LayerMoverError('DISK_WRITER_CLOSED', message));
+    }
+    this.#last = this.#last.then(call);
+    this.#last.catch(() => undefined);
+    return this.#last;
+  }
+}

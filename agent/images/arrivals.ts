@@ -1,0 +1,130 @@
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
+import { migrationId, vmName } from '../../core/api/names.ts';
+import { LayerMoverError } from '../../core/errors.ts';
+import { sha256, toHex } from '../../core/fingerprint.ts';
+import { type Catalog, knownLayer } from '../catalog/catalog.ts';
+import { renameDurably, syncFolder } from '../catalog/durable.ts';
+import { identityOf } from '../catalog/identity.ts';
+import { RecordFolder } from '../catalog/record-folder.ts';
+import { PARTIAL } from './find.ts';
+import { arrivalNames } from './names.ts';
+import type { VmFiles } from './vm-files.ts';
+
+/** What was read back of a file: all that the catalog keeps but where and how the file lies. */
+const arrivedLayer = knownLayer.omit({ path: true, identity: true });
+export type ArrivedLayer = z.infer<typeof arrivedLayer>;
+
+/**
+ * A file on its way into the image folder, from the reservation of its name until it has that name. `arriving`: it is
+ * incomplete and nobody relies on it. With `layer`, it is complete, on disk and read back.
+ */
+const arrival = z.object({
+  /** The name it will have. */
+  path: z.string(),
+  migration: migrationId,
+  /** For a top layer: its VM and the kinds of the whole chain. It gets its name once the VM is committed. */
+  vm: z.object({ name: vmName, kinds: z.array(knownLayer.shape.kind) }).optional(),
+  layer: arrivedLayer.optional(),
+});
+export type Arrival = z.infer<typeof arrival>;
+export type Arrived = Arrival & { readonly layer: ArrivedLayer };
+
+export function partialPath(arrival: Arrival): string {
+  return arrival.path + PARTIAL;
+}
+
+/**
+ * The journal of what arrives. A record is durable before its file exists and goes after the file has its name, so
+ * after a crash everything is either removed or completed. No half VM ever has its final name.
+ */
+export class Arrivals {
+  readonly #folder: string;
+  readonly #records: RecordFolder<Arrival>;
+  readonly #catalog: Catalog;
+  readonly #vms: VmFiles;
+  readonly #reserved: Set<string>;
+
+  private constructor(folder: string, records: RecordFolder<Arrival>, catalog: Catalog, vms: VmFiles) {
+    this.#folder = folder;
+    this.#records = records;
+    this.#catalog = catalog;
+    this.#vms = vms;
+    this.#reserved = new Set(records.all().map(([, { path }]) => path));
+  }
+
+  /** Opens the journal and ends what the last run left: incomplete files go, complete base layers get their names. */
+  static async open(folder: string, into: { imageFolder: string; catalog: Catalog; vms: VmFiles }): Promise<Arrivals> {
+    const records = await RecordFolder.open(folder, arrival);
+    const arrivals = new Arrivals(into.imageFolder, records, into.catalog, into.vms);
+    for (const [, each] of records.all()) {
+      if (!hasArrived(each)) await arrivals.drop(each);
+      else if (each.vm === undefined) await arrivals.place(each);
+    }
+    return arrivals;
+  }
+
+  /** Reserves a name that no file and no other arrival has. Errors: ARRIVAL_NAMES_TAKEN. */
+  async reserve(name: string, migration: string, vm?: Arrival['vm']): Promise<Arrival> {
+    for (const candidate of arrivalNames(name, migration)) {
+      const path = join(this.#folder, candidate);
+      if (this.#reserved.has(path) || existsSync(path) || existsSync(path + PARTIAL)) continue;
+      this.#reserved.add(path);
+      const reserved = { path, migration, ...(vm === undefined ? {} : { vm }) };
+      await this.#records.put(recordName(path), reserved);
+      return reserved;
+    }
+    throw new LayerMoverError('ARRIVAL_NAMES_TAKEN', `every name for ${name} is taken in ${this.#folder}`, {
+      hint: 'move older images out of the folder, then run the migration again',
+      data: { name, folder: this.#folder },
+    });
+  }
+
+  /** The file is complete, on disk and read back. */
+  async arrived(reserved: Arrival, layer: ArrivedLayer): Promise<Arrived> {
+    const arrived = { ...reserved, layer };
+    await syncFolder(this.#folder);
+    await this.#records.put(recordName(reserved.path), arrived);
+    return arrived;
+  }
+
+  /** Top layers that have arrived and whose VMs were not known to be committed. */
+  waiting(): (Arrived & { readonly vm: NonNullable<Arrival['vm']> })[] {
+    return this.#records
+      .all()
+      .map(([, each]) => each)
+      .filter((each) => hasArrived(each) && each.vm !== undefined) as ReturnType<Arrivals['waiting']>;
+  }
+
+  /** Gives the file its name and makes it known: a base to the catalog, a top as its VM. May be repeated. */
+  async place(arrived: Arrived): Promise<void> {
+    const { path, migration, vm, layer } = arrived;
+    if (existsSync(partialPath(arrived))) await renameDurably(partialPath(arrived), path);
+    if (vm !== undefined) await this.#vms.put({ ...vm, top: path }, migration);
+    const identity = await identityOf(path);
+    if (identity !== undefined && vm === undefined) await this.#catalog.put({ ...layer, path, identity });
+    await this.#forget(arrived);
+  }
+
+  /** Removes the file and frees its name. */
+  async drop(arrival: Arrival): Promise<void> {
+    await rm(partialPath(arrival), { force: true });
+    await syncFolder(dirname(arrival.path));
+    await this.#forget(arrival);
+  }
+
+  async #forget({ path }: Arrival): Promise<void> {
+    await this.#records.remove(recordName(path));
+    this.#reserved.delete(path);
+  }
+}
+
+function hasArrived(arrival: Arrival): arrival is Arrived {
+  return arrival.layer !== undefined;
+}
+
+function recordName(path: string): string {
+  return toHex(sha256(Buffer.from(basename(path)))).slice(0, 32);
+}

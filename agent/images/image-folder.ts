@@ -1,0 +1,88 @@
+import { existsSync } from 'node:fs';
+import { basename, extname } from 'node:path';
+import { vmName } from '../../core/api/names.ts';
+import { LayerMoverError } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
+import { type FileIdentity, identityOf, sameFile } from '../catalog/identity.ts';
+import { backingOf } from './backing-of.ts';
+import { findImages } from './find.ts';
+import type { VmFiles, VmImage } from './vm-files.ts';
+
+interface Seen {
+  readonly identity: FileIdentity | undefined;
+  readonly backing: string | undefined;
+}
+
+/**
+ * The VMs of a host: those the operator named; or else the images in its folder that nobody is based on, each a VM
+ * named by its file's stem. VMs that arrived here go by the name they came with.
+ */
+export class ImageFolder {
+  readonly path: string;
+  readonly #named: Readonly<Record<string, string>> | undefined;
+  readonly #arrived: VmFiles;
+  readonly #basePaths: () => ReadonlySet<string>;
+  #seen = new Map<string, Seen>();
+
+  /** `path` is absolute, links resolved. `basePaths` tells the files that are known to be bases, used or not. */
+  constructor(
+    path: string,
+    options: { named?: Readonly<Record<string, string>>; arrived: VmFiles; basePaths(): ReadonlySet<string> },
+  ) {
+    this.path = path;
+    this.#named = options.named;
+    this.#arrived = options.arrived;
+    this.#basePaths = options.basePaths;
+  }
+
+  /** VMs in order of their names, `limits.vms_per_host_max` at the most. Errors: those of findImages. */
+  async vms(): Promise<VmImage[]> {
+    const arrived = this.#arrived.all().filter((vm) => existsSync(vm.top));
+    const own = this.#named === undefined ? await this.#discover(arrived) : named(this.#named, arrived);
+    return [...own, ...arrived].sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, limits.vms_per_host_max);
+  }
+
+  /** Errors: VM_UNKNOWN. */
+  async find(name: string): Promise<VmImage> {
+    const vm = (await this.vms()).find((each) => each.name === name);
+    if (vm !== undefined) return vm;
+    throw new LayerMoverError('VM_UNKNOWN', `there is no VM ${name} in ${this.path}`, {
+      hint: 'a VM is called as its top image without the ending, and no two may share a name; or name it: --vm NAME=FILE',
+      data: { vm: name, folder: this.path },
+    });
+  }
+
+  /** Names that two images share, or that an arrived VM has, are left out: they would be ambiguous. */
+  async #discover(arrived: readonly VmImage[]): Promise<VmImage[]> {
+    const seen = new Map<string, Seen>();
+    for (const path of await findImages(this.path)) seen.set(path, await this.#look(path));
+    this.#seen = seen;
+    const taken = new Set([...this.#basePaths(), ...arrived.map((vm) => vm.top)]);
+    for (const { backing } of seen.values()) if (backing !== undefined) taken.add(backing);
+    const tops = [...seen.keys()].filter((path) => !taken.has(path));
+    const count = new Map<string, number>(arrived.map((vm) => [vm.name, 1]));
+    for (const top of tops) count.set(stem(top), (count.get(stem(top)) ?? 0) + 1);
+    return tops
+      .filter((top) => count.get(stem(top)) === 1 && vmName.safeParse(stem(top)).success)
+      .map((top) => ({ name: stem(top), top }));
+  }
+
+  /** Opens an image only if it has changed since it was last looked at. */
+  async #look(path: string): Promise<Seen> {
+    const identity = await identityOf(path);
+    const known = this.#seen.get(path);
+    return known !== undefined && sameFile(known.identity, identity)
+      ? known
+      : { identity, backing: await backingOf(path) };
+  }
+}
+
+/** A VM that came back has its newest disk where it arrived, not where the operator once said. */
+function named(vms: Readonly<Record<string, string>>, arrived: readonly VmImage[]): VmImage[] {
+  const back = new Set(arrived.map((vm) => vm.name));
+  return Object.entries(vms).flatMap(([name, top]) => (back.has(name) ? [] : [{ name, top }]));
+}
+
+function stem(path: string): string {
+  return basename(path, extname(path));
+}

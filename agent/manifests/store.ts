@@ -1,0 +1,105 @@
+import { mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Geometry, segmentLength } from '../../core/chunk.ts';
+import { LayerMoverError } from '../../core/errors.ts';
+import { fromHex, isNone, sameDigest, sha256 } from '../../core/fingerprint.ts';
+import { decodeRoot, type Root, segmentIdAt } from '../../core/format/root.ts';
+import { decodeSegment, Segment } from '../../core/format/segment.ts';
+import { limits } from '../../core/limits.ts';
+import { ManifestDraft, ROOT_FILE, SEGMENTS_FILE } from './draft.ts';
+import { SLOT_BYTES, segmentBytesOf } from './slot.ts';
+
+const DRAFT_PREFIX = 'draft-';
+
+/**
+ * Manifests of layers on this host's disk, a folder each, named by layer id. They are read segment by segment, each
+ * checked against its id; nothing holds a whole manifest. Ids are hex.
+ */
+export class ManifestStore {
+  readonly #dir: string;
+  /** Roots of the layers that tasks work on now: up to 2 MiB each. */
+  readonly #roots = new Map<string, Root>();
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** Begins a manifest; `parent` is the id of the layer below, 32 zero bytes for a bottom layer. */
+  async draft(geometry: Geometry, parent: Uint8Array): Promise<ManifestDraft> {
+    await mkdir(this.#dir, { recursive: true });
+    const folder = await mkdtemp(join(this.#dir, DRAFT_PREFIX));
+    const segments = await open(join(folder, SEGMENTS_FILE), 'wx', 0o600);
+    return new ManifestDraft(this.#dir, folder, segments, geometry, parent);
+  }
+
+  /** The root's canonical bytes, unless there is no such manifest. Errors: MANIFEST_CORRUPT. */
+  async rootBytes(layerId: string): Promise<Buffer | undefined> {
+    const bytes = await readIfThere(join(this.#dir, layerId, ROOT_FILE));
+    if (bytes !== undefined && !sameDigest(sha256(bytes), fromHex(layerId))) throw corrupt(layerId, 'root');
+    return bytes;
+  }
+
+  /** Errors: MANIFEST_CORRUPT. */
+  async root(layerId: string): Promise<Root | undefined> {
+    const known = this.#roots.get(layerId);
+    if (known !== undefined) return known;
+    const bytes = await this.rootBytes(layerId);
+    if (bytes === undefined) return undefined;
+    const root = decodeRoot(bytes);
+    if (this.#roots.size >= limits.agent_tasks_max) this.#roots.delete(this.#roots.keys().next().value!);
+    this.#roots.set(layerId, root);
+    return root;
+  }
+
+  /** One segment of a manifest that is there. Errors: MANIFEST_UNKNOWN, MANIFEST_CORRUPT. */
+  async segment(layerId: string, index: number): Promise<Segment> {
+    const root = await this.root(layerId);
+    if (root === undefined) throw unknown(layerId);
+    const id = segmentIdAt(root, index);
+    if (isNone(id)) return new Segment(segmentLength(root.geometry, index));
+    const bytes = segmentBytesOf(await this.#slot(layerId, index));
+    if (!sameDigest(sha256(bytes), id)) throw corrupt(layerId, `segment ${index}`);
+    return decodeSegment(bytes);
+  }
+
+  async remove(layerId: string): Promise<void> {
+    this.#roots.delete(layerId);
+    await rm(join(this.#dir, layerId), { recursive: true, force: true });
+  }
+
+  /** Removes what drafts of an earlier run left behind; call it before any draft is begun. */
+  async sweep(): Promise<void> {
+    const names = await readdir(this.#dir).catch(() => []);
+    const drafts = names.filter((name) => name.startsWith(DRAFT_PREFIX));
+    await Promise.all(drafts.map((name) => rm(join(this.#dir, name), { recursive: true, force: true })));
+  }
+
+  async #slot(layerId: string, index: number): Promise<Buffer> {
+    await using file = await open(join(this.#dir, layerId, SEGMENTS_FILE), 'r');
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(SLOT_BYTES), 0, SLOT_BYTES, index * SLOT_BYTES);
+    return buffer.subarray(0, bytesRead);
+  }
+}
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function corrupt(layerId: string, part: string): LayerMoverError {
+  return new LayerMoverError('MANIFEST_CORRUPT', `the ${part} of manifest ${layerId} differs from its id`, {
+    hint: 'the agent’s state folder lost or changed bytes; register the layer again',
+    data: { layerId, part },
+  });
+}
+
+function unknown(layerId: string): LayerMoverError {
+  return new LayerMoverError('MANIFEST_UNKNOWN', `there is no manifest of layer ${layerId} on this host`, {
+    hint: 'register the layer first',
+    data: { layerId },
+  });
+}

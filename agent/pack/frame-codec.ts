@@ -1,0 +1,88 @@
+import { promisify } from 'node:util';
+import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { LayerMoverError } from '../../core/errors.ts';
+import { type Codec, checksumOfHead, decodeFrame, encodeFrameHead, type Frame } from '../../core/format/frame.ts';
+import { limits } from '../../core/limits.ts';
+
+const compress = promisify(zstdCompress);
+const decompress = promisify(zstdDecompress);
+
+/** zstd knows no smaller window. */
+const WINDOW_LOG_MIN = 10;
+/** What the library hands over at a time: small pieces would cost a trip through the event loop each. */
+const OUTPUT_PIECE_BYTES = 1024 * 1024;
+/** A little more room than the output needs lets one pass see the end of the stream. */
+const OUTPUT_SLACK_BYTES = 64;
+
+/** A frame as it lies in a pack: `parts`, back to back. */
+export interface SealedFrame {
+  readonly parts: readonly [head: Uint8Array, payload: Uint8Array];
+  readonly frameBytes: number;
+  readonly rawBytes: number;
+  readonly checksum: Uint8Array;
+}
+
+/**
+ * Compresses `raw` (1 byte to 16 MiB) in the libuv pool; what does not shrink is stored as it is. `raw` may be used
+ * again afterwards. `level` is zstd's, 1 … 22.
+ */
+export async function sealFrame(raw: Uint8Array, level: number): Promise<SealedFrame> {
+  const windowLog = Math.min(limits.frame_window_log, Math.max(WINDOW_LOG_MIN, Math.ceil(Math.log2(raw.length))));
+  const shrunk = await compress(raw, {
+    chunkSize: OUTPUT_PIECE_BYTES,
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_windowLog]: windowLog },
+  });
+  const zstd = shrunk.length < raw.length;
+  const codec: Codec = zstd ? 'zstd' : 'stored';
+  const payload = zstd ? shrunk : Buffer.from(raw);
+  const head = encodeFrameHead({
+    codec,
+    windowLog: zstd ? windowLog : 0,
+    rawBytes: raw.length,
+    prefix: [],
+    payload,
+  });
+  return {
+    parts: [head, payload],
+    frameBytes: head.length + payload.length,
+    rawBytes: raw.length,
+    checksum: checksumOfHead(head),
+  };
+}
+
+/**
+ * The raw bytes of a whole frame. Its checksum is compared first; output and window are bounded by what the head says,
+ * which the format bounds. Whether the chunks in it are the right ones only their fingerprints tell.
+ * Errors: FRAME_CORRUPT, FORMAT_REFUSED, FORMAT_VERSION, PREFIX_UNSUPPORTED.
+ */
+export async function openFrame(bytes: Uint8Array): Promise<Uint8Array> {
+  const frame = decodeFrame(bytes);
+  if (frame.prefix.length > 0) {
+    throw new LayerMoverError('PREFIX_UNSUPPORTED', 'a frame needs other chunks to be decompressed', {
+      hint: 'a newer LayerMover wrote it; upgrade this one',
+    });
+  }
+  const raw = frame.codec === 'stored' ? frame.payload : await inflate(frame);
+  if (raw.length !== frame.rawBytes) throw corrupt(`holds ${raw.length} bytes instead of ${frame.rawBytes}`);
+  return raw;
+}
+
+async function inflate({ payload, rawBytes, windowLog }: Frame): Promise<Uint8Array> {
+  if (rawBytes === 0 || windowLog < WINDOW_LOG_MIN) throw corrupt('has a head that no writer makes');
+  try {
+    return await decompress(payload, {
+      chunkSize: rawBytes + OUTPUT_SLACK_BYTES,
+      maxOutputLength: rawBytes,
+      params: { [constants.ZSTD_d_windowLogMax]: windowLog },
+    });
+  } catch (cause) {
+    throw corrupt('does not decompress', cause);
+  }
+}
+
+function corrupt(what: string, cause?: unknown): LayerMoverError {
+  return new LayerMoverError('FRAME_CORRUPT', `a pack frame ${what}`, {
+    hint: 'the object store or the way to it changed bytes; the transfer is retried, the disk was not touched',
+    cause,
+  });
+}

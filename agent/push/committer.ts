@@ -1,0 +1,71 @@
+import { toHex } from '../../core/fingerprint.ts';
+import { encodePlacement } from '../../core/format/placement.ts';
+import { encodeSegment, segmentId } from '../../core/format/segment.ts';
+import { limits } from '../../core/limits.ts';
+import { inOrder } from '../scan/in-order.ts';
+import type { OpenSegment } from './open-segment.ts';
+import type { ObjectKind, PushSink } from './port.ts';
+
+/** Puts one small object and counts it. */
+export type Put = (kind: ObjectKind, id: string, bytes: Uint8Array) => Promise<void>;
+
+/**
+ * Stores the current versions of segments, placement first, and commits them. One round runs at a time, so that later
+ * rounds name later versions; all that is asked for meanwhile goes with the next one.
+ */
+export class Committer {
+  readonly #sink: PushSink;
+  readonly #put: Put;
+  readonly #pending = new Set<OpenSegment>();
+  #last: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+  #sequence = 0;
+
+  constructor(sink: PushSink, put: Put) {
+    this.#sink = sink;
+    this.#put = put;
+  }
+
+  /** Resolves when these segments are committed, as they are now or later. */
+  commit(segments: Iterable<OpenSegment>): Promise<void> {
+    for (const segment of segments) this.#pending.add(segment);
+    if (this.#next === undefined) {
+      this.#next = this.#last.then(() => this.#round());
+      this.#last = this.#next;
+    }
+    return this.#next;
+  }
+
+  /** Stores the root and commits the layer: the last round. */
+  async finish(layerId: string, rootBytes: Uint8Array): Promise<void> {
+    await this.#last;
+    await this.#put('layers', layerId, rootBytes);
+    await this.#sink.commit({ sequence: this.#sequence++, segments: [], layerId });
+  }
+
+  async #round(): Promise<void> {
+    this.#next = undefined;
+    const segments = [...this.#pending];
+    this.#pending.clear();
+    const changed: { index: number; id: string }[] = [];
+    for await (const version of inOrder(segments, limits.segments_in_flight, (each) => this.#store(each))) {
+      if (version !== undefined) changed.push(version);
+    }
+    for (let at = 0; at < changed.length; at += limits.segments_per_round_commit_max) {
+      const part = changed.slice(at, at + limits.segments_per_round_commit_max);
+      await this.#sink.commit({ sequence: this.#sequence++, segments: part });
+    }
+  }
+
+  /** Stores what is new of a segment. A segment without data has no placement: there is nothing to find. */
+  async #store(open: OpenSegment): Promise<{ index: number; id: string } | undefined> {
+    const { segment, placement } = open.version();
+    const bytes = encodeSegment(segment);
+    const id = toHex(segmentId(segment, bytes));
+    if (id === open.committed || segment.isEmpty) return undefined;
+    if (placement.runs.length > 0) await this.#put('placements', id, encodePlacement(placement));
+    await this.#put('segments', id, bytes);
+    open.committed = id;
+    return { index: open.index, id };
+  }
+}

@@ -1,0 +1,43 @@
+/** How far a transfer is, in bytes (core/records.ts, StreamRecord). */
+export interface Counts {
+  /** Raw bytes of data chunks that are durable at the receiver, and of all there will be. */
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly wireBytes: number;
+  readonly storedBytes: number;
+  readonly dedupedBytes: number;
+}
+
+export type Progress = (counts: Counts) => void;
+
+/** Adds counts up and tells each change. */
+export class Counter {
+  #counts: Counts;
+  readonly #tell: Progress;
+
+  constructor(totalBytes: number, tell: Progress = () => undefined) {
+    this.#counts = { doneBytes: 0, totalBytes, wireBytes: 0, storedBytes: 0, dedupedBytes: 0 };
+    this.#tell = tell;
+  }
+
+  add(more: Partial<Omit<Counts, 'totalBytes'>>): void {
+    const { doneBytes, totalBytes, wireBytes, storedBytes, dedupedBytes } = this.#counts;
+    const done = doneBytes + (more.doneBytes ?? 0);
+    this.#counts = {
+      doneBytes: done,
+      // The total is an estimate where the layer was not read before.
+      totalBytes: Math.max(totalBytes, done),
+      wireBytes: wireBytes + (more.wireBytes ?? 0),
+      storedBytes: storedBytes + (more.storedBytes ?? 0),
+      dedupedBytes: dedupedBytes + (more.dedupedBytes ?? 0),
+    };
+    this.#tell(this.#counts);
+  }
+
+  /** Nothing more will come: the total is what was done. */
+  finish(): Counts {
+    this.#counts = { ...this.#counts, totalBytes: this.#counts.doneBytes };
+    this.#tell(this.#counts);
+    return this.#counts;
+  }
+}

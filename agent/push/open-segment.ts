@@ -1,0 +1,91 @@
+import { toHex } from '../../core/fingerprint.ts';
+import type { FramePlace, Placement, Run } from '../../core/format/placement.ts';
+import { DATA, Segment, ZERO } from '../../core/format/segment.ts';
+
+const NOWHERE = -1;
+
+/** A segment on its way to the store: what it holds as far as that is known, and where its data chunks lie by now. */
+export class OpenSegment {
+  readonly index: number;
+  /** What the layer holds; data chunks are added with `addData` or are there from the start. */
+  readonly content: Segment;
+  /** Set when nothing will be added to the content. */
+  isKnown: boolean;
+  /** The version that was committed last, hex. */
+  committed: string | undefined;
+  /** The batch of fingerprints that it belongs to. */
+  readonly batch: { readonly digest: string; missing: number } | undefined;
+  readonly #chunkBytes: number;
+  readonly #frames: FramePlace[] = [];
+  readonly #numbers = new Map<string, number>();
+  readonly #frameOf: Int32Array;
+  readonly #rawOffsets: Uint32Array;
+  #unplaced: number;
+
+  constructor(options: {
+    index: number;
+    content: Segment;
+    isKnown: boolean;
+    chunkBytes: number;
+    batch?: OpenSegment['batch'];
+  }) {
+    this.index = options.index;
+    this.content = options.content;
+    this.isKnown = options.isKnown;
+    this.batch = options.batch;
+    this.#chunkBytes = options.chunkBytes;
+    this.#frameOf = new Int32Array(this.content.chunks).fill(NOWHERE);
+    this.#rawOffsets = new Uint32Array(this.content.chunks);
+    this.#unplaced = this.content.count(DATA);
+  }
+
+  addData(chunk: number, fingerprint: Uint8Array): void {
+    this.content.setData(chunk, fingerprint);
+    this.#unplaced++;
+  }
+
+  /** Tells where a data chunk lies: its pack is durable. */
+  place(chunk: number, frame: FramePlace, rawOffset: number): void {
+    const name = `${toHex(frame.pack)}.${frame.offset}`;
+    let number = this.#numbers.get(name);
+    if (number === undefined) {
+      number = this.#frames.push(frame) - 1;
+      this.#numbers.set(name, number);
+    }
+    if (this.#frameOf[chunk] === NOWHERE) this.#unplaced--;
+    this.#frameOf[chunk] = number;
+    this.#rawOffsets[chunk] = rawOffset;
+  }
+
+  /** True if its version is the layer's segment. */
+  get isComplete(): boolean {
+    return this.isKnown && this.#unplaced === 0;
+  }
+
+  /** What can be pulled by now: zeros, and data chunks that have a place; all others are absent for the time being. */
+  version(): { segment: Segment; placement: Placement } {
+    const segment = new Segment(this.content.chunks);
+    const runs: Run[] = [];
+    for (let chunk = 0; chunk < segment.chunks; chunk++) {
+      const state = this.content.states[chunk];
+      if (state === ZERO) segment.setZero(chunk);
+      if (state !== DATA || this.#frameOf[chunk] === NOWHERE) continue;
+      segment.setData(chunk, this.content.fingerprint(chunk));
+      this.#appendTo(runs, chunk);
+    }
+    return { segment, placement: { frames: this.#frames, runs } };
+  }
+
+  #appendTo(runs: Run[], chunk: number): void {
+    const frame = this.#frameOf[chunk]!;
+    const rawOffset = this.#rawOffsets[chunk]!;
+    const last = runs.at(-1);
+    const follows =
+      last !== undefined &&
+      last.frame === frame &&
+      last.chunk + last.count === chunk &&
+      last.rawOffset + last.count * this.#chunkBytes === rawOffset;
+    if (follows) runs[runs.length - 1] = { ...last, count: last.count + 1 };
+    else runs.push({ chunk, count: 1, frame, rawOffset });
+  }
+}

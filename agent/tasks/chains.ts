@@ -1,0 +1,43 @@
+import { basename } from 'node:path';
+import type { Container } from '../../core/api/tasks.ts';
+import { openChain } from '../disk/chain.ts';
+import type { ImageFormat } from '../disk/format.ts';
+import type { Chain, DiskLayer } from '../disk/layer.ts';
+
+/** Opens the chain of the image at `path`, works on it, and closes it. Errors: those of openChain and of `work`. */
+export async function withChain<T>(
+  path: string,
+  options: { imageFolder: string; topFormat?: ImageFormat },
+  work: (chain: Chain) => Promise<T>,
+): Promise<T> {
+  const chain = await openChain(path, options);
+  try {
+    return await work(chain);
+  } finally {
+    await chain.close();
+  }
+}
+
+/** A chain is never empty. */
+export function topOf(chain: Chain): DiskLayer {
+  return chain.layers.at(-1)!;
+}
+
+export function pathsOf(chain: Chain): string[] {
+  return chain.layers.map((layer) => layer.path);
+}
+
+export function nameOf(layer: DiskLayer): string {
+  return basename(layer.path);
+}
+
+export function containerOf({ format, clusterBytes, qcow2 }: DiskLayer): Container {
+  return { format, cluster_bytes: clusterBytes, ...(qcow2 === undefined ? {} : { version: qcow2.version }) };
+}
+
+/** Bytes of the extents in which the layer's own file holds data. Reads metadata only. */
+export async function dataBytesOf(layer: DiskLayer): Promise<number> {
+  let bytes = 0;
+  for await (const { state, length } of layer.extents(0, layer.virtualBytes)) if (state === 'data') bytes += length;
+  return bytes;
+}

@@ -1,0 +1,59 @@
+import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
+import type { KnownLayer } from '../catalog/catalog.ts';
+import { identityOf } from '../catalog/identity.ts';
+import type { DiskLayer } from '../disk/layer.ts';
+import { scanLayer } from '../scan/scan-layer.ts';
+import { containerOf, nameOf } from './chains.ts';
+import type { TaskHost } from './task.ts';
+
+export interface LayerToKnow {
+  readonly layer: DiskLayer;
+  /** The layer below; undefined for a bottom layer. */
+  readonly below: KnownLayer | undefined;
+  readonly chunkBytes: number;
+  readonly role: KnownLayer['role'];
+  readonly kind: KnownLayer['kind'];
+  readonly migration: string;
+}
+
+/**
+ * What a layer holds: from the catalog if its file is the one it was, otherwise by reading it, once.
+ * Errors: those of scanLayer.
+ */
+export async function knowLayer(host: TaskHost, wanted: LayerToKnow, signal: AbortSignal): Promise<KnownLayer> {
+  const { layer, below, chunkBytes, role, kind, migration } = wanted;
+  const known = await host.catalog.lookup(layer.path, chunkBytes);
+  if (known !== undefined && (await host.manifests.root(known.layerId)) !== undefined) {
+    const relabelled = { ...known, role, kind };
+    if (known.role !== role || known.kind !== kind) await host.catalog.put(relabelled);
+    return relabelled;
+  }
+  // The identity of before: if the file changes while it is read, the catalog will not take it for what was read.
+  const identity = await identityOf(layer.path);
+  const scanned = await scanAt(host, { layer, parent: below?.layerId ?? null, chunkBytes, signal });
+  const found: KnownLayer = {
+    layerId: scanned.layerId,
+    path: layer.path,
+    chunkBytes,
+    role,
+    kind,
+    name: nameOf(layer),
+    parent: below?.layerId ?? null,
+    below: below?.path ?? null,
+    virtualBytes: layer.virtualBytes,
+    dataBytes: scanned.dataBytes,
+    container: containerOf(layer),
+    migration,
+    identity: identity!,
+  };
+  await host.catalog.put(found);
+  return found;
+}
+
+/** Reads a layer and fingerprints it over the parent with that id. Errors: those of scanLayer. */
+export function scanAt(
+  { pool, manifests }: Pick<TaskHost, 'pool' | 'manifests'>,
+  { parent, ...job }: { layer: DiskLayer; parent: string | null; chunkBytes: number; signal: AbortSignal },
+) {
+  return scanLayer({ ...job, pool, manifests, parent: parent === null ? NO_DIGEST : fromHex(parent) });
+}

@@ -1,0 +1,28 @@
+import type { Arrivals } from '../images/arrivals.ts';
+import { type VmOutcome, vmOutcome } from './outcome.ts';
+import type { TaskHost } from './task.ts';
+
+export type Waiting = ReturnType<Arrivals['waiting']>[number];
+type Host = Pick<TaskHost, 'api' | 'arrivals' | 'log'>;
+
+/**
+ * A VM's top layer has arrived: once the VM is committed it gets its name, once it is rolled back it goes. As long as
+ * that is not known it stays as it is; what may be the only owner's disk is never removed.
+ */
+export async function settle({ api, arrivals, log }: Host, arrived: Waiting, signal?: AbortSignal): Promise<VmOutcome> {
+  const outcome = await vmOutcome(api, arrived.migration, arrived.vm.name, signal);
+  const fields = { migration: arrived.migration, vm: arrived.vm.name, path: arrived.path };
+  if (outcome === 'committed') {
+    await arrivals.place(arrived);
+    log.info(fields, 'the VM is here');
+  } else if (outcome === 'rolled-back') {
+    await arrivals.drop(arrived);
+    log.info(fields, 'the VM stays where it was; its copy is removed');
+  }
+  return outcome;
+}
+
+/** Settles what tasks that ended early left, as far as the cloud tells. */
+export async function settleAll(host: Host, signal: AbortSignal): Promise<void> {
+  for (const arrived of host.arrivals.waiting()) await settle(host, arrived, signal);
+}

@@ -1,0 +1,52 @@
+import type { ApiClient } from '../../adapters/api/client.ts';
+import type { HostRef } from '../../core/api/names.ts';
+import type { StreamCounts } from '../../core/api/tasks.ts';
+import type { Clock, ObjectStore } from '../../core/ports.ts';
+import type { Receipt } from '../../core/receipt.ts';
+import type { Round } from '../../core/records.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Log } from '../daemon/log.ts';
+import type { Arrivals } from '../images/arrivals.ts';
+import type { ImageFolder } from '../images/image-folder.ts';
+import type { ManifestStore } from '../manifests/store.ts';
+import type { ChunkPool } from '../scan/pool.ts';
+
+/** What polls bring to tasks that wait (daemon/inbox.ts). */
+export interface News {
+  rounds(migration: string, stream: string, signal: AbortSignal): AsyncIterable<Round>;
+  receipt(migration: string, vm: string, signal: AbortSignal): Promise<Receipt>;
+}
+
+/**
+ * Runs heavy work when there is room for it. Work of a source never waits for another host, so it always comes to
+ * an end and lets the destinations that wait for it come to theirs; that is why the two have places of their own.
+ */
+export type Places = <T>(signal: AbortSignal, work: () => Promise<T>) => Promise<T>;
+
+/** What all tasks of a host have in common. */
+export interface TaskHost {
+  readonly ref: HostRef;
+  readonly namespace: string;
+  readonly api: ApiClient;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly images: ImageFolder;
+  readonly catalog: Catalog;
+  readonly arrivals: Arrivals;
+  readonly manifests: ManifestStore;
+  readonly pool: ChunkPool;
+  readonly news: News;
+  readonly places: { readonly source: Places; readonly destination: Places };
+}
+
+/** One attempt at a task. */
+export interface TaskRun {
+  readonly task: string;
+  readonly attempt: number;
+  /** Aborts when the task was cancelled or the agent stops: then nobody reads what comes of it. */
+  readonly signal: AbortSignal;
+  /** The object store with this task's rights. */
+  readonly store: ObjectStore;
+  /** Tells the next poll how far a stream is. */
+  progress(counts: StreamCounts): void;
+}

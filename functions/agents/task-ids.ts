@@ -1,0 +1,25 @@
+import type { TaskKind } from '../../core/api/tasks.ts';
+import type { VmRecord } from '../../core/records.ts';
+
+/** The id of a task: its migration, its kind and what it is about, a VM or a host (`site/host`). */
+export function taskIdOf(migration: string, kind: TaskKind, what: string): string {
+  return `${migration}.${kind}.${what.replace('/', '.')}`;
+}
+
+/** The tasks that a VM has for itself. */
+export function vmTaskIds(migration: string, vm: string): string[] {
+  return [taskIdOf(migration, 'cutover', vm), taskIdOf(migration, 'follow', vm)];
+}
+
+/** Every task that a migration may have posted: read by id they are certain, where a list may lag behind. */
+export function allTaskIds(migration: { id: string; to: string }, vms: readonly VmRecord[]): string[] {
+  const sources = [...new Set(vms.map((vm) => vm.source))];
+  return [
+    ...sources.flatMap((host) => [
+      taskIdOf(migration.id, 'survey', host),
+      taskIdOf(migration.id, 'seed', host),
+    ]),
+    taskIdOf(migration.id, 'fetch', migration.to),
+    ...vms.flatMap((vm) => vmTaskIds(migration.id, vm.name)),
+  ];
+}

@@ -1,0 +1,39 @@
+import type { PollAnswer } from '../../core/api/agent.ts';
+import type { HostRef } from '../../core/api/names.ts';
+import { limits } from '../../core/limits.ts';
+import type { HostRecord } from '../../core/ports.ts';
+import { requireHost } from '../agents/access.ts';
+import type { Call } from '../rest/call.ts';
+import { beatAll } from './beat.ts';
+import type { PollDeps } from './deps.ts';
+import { handOut } from './hand-out.ts';
+import { newReceipts, newRounds } from './news.ts';
+import { judgeRunning, storeProgress } from './running.ts';
+
+/** An agent's poll: its heartbeat, and all that it must know since the last one. */
+export async function poll(deps: PollDeps, call: Call<'poll'>): Promise<PollAnswer> {
+  const { namespace, body } = call;
+  const ref: HostRef = `${call.path.site}/${call.path.host}`;
+  const record = await requireHost(deps, call, ref);
+  await renew(deps, namespace, record, body.free_bytes);
+
+  const running = new Set(body.running.map((said) => said.task));
+  const polling = { namespace, host: ref, instance: body.instance, running };
+  const { own, stop } = await judgeRunning(deps, ref, body);
+  const awaited = await beatAll(deps, own);
+  const mine = new Set(awaited.map((task) => task.migration));
+  const [tasks, rounds, receipts] = await Promise.all([
+    handOut(deps, polling, own),
+    newRounds(deps, body, mine),
+    newReceipts(deps, body, mine),
+    storeProgress(deps, awaited, body.running),
+  ]);
+  const dropped = own.filter((task) => !awaited.includes(task)).map((task) => task.id);
+  return { tasks, cancelled: [...stop, ...dropped], rounds, receipts };
+}
+
+/** Polls come several times a second; that the host lives is stored far more seldom. */
+async function renew({ hosts, clock }: PollDeps, namespace: string, record: HostRecord, freeBytes: number) {
+  const seenMs = clock.nowMs();
+  if (seenMs - record.seenMs >= limits.host_seen_ms) await hosts.enrol(namespace, { ...record, freeBytes, seenMs });
+}

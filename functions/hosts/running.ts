@@ -1,0 +1,39 @@
+import type { HostRef } from '../../core/api/names.ts';
+import type { PollRequest } from '../../core/api/agent.ts';
+import type { Task } from '../../core/task.ts';
+import { streamRecords } from '../agents/streams.ts';
+import type { PollDeps } from './deps.ts';
+
+type Running = PollRequest['running'][number];
+
+/** What an agent says it runs, told apart: what is still its own, and what it must stop. */
+export async function judgeRunning(
+  { tasks }: Pick<PollDeps, 'tasks'>,
+  host: HostRef,
+  { instance, running }: PollRequest,
+): Promise<{ own: Task[]; stop: string[] }> {
+  const known = await Promise.all(running.map((each) => tasks.find(each.task)));
+  const isOwn = (task: Task | undefined, said: Running): task is Task =>
+    task?.state === 'running' &&
+    task.host === host &&
+    task.instance === instance &&
+    task.attempt === said.attempt;
+  return {
+    own: known.filter((task, at): task is Task => isOwn(task, running[at]!)),
+    stop: running.filter((said, at) => !isOwn(known[at], said)).map((said) => said.task),
+  };
+}
+
+/** Stores what the agent counted so far. Its report has the last word, so that a few of these may be left out. */
+export async function storeProgress(
+  { migrations, progress, clock }: PollDeps,
+  own: readonly Task[],
+  running: readonly Running[],
+): Promise<void> {
+  const nowMs = clock.nowMs();
+  for (const task of own) {
+    const counts = running.find((said) => said.task === task.id)!.progress;
+    if (counts.length === 0 || !progress.due(task.id, nowMs)) continue;
+    for (const record of streamRecords(task, counts)) await migrations.putStream(task.migration, record);
+  }
+}

@@ -1,0 +1,73 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { MigrationRequest } from '../../core/api/views.ts';
+import { geometryOf } from '../../core/chunk.ts';
+import { LayerMoverError } from '../../core/errors.ts';
+import { sha256, toHex } from '../../core/fingerprint.ts';
+import { kindsOf } from '../../core/kinds.ts';
+import type { MigrationRecord } from '../../core/records.ts';
+import { announceState } from '../records/change-state.ts';
+import type { Call } from '../rest/call.ts';
+import type { MigrationDeps } from './deps.ts';
+
+/**
+ * Creates a migration and starts its workflow. The same request again answers the same migration, and starts what a crash
+ * may have left unstarted. Throws HOST_UNKNOWN, REQUEST_ID_REUSED, GEOMETRY_REFUSED or KINDS_MISMATCH.
+ */
+export async function create(deps: MigrationDeps, call: Call<'createMigration'>): Promise<MigrationRecord> {
+  const { namespace, body } = call;
+  geometryOf(0, body.chunk_bytes);
+  if (body.kinds !== undefined) kindsOf(body.kinds.length, body.kinds);
+  await requireDestination(deps, namespace, body);
+  const wanted = recordOf(namespace, body, deps.clock.nowMs());
+  const record = await deps.migrations.create(wanted);
+  if (!isDeepStrictEqual(requestOf(record), requestOf(wanted))) {
+    throw new LayerMoverError('REQUEST_ID_REUSED', `request ${body.request_id} asked for something else before`, {
+      hint: 'a new request needs a new request id',
+      data: { migration: record.id },
+    });
+  }
+  if (record.state === 'requested') await begin(deps, record);
+  return record;
+}
+
+/** Starts the workflow of a migration, once however often it is called. */
+export async function begin({ workflow, events }: MigrationDeps, record: MigrationRecord): Promise<void> {
+  await announceState({ events }, record, 'requested', record.createdMs);
+  await workflow.start(record.id, { migration: record.id });
+}
+
+export function migrationIdOf(namespace: string, requestId: string): string {
+  return `m${toHex(sha256(Buffer.from(`${namespace}\n${requestId}`))).slice(0, 20)}`;
+}
+
+async function requireDestination({ hosts }: MigrationDeps, namespace: string, { to }: MigrationRequest) {
+  if ((await hosts.find(namespace, to)) !== undefined) return;
+  throw new LayerMoverError('HOST_UNKNOWN', `no agent has enrolled ${to} in ${namespace}`, {
+    hint: 'start the agent on the destination, or look up its name with `layermover host list`',
+    data: { host: to },
+  });
+}
+
+function recordOf(namespace: string, request: MigrationRequest, nowMs: number): MigrationRecord {
+  const { request_id: requestId, vms, to, from, policy, chunk_bytes, kinds } = request;
+  const id = migrationIdOf(namespace, requestId);
+  return {
+    id,
+    namespace,
+    requestId,
+    vmNames: vms,
+    to,
+    ...(from === undefined ? {} : { from }),
+    policy,
+    chunkBytes: chunk_bytes,
+    ...(kinds === undefined ? {} : { kinds }),
+    state: 'requested',
+    createdMs: nowMs,
+    updatedMs: nowMs,
+  };
+}
+
+/** What was asked for, without what became of it. */
+function requestOf({ namespace, requestId, vmNames, to, from, policy, chunkBytes, kinds }: MigrationRecord) {
+  return { namespace, requestId, vmNames, to, from, policy, chunkBytes, kinds };
+}

@@ -1,0 +1,37 @@
+import { LayerMoverError } from '../../core/errors.ts';
+import { fromHex, isNone, sameDigest, sha256, toHex } from '../../core/fingerprint.ts';
+import { namespaceScope, objectKey } from '../../core/format/keys.ts';
+import { decodeRoot } from '../../core/format/root.ts';
+import { requireTask } from '../agents/access.ts';
+import type { Call } from '../rest/call.ts';
+import { bodyInvalid } from '../rest/check.ts';
+import type { TaskDeps } from './deps.ts';
+import { requirePushed } from './pushed.ts';
+
+/** Records that the namespace's store has all of a layer. Throws BODY_INVALID if its root says otherwise. */
+export async function recordLayer(deps: TaskDeps, call: Call<'recordLayer'>) {
+  const { attempt, layer_id: layerId, layer, chunk_bytes } = call.body;
+  const task = await requireTask(deps, call, call.path.task, attempt);
+  const pushed = requirePushed(task.input, (each) => each.stream === layerId || each.stream.startsWith('ud:'), layerId);
+  if (pushed.treatment !== 'dedup') throw bodyInvalid(`${layerId} does not go to the namespace: it goes ${pushed.treatment}`);
+  const root = await readRoot(deps, task.namespace, layerId);
+  const parent = isNone(root.parent) ? null : toHex(root.parent);
+  const { virtualBytes, chunkBytes } = root.geometry;
+  const said = { parent: layer.parent, virtualBytes: layer.virtual_bytes, chunkBytes: chunk_bytes };
+  if (said.parent !== parent || said.virtualBytes !== virtualBytes || said.chunkBytes !== chunkBytes)
+    throw bodyInvalid(`${layerId} is not as its root says`, { said, root: { parent, virtualBytes, chunkBytes } });
+  const { kind, name } = pushed.layer;
+  const dataBytes = layer.data_bytes;
+  const recordedMs = deps.clock.nowMs();
+  const record = { layerId, parent, kind, name, virtualBytes, chunkBytes, dataBytes, recordedMs };
+  await deps.layers.record(task.namespace, record);
+  return { ok: true as const };
+}
+
+/** The root of a layer, proven by the layer's id. Throws OBJECT_MISSING or FORMAT_REFUSED. */
+async function readRoot({ objects }: TaskDeps, namespace: string, layerId: string) {
+  const bytes = await objects.get(objectKey(namespaceScope(namespace), 'layers', layerId));
+  if (!sameDigest(sha256(bytes), fromHex(layerId)))
+    throw new LayerMoverError('FORMAT_REFUSED', `the object is not the root of layer ${layerId}`);
+  return decodeRoot(bytes);
+}

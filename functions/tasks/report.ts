@@ -1,0 +1,53 @@
+import type { StreamCounts, TaskResult } from '../../core/api/tasks.ts';
+import { hasCode } from '../../core/errors.ts';
+import type { Task, TaskOutcome } from '../../core/task.ts';
+import { attemptStale, requireOwnTask } from '../agents/access.ts';
+import { streamRecords } from '../agents/streams.ts';
+import type { Call } from '../rest/call.ts';
+import { bodyInvalid } from '../rest/check.ts';
+import { boundedError } from './bounded-error.ts';
+import type { TaskDeps } from './deps.ts';
+import { surveyedVms } from './survey.ts';
+
+/**
+ * The end of a task: closes it on the board, stores what it found, tells the workflow. Each part may be done again, so
+ * that an agent which got no answer reports once more.
+ */
+export async function report(deps: TaskDeps, call: Call<'reportTask'>) {
+  const { attempt } = call.body;
+  const task = await requireOwnTask(deps, call, call.path.task);
+  const outcome = readOutcome(task, call.body.outcome);
+  if (!(await deps.tasks.close(task.id, attempt, outcome))) throw attemptStale(task.id, attempt);
+  if (outcome.status === 'done') await store(deps, task, outcome.result);
+  await tell(deps, task, outcome);
+  return { ok: true as const };
+}
+
+type Told = Exclude<TaskOutcome, { status: 'cancelled' }>;
+
+function readOutcome(task: Task, outcome: Call<'reportTask'>['body']['outcome']): Told {
+  if (outcome.status === 'failed') return { status: 'failed', error: boundedError(outcome.error) };
+  const { kind } = task.input;
+  if (outcome.result.kind !== kind) throw bodyInvalid(`${task.id} is a ${kind}, its result is of a ${outcome.result.kind}`);
+  return outcome;
+}
+
+async function store({ migrations }: TaskDeps, task: Task, result: TaskResult): Promise<void> {
+  for (const { name, layers } of surveyedVms(task.input, result))
+    await migrations.updateVm(task.migration, name, { surveyed: layers });
+  for (const record of streamRecords(task, countsOf(result))) await migrations.putStream(task.migration, record);
+}
+
+function countsOf(result: TaskResult): readonly StreamCounts[] {
+  return 'streams' in result ? result.streams : [];
+}
+
+/** The workflow hears that the task is done, not what it found: that is in the records. */
+async function tell({ workflow }: TaskDeps, { id, token }: Task, outcome: Told): Promise<void> {
+  try {
+    if (outcome.status === 'done') await workflow.succeed(token, { task: id });
+    else await workflow.fail(token, outcome.error);
+  } catch (error) {
+    if (!hasCode(error, 'TOKEN_DEAD')) throw error;
+  }
+}

@@ -1,0 +1,67 @@
+import { createRequire } from 'node:module';
+
+// dynalite has no types and its HTTP server throws what a database error brings, which would end the cloud. So its
+// parts are used as its server uses them: validate, act, answer by callback.
+
+/** What dynalite throws or passes back for a refused call. */
+export interface DynaliteError {
+  readonly statusCode: number;
+  readonly body: unknown;
+}
+
+export interface DynaliteStore {
+  readonly db: { close(done: (error?: unknown) => void): void; open(): Promise<void> };
+  readonly tableDb: { awsAccountId: string; awsRegion: string };
+}
+
+type Action = (store: DynaliteStore, input: unknown, done: (error: unknown, output: unknown) => void) => void;
+
+interface Validation {
+  readonly types: unknown;
+  readonly custom: unknown;
+}
+
+interface Validations {
+  checkTypes(input: unknown, types: unknown): unknown;
+  checkValidations(input: unknown, types: unknown, custom: unknown, store: DynaliteStore): void;
+}
+
+const load = createRequire(import.meta.url);
+
+export const { create } = load('dynalite/db') as {
+  create(options: {
+    path?: string;
+    createTableMs: number;
+    deleteTableMs: number;
+    updateTableMs: number;
+  }): DynaliteStore;
+};
+
+export const validations = load('dynalite/validations') as Validations;
+
+const names = [
+  'BatchGetItem',
+  'BatchWriteItem',
+  'CreateTable',
+  'DeleteItem',
+  'DescribeTable',
+  'GetItem',
+  'ListTables',
+  'PutItem',
+  'Query',
+  'Scan',
+  'UpdateItem',
+] as const;
+
+const fileOf = (name: string): string => name.charAt(0).toLowerCase() + name.slice(1);
+
+/** The operations that are served, by DynamoDB's names. */
+export const operations: ReadonlyMap<string, { readonly act: Action; readonly validation: Validation }> = new Map(
+  names.map((name) => [
+    name,
+    {
+      act: load(`dynalite/actions/${fileOf(name)}`) as Action,
+      validation: load(`dynalite/validations/${fileOf(name)}`) as Validation,
+    },
+  ]),
+);

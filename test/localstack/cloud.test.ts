@@ -1,0 +1,359 @@
+import { fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DynamoDBClient, GetItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb';
+import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { DescribeExecutionCommand, SFNClient } from '@aws-sdk/client-sfn';
+import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Cloud, type CloudOptions, startCloud } from '../../localstack/cloud.ts';
+import type { AccessKey } from '../../localstack/identity/keys.ts';
+import { limits } from '../../localstack/limits.ts';
+import { synthesize } from './fixture/app.ts';
+import { type Call, signedFetch } from './fixture/client.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'cloud-'));
+const assemblyDir = join(dir, 'cdk.out');
+const dataDir = join(dir, 'data');
+let cloud: Cloud;
+
+const start = (options: Partial<CloudOptions> = {}) => startCloud({ assemblyDir, dataDir, ...options });
+const call = (path: string, options?: Call, key: AccessKey = cloud.operator) =>
+  signedFetch(key, `${cloud.apiUrl}${path}`, options);
+const clientOptions = () => ({
+  endpoint: cloud.endpoints.s3,
+  region: cloud.region,
+  credentials: { ...cloud.operator },
+});
+
+beforeAll(async () => {
+  synthesize(assemblyDir);
+  const startMs = performance.now();
+  cloud = await start();
+  expect(performance.now() - startMs).toBeLessThan(3000);
+});
+afterAll(async () => {
+  await cloud?.stop();
+  rmSync(dir, { recursive: true });
+});
+
+describe('a request through the API', () => {
+  it('reaches table, bucket and workflow, and ends a token task', async () => {
+    const created = await call('/items/a1', { method: 'POST', body: '{"size":1}' });
+    expect(created.status).toBe(202);
+    const { executionArn } = (await created.json()) as { executionArn: string };
+    await expect
+      .poll(async () => ((await (await call('/items/a1')).json()) as { token?: string }).token, { timeout: 10_000 })
+      .toBeDefined();
+    expect(await (await call('/items/a1')).json()).toMatchObject({ body: '{"size":1}', status: 'RUNNING' });
+    expect((await call('/items/a1/done', { method: 'POST' })).status).toBe(200);
+    const sfn = new SFNClient(clientOptions());
+    await expect
+      .poll(async () => (await sfn.send(new DescribeExecutionCommand({ executionArn }))).status, { timeout: 10_000 })
+      .toBe('SUCCEEDED');
+    const { output } = await sfn.send(new DescribeExecutionCommand({ executionArn }));
+    expect(JSON.parse(output!)).toEqual({ finished: 'a1' });
+  });
+
+  it('becomes a proxy event of format 1.0', async () => {
+    const path = '/do/event/a%2Fb?one=1&two=2%203';
+    const response = await call(path, { method: 'POST', headers: { 'X-Colour': 'Red' }, body: 'text' });
+    const { event, ...context } = (await response.json()) as { event: Record<string, unknown> };
+    expect(event).toMatchObject({
+      resource: '/do/{proxy+}',
+      path: '/do/event/a%2Fb',
+      httpMethod: 'POST',
+      pathParameters: { proxy: 'event/a%2Fb' },
+      queryStringParameters: { one: '1', two: '2 3' },
+      multiValueQueryStringParameters: { one: ['1'], two: ['2 3'] },
+      body: 'text',
+      isBase64Encoded: false,
+      requestContext: {
+        stage: 'prod',
+        path: '/prod/do/event/a%2Fb',
+        identity: {
+          userArn: 'arn:aws:iam::000000000000:user/operator',
+          accessKey: cloud.operator.accessKeyId,
+          accountId: '000000000000',
+          sourceIp: '127.0.0.1',
+        },
+      },
+    });
+    const headers = event.headers as Record<string, string>;
+    expect(headers['X-Colour'] ?? headers['x-colour']).toBe('Red');
+    expect(Object.keys(headers).map((name) => name.toLowerCase())).not.toContain('authorization');
+    expect((event.requestContext as { requestId: string }).requestId).toBe(response.headers.get('x-amzn-requestid'));
+    expect(context).toMatchObject({ remaining: expect.any(Number), name: expect.stringContaining('Front') });
+  });
+
+  it('carries bytes both ways where the API calls the media type binary, and text where not', async () => {
+    const bytes = randomBytes(300_000);
+    const type = 'application/octet-stream';
+    const binary = await call('/do/echo', {
+      method: 'POST',
+      headers: { 'content-type': type, accept: type },
+      body: bytes,
+    });
+    expect(binary.headers.get('content-type')).toBe(type);
+    expect(Buffer.from(await binary.arrayBuffer()).equals(bytes)).toBe(true);
+    const undecoded = await call('/do/echo', { method: 'POST', headers: { 'content-type': type }, body: bytes });
+    expect(await undecoded.text()).toBe(bytes.toString('base64'));
+    const text = await call('/do/echo', { method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'grün' });
+    expect(await text.text()).toBe('grün');
+  });
+
+  it('finds its function by the most specific path', async () => {
+    const resource = async (path: string) => ((await (await call(path)).json()) as { resource: string }).resource;
+    expect(await resource('/items/list')).toBe('/items/list');
+    expect(await resource('/open/')).toBe('/open');
+  });
+
+  it('acts in the function with the role of the function', async () => {
+    const who = (await (await call('/do/who')).json()) as { Arn: string };
+    expect(who.Arn).toMatch(/^arn:aws:sts::000000000000:assumed-role\/Fixture-FrontServiceRole.*\/Fixture-Front/);
+    const published = (await (await call('/do/publish')).json()) as { FailedEntryCount: number };
+    expect(published.FailedEntryCount).toBe(0);
+  });
+});
+
+describe('the cloud refuses', () => {
+  const refused = async (response: Response | Promise<Response>) => {
+    const { status, headers } = await response;
+    const body = (await (await response).json()) as { message: string };
+    return [status, headers.get('x-amzn-errortype'), body.message] as const;
+  };
+
+  it('a request without a signature, but not where none is asked for', async () => {
+    expect(await refused(fetch(`${cloud.apiUrl}/items/list`))).toEqual([
+      403,
+      'MissingAuthenticationTokenException',
+      'Missing Authentication Token',
+    ]);
+    expect((await fetch(`${cloud.apiUrl}/open`)).status).toBe(200);
+  });
+
+  it('a wrong secret, an unknown key and a body that was not signed', async () => {
+    const forged = { ...cloud.operator, secretAccessKey: 'guess' };
+    expect((await refused(call('/items/list', {}, forged)))[0]).toBe(403);
+    const unknown = { ...cloud.operator, accessKeyId: 'AKIAAAAAAAAAAAAAAAAA' };
+    expect((await refused(call('/items/list', {}, unknown))).slice(0, 2)).toEqual([403, 'UnrecognizedClientException']);
+    const swapped = { method: 'POST', body: 'signed', sentBody: 'forged' };
+    expect((await refused(call('/items/x1', swapped))).slice(0, 2)).toEqual([403, 'InvalidSignatureException']);
+  });
+
+  it('a session whose policy does not let it call', async () => {
+    const sts = new STSClient(clientOptions());
+    const { Credentials } = await sts.send(
+      new AssumeRoleCommand({
+        RoleArn: cloud.outputs.AgentRole!,
+        RoleSessionName: 'h1',
+        Policy: JSON.stringify({ Statement: [{ Effect: 'Allow', Action: 's3:GetObject', Resource: '*' }] }),
+      }),
+    );
+    const session = {
+      ...cloud.operator,
+      accessKeyId: Credentials!.AccessKeyId!,
+      secretAccessKey: Credentials!.SecretAccessKey!,
+      sessionToken: Credentials!.SessionToken!,
+    };
+    const [status, type, message] = await refused(call('/items/list', {}, session));
+    expect([status, type]).toEqual([403, 'AccessDeniedException']);
+    expect(message).toMatch(/assumed-role\/Fixture-Agent\w+\/h1 is not authorized to perform: execute-api:Invoke/);
+  });
+
+  it('a role that no template declares', async () => {
+    const command = new AssumeRoleCommand({ RoleArn: 'arn:aws:iam::000000000000:role/Admin', RoleSessionName: 'h1' });
+    await expect(new STSClient(clientOptions()).send(command)).rejects.toMatchObject({ name: 'AccessDenied' });
+  });
+
+  it.each([
+    ['/nowhere', 'GET'],
+    ['/items', 'GET'],
+    ['/items/a/b', 'GET'],
+    ['/items/list', 'DELETE'],
+  ])('what it has no method for: %s %s', async (path, method) => {
+    expect((await refused(call(path, { method }))).slice(0, 2)).toEqual([403, 'MissingAuthenticationTokenException']);
+  });
+
+  it('a stage that it has not', async () => {
+    const url = cloud.apiUrl.replace('/prod', '/test');
+    expect(await refused(signedFetch(cloud.operator, `${url}/items/list`))).toEqual([
+      403,
+      'ForbiddenException',
+      'Forbidden',
+    ]);
+  });
+
+  it('a body over 10 MB, and one over 6 MB that no function takes', async () => {
+    for (const bytes of [limits.api_body_bytes_max + 1, limits.lambda_payload_bytes_max]) {
+      const response = call('/do/echo', { method: 'POST', body: Buffer.alloc(bytes, 'x') });
+      expect(await refused(response)).toEqual([413, 'RequestTooLargeException', 'Request Too Long']);
+    }
+  });
+
+  it('headers over 10 kB', async () => {
+    const response = call('/open', { headers: { 'x-long': 'x'.repeat(limits.api_header_bytes_max) } });
+    expect((await refused(response))[0]).toBe(431);
+  });
+});
+
+describe('a function that misbehaves', () => {
+  it.each(['sleep', 'exit', 'crash', 'fail', 'huge', 'nonsense'])(
+    'by %s is a 502, and the next call is served',
+    async (act) => {
+      const response = await call(`/do/${act}`);
+      expect(response.status).toBe(502);
+      expect(await response.json()).toEqual({ message: 'Internal server error' });
+      expect((await call('/items/list')).status).toBe(200);
+    },
+  );
+
+  it('has its output in a log file', async () => {
+    await call('/do/print?text=plainly');
+    const name = readdirSync(join(dataDir, 'logs')).find((file) => file.includes('Front'))!;
+    await expect.poll(() => readFileSync(join(dataDir, 'logs', name), 'utf8')).toContain('printed plainly');
+  });
+});
+
+describe('the cloud', () => {
+  it('listens on the loopback interface only', async () => {
+    const port = Number(new URL(cloud.apiUrl).port);
+    expect(listeningAddresses(port)).toEqual(['127.0.0.1']);
+  });
+
+  it('resolves the outputs of the stack, its API address to itself', () => {
+    expect(cloud.outputs).toMatchObject({
+      BucketName: expect.stringMatching(/^fixture-objects/),
+      MachineArn: expect.stringMatching(/^arn:aws:states:us-east-1:000000000000:stateMachine:/),
+    });
+    expect(Object.values(cloud.outputs)).toContain(`${cloud.apiUrl}/`);
+  });
+
+  it('refuses a service that it has not', async () => {
+    const authorization =
+      'AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=0';
+    const response = await fetch(cloud.endpoints.s3, { method: 'POST', headers: { authorization } });
+    expect(response.status).toBe(501);
+    expect(await response.json()).toMatchObject({ message: 'The embedded cloud has no sqs' });
+  });
+
+  it('checks signatures on tables', async () => {
+    const forged = new DynamoDBClient({
+      ...clientOptions(),
+      credentials: { ...cloud.operator, secretAccessKey: 'guess' },
+    });
+    const get = new GetItemCommand({ TableName: cloud.outputs.TableName!, Key: { id: { S: 'a1' } } });
+    await expect(forged.send(get)).rejects.toMatchObject({ name: 'InvalidSignatureException' });
+  });
+
+  it('takes objects from clients that ask before they send', async () => {
+    const s3 = new S3Client(clientOptions());
+    const Body = randomBytes(3 * 1024 * 1024);
+    const object = { Bucket: cloud.outputs.BucketName!, Key: 'large' };
+    await s3.send(new PutObjectCommand({ ...object, Body }));
+    const { Body: found } = await s3.send(new GetObjectCommand(object));
+    expect(Body.equals(await found!.transformToByteArray())).toBe(true);
+  });
+
+  it('lets only one cloud into a data directory', async () => {
+    await expect(start()).rejects.toMatchObject({ code: 'DATA_DIR_IN_USE', hint: expect.stringContaining('another') });
+  });
+
+  it('does not disturb another one with its own data', async () => {
+    const other = await start({ dataDir: join(dir, 'other') });
+    try {
+      expect(other.apiUrl).not.toBe(cloud.apiUrl);
+      expect(other.operator.accessKeyId).not.toBe(cloud.operator.accessKeyId);
+      expect((await signedFetch(cloud.operator, `${other.apiUrl}/items/list`)).status).toBe(403);
+      expect((await signedFetch(other.operator, `${other.apiUrl}/items/list`)).status).toBe(200);
+    } finally {
+      await other.stop();
+    }
+    expect((await call('/items/list')).status).toBe(200);
+  });
+
+  it('keeps keys, port, rows and objects over a restart, and stops within 2 s with requests in flight', async () => {
+    const before = cloud;
+    await call('/items/kept', { method: 'POST', body: 'kept body' });
+    const inFlight = call('/do/spin').then(
+      ({ status }) => status,
+      () => 'cut',
+    );
+    await call('/items/list');
+    const startMs = performance.now();
+    await cloud.stop();
+    expect(performance.now() - startMs).toBeLessThan(2000);
+    expect(['cut', 500, 502]).toContain(await inFlight);
+    await expect(fetch(before.apiUrl)).rejects.toThrow();
+
+    cloud = await start();
+    expect(cloud.operator).toEqual(before.operator);
+    expect(cloud.apiUrl).toBe(before.apiUrl);
+    expect(statSync(join(dataDir, 'keys.json')).mode & 0o777).toBe(0o600);
+    const object = await new S3Client(clientOptions()).send(
+      new GetObjectCommand({ Bucket: cloud.outputs.BucketName!, Key: 'items/kept' }),
+    );
+    expect(await object.Body!.transformToString()).toBe('kept body');
+    const byColour = await new DynamoDBClient(clientOptions()).send(
+      new QueryCommand({
+        TableName: cloud.outputs.TableName!,
+        IndexName: 'by-colour',
+        KeyConditionExpression: 'colour = :c',
+        ExpressionAttributeValues: { ':c': { S: 'red' } },
+      }),
+    );
+    expect(byColour.Items?.map(({ id }) => id?.S).sort()).toEqual(['a1', 'kept']);
+  });
+
+  it('takes another port when its own is taken, unless it was asked for by number', async () => {
+    const port = Number(new URL(cloud.apiUrl).port);
+    await cloud.stop();
+    const squatter = createServer();
+    await new Promise<void>((resolve) => {
+      squatter.listen(port, '127.0.0.1', resolve);
+    });
+    await expect(start({ port })).rejects.toMatchObject({ code: 'PORT_IN_USE' });
+    cloud = await start();
+    expect(Number(new URL(cloud.apiUrl).port)).not.toBe(port);
+    squatter.close();
+  });
+
+  it('starts again where another process was killed', async () => {
+    const child = fork(join(import.meta.dirname, 'fixture/cloud-process.ts'), [assemblyDir, join(dir, 'killed')], {
+      execArgv: [],
+    });
+    const url = await new Promise<string>((resolve) => {
+      child.once('message', (message) => resolve(String(message)));
+    });
+    await expect(start({ dataDir: join(dir, 'killed') })).rejects.toMatchObject({ code: 'DATA_DIR_IN_USE' });
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await gone;
+    const successor = await start({ dataDir: join(dir, 'killed') });
+    expect(successor.apiUrl).toBe(url);
+    await successor.stop();
+  });
+});
+
+/** The addresses on which this machine listens on a port, from the kernel's own table. */
+function listeningAddresses(port: number): string[] {
+  const LISTEN = '0A';
+  return ['/proc/net/tcp', '/proc/net/tcp6']
+    .flatMap((table) => readFileSync(table, 'utf8').trim().split('\n').slice(1))
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local, , state]) => state === LISTEN && Number.parseInt(local!.split(':')[1]!, 16) === port)
+    .map(([, local]) => Buffer.from(local!.split(':')[0]!, 'hex').reverse().join('.'));
+}
+
+it('a resource type that is neither emulated nor ignored is refused by name, and nothing is begun', async () => {
+  const refused = join(dir, 'refused');
+  synthesize(join(refused, 'cdk.out'), 'AWS::SQS::Queue');
+  await expect(start({ assemblyDir: join(refused, 'cdk.out'), dataDir: join(refused, 'data') })).rejects.toMatchObject({
+    code: 'RESOURCE_UNSUPPORTED',
+    message: 'Extra is a AWS::SQS::Queue, which the embedded cloud does not know',
+  });
+  expect(() => statSync(join(refused, 'data'))).toThrow('ENOENT');
+});
