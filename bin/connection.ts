@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { createApiClient } from '../adapters/api/client.ts';
+import { type ApiClient, createApiClient } from '../adapters/api/client.ts';
 import { systemClock } from '../adapters/system/clock.ts';
 import { DEFAULT_NAMESPACE, namespaceName } from '../core/api/names.ts';
 import { LayerMoverError } from '../core/errors.ts';
@@ -48,18 +48,23 @@ export async function readCloudFile(option: string | undefined): Promise<CloudFi
   }
 }
 
-/** A client of the cloud that the option, the environment or the default place names. */
-export async function connect(option: string | undefined) {
-  const cloud = await readCloudFile(option);
+/** A client of the cloud that the file tells of. */
+export function clientOf(cloud: CloudFile): ApiClient {
+  const {
+    access_key_id: accessKeyId,
+    secret_access_key: secretAccessKey,
+    session_token: sessionToken,
+  } = cloud.credentials;
   return createApiClient({
     url: cloud.api_url,
     region: cloud.region,
     namespace: cloud.namespace,
     clock: systemClock,
-    credentials: {
-      accessKeyId: cloud.credentials.access_key_id,
-      secretAccessKey: cloud.credentials.secret_access_key,
-      ...(cloud.credentials.session_token === undefined ? {} : { sessionToken: cloud.credentials.session_token }),
-    },
+    credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
   });
+}
+
+/** A client of the cloud that the option, the environment or the default place names. */
+export async function connect(option: string | undefined): Promise<ApiClient> {
+  return clientOf(await readCloudFile(option));
 }

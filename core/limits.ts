@@ -108,8 +108,26 @@ export const limits = {
   table_contenders_max: 32,
   closed_task_kept_seconds: 30 * 24 * 3600,
 
+  // Functions
+  function_memory_mib: 512,
+  /** A whole processor: a batch of fingerprints is the one call that computes much. */
+  batch_memory_mib: 1769,
+  function_seconds: 28,
+  step_seconds: 120,
+  step_state_seconds: 150,
+  /** The gateway's own bound. */
+  api_seconds_max: 29,
+  log_days: 30,
+  /** When the bucket removes what a migration left over. */
+  left_over_days: 7,
+
   // Workflow
   rounds_max: 20,
+  /** VMs of a gang whose top layers move at the same time. */
+  gang_moves_max: 4,
+  /** How often a state calls its function if the function or Lambda itself fails. */
+  step_attempts_max: 4,
+  history_events_max: 20_000,
   task_heartbeat_seconds: 60,
   task_seconds_max: 24 * 3600,
   migration_seconds_max: 72 * 3600,
@@ -117,6 +135,9 @@ export const limits = {
   lease_seconds: 73 * 3600,
   state_payload_bytes_max: 32 * KiB,
   events_list_per_cleanup_max: 1000,
+  /** Pages that one clean-up removes, and how often it is called again before the bucket's expiry does the rest. */
+  cleanup_pages_max: 20,
+  cleanup_rounds_max: 100,
   notes_characters_max: 1024,
 } as const;
 
@@ -147,7 +168,13 @@ export const relations: readonly (readonly [string, boolean])[] = [
     'an agent beats several times before it counts as silent',
     limits.poll_idle_ms * 10 <= limits.task_heartbeat_seconds * 1000,
   ],
-  ['the workflow hears of polls before it takes a host for silent', limits.beat_ms * 3 <= limits.task_heartbeat_seconds * 1000],
+  [
+    'the workflow hears of polls before it takes a host for silent',
+    limits.beat_ms * 3 <= limits.task_heartbeat_seconds * 1000,
+  ],
+  ['a step ends before its state gives up', limits.step_seconds < limits.step_state_seconds],
+  ['a function answers before the gateway gives up', limits.function_seconds < limits.api_seconds_max],
+  ['what a migration needs is not expired under it', limits.left_over_days * 24 * 3600 > limits.migration_seconds_max],
   ['a lease outlives its migration', limits.lease_seconds > limits.migration_seconds_max],
   ['a task ends within its migration', limits.task_seconds_max <= limits.migration_seconds_max],
 ];

@@ -41,7 +41,7 @@ export function createSigner({ url, region, credentials, namespace, clock }: Sig
       hostname: base.host,
       path: base.pathname.replace(/\/$/, '') + fillPath(route.path, call.params ?? {}),
       query: textOf(call.query ?? {}),
-      headers: { host: base.host, [NAMESPACE_HEADER]: namespace, ...contentType(route) },
+      headers: { host: base.host, [NAMESPACE_HEADER]: namespace, ...mediaTypes(route) },
       body,
     });
     const { headers, path, query } = await signer.sign(request, { signingDate: new Date(clock.nowMs()) });
@@ -75,7 +75,12 @@ function bodyOf(route: Route, body: unknown): Uint8Array<ArrayBuffer> | undefine
   return route.body === 'binary' ? (body as Uint8Array<ArrayBuffer>) : Buffer.from(JSON.stringify(body));
 }
 
-function contentType(route: Route): Record<string, string> {
-  if (route.body === undefined) return {};
-  return { 'content-type': route.body === 'binary' ? 'application/octet-stream' : 'application/json' };
+const MEDIA_TYPE = { binary: 'application/octet-stream', json: 'application/json' } as const;
+
+/** API Gateway hands out bytes as bytes only to a caller that accepts their media type. */
+function mediaTypes(route: Route): Record<string, string> {
+  const accept = { accept: route.answer === 'binary' ? MEDIA_TYPE.binary : MEDIA_TYPE.json };
+  return route.body === undefined
+    ? accept
+    : { ...accept, 'content-type': route.body === 'binary' ? MEDIA_TYPE.binary : MEDIA_TYPE.json };
 }

@@ -1,51 +1,45 @@
 import { Readable } from 'node:stream';
+import { crc32 } from 'node:zlib';
 import { GetObjectCommand, type GetObjectCommandOutput, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { ByteRange, ObjectStore } from '../../core/ports.ts';
-import { final, type RetryPolicy, retry } from '../retry.ts';
+import type { RetryPolicy } from '../retry.ts';
 import { objectMissing, objectRange } from '../rules/refusals.ts';
 import { collect } from './object-body.ts';
-import { isNamed, isTransient, objectFailure } from './object-failure.ts';
+import { createAttempts, isNamed } from './object-failure.ts';
 
 export interface BucketOptions {
   readonly client: S3Client;
   readonly bucket: string;
-  /** For whole requests, bodies included: the SDK can't send a stream again, nor finish one that broke off. */
+  /** For whole requests, bodies included: the SDK can't send a stream again, nor finish one that broke off, so its own retries are off. */
   readonly retry: RetryPolicy;
 }
 
 /** Objects in an S3 bucket. Throws OBJECT_REFUSED and OBJECT_STORE_FAILED beside what the port says. */
 export function createBucketObjects({ client, bucket: Bucket, retry: policy }: BucketOptions): ObjectStore {
-  function attempt<T>(doing: string, key: string, work: () => Promise<T>): Promise<T> {
-    const once = () =>
-      work().catch((error) => {
-        const failure = objectFailure(doing, key, error);
-        throw isTransient(error) ? failure : final(failure);
-      });
-    return retry(once, policy);
-  }
+  const attempt = createAttempts(policy);
+  const sending = policy.signal === undefined ? {} : { abortSignal: policy.signal };
 
   async function read(key: string, Range?: string): Promise<{ bytes: Buffer; size: number }> {
-    const answer = await send(new GetObjectCommand({ Bucket, Key: key, ...(Range && { Range }) }));
+    const answer = await client.send(new GetObjectCommand({ Bucket, Key: key, ...(Range && { Range }) }), sending);
     const length = answer.ContentLength ?? 0;
     const bytes = await collect(bodyOf(answer), length, () => brokenOff(key));
     return { bytes, size: Number(answer.ContentRange?.split('/')[1] ?? length) };
   }
 
   return {
-    /** Parts are streamed as they lie, in a third of the time of joining them first, under a CRC32 that S3 checks. */
-    put: (key, parts) =>
-      attempt('write', key, async () => {
-        const filled = parts.filter((part) => part.length > 0);
-        const ContentLength = filled.reduce((sum, part) => sum + part.length, 0);
-        const Body = ContentLength === 0 ? '' : Readable.from(filled);
+    /** Parts are streamed as they lie, in half the time of joining them first; S3 checks them by their CRC32. */
+    put(key, parts) {
+      const given = { Bucket, Key: key, IfNoneMatch: '*', ...lengthAndChecksum(parts) };
+      return attempt('write', key, async () => {
         try {
-          await client.send(new PutObjectCommand({ Bucket, Key: key, Body, ContentLength, IfNoneMatch: '*' }));
+          await client.send(new PutObjectCommand({ ...given, Body: Readable.from(parts) }), sending);
           return 'written';
         } catch (error) {
           if (isNamed(error, 'PreconditionFailed')) return 'present';
           throw error;
         }
-      }),
+      });
+    },
     get: (key, range) =>
       attempt('read', key, async () => {
         try {
@@ -68,6 +62,13 @@ export function createBucketObjects({ client, bucket: Bucket, retry: policy }: B
         }
       }),
   };
+}
+
+function lengthAndChecksum(parts: readonly Uint8Array[]) {
+  const checksum = Buffer.alloc(4);
+  checksum.writeUInt32BE(parts.reduce((sum, part) => crc32(part, sum), 0));
+  const ContentLength = parts.reduce((sum, part) => sum + part.length, 0);
+  return { ContentLength, ChecksumCRC32: checksum.toString('base64') };
 }
 
 function header(key: string, range: ByteRange): string {

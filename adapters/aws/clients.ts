@@ -35,12 +35,13 @@ export function objectEndpoint(env: Readonly<Record<string, string | undefined>>
 }
 
 /**
- * An S3 client for large bodies. Buckets are named in the path where S3 is elsewhere than at AWS. No `Expect: 100-continue`: the SDK
+ * An S3 client for large bodies. It tries once: who uses it decides on retries, bodies included. Buckets are named in the path where S3 is elsewhere than at AWS. No `Expect: 100-continue`: the SDK
  * opens a connection of its own for each request that has it. Answers are not checksummed: what we read proves itself.
  */
 export function createS3Client(config: S3ClientConfig = {}): S3Client {
   const endpoint = config.endpoint ?? objectEndpoint();
   return new S3Client({
+    maxAttempts: 1,
     forcePathStyle: endpoint !== undefined,
     responseChecksumValidation: 'WHEN_REQUIRED',
     expectContinueHeader: false,

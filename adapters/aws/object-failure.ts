@@ -1,5 +1,6 @@
 import { S3ServiceException } from '@aws-sdk/client-s3';
 import { LayerMoverError } from '../../core/errors.ts';
+import { final, type RetryPolicy, retry } from '../retry.ts';
 
 /** Conflicts of two conditional writers and sockets that S3 gave up. */
 const TRANSIENT_NAMES = ['ConditionalRequestConflict', 'RequestTimeout'];
@@ -8,7 +9,7 @@ const TRANSIENT_NAMES = ['ConditionalRequestConflict', 'RequestTimeout'];
 type Metadata = S3ServiceException['$metadata'] & { readonly clockSkewCorrected?: boolean };
 
 /** True if trying again may help: no answer came, S3 asks for it, or the SDK has just learned this machine's clock skew. */
-export function isTransient(error: unknown): boolean {
+function isTransient(error: unknown): boolean {
   if (error instanceof LayerMoverError) return false;
   if (!(error instanceof S3ServiceException)) return true;
   const { httpStatusCode: status = 500, clockSkewCorrected } = error.$metadata as Metadata;
@@ -21,7 +22,7 @@ export function isNamed(error: unknown, ...names: readonly string[]): boolean {
 }
 
 /** What S3 refused, as an error of ours; an error of ours stays as it is. */
-export function objectFailure(doing: string, key: string, error: unknown): LayerMoverError {
+function objectFailure(doing: string, key: string, error: unknown): LayerMoverError {
   if (error instanceof LayerMoverError) return error;
   if (isNamed(error, 'AccessDenied', 'ExpiredToken', 'InvalidAccessKeyId', 'SignatureDoesNotMatch')) {
     return new LayerMoverError('OBJECT_REFUSED', `no right to ${doing} ${key}`, { data: { key }, cause: error });
@@ -31,4 +32,18 @@ export function objectFailure(doing: string, key: string, error: unknown): Layer
     data: { key },
     cause: error,
   });
+}
+
+export type Attempts = <T>(doing: string, key: string, work: () => Promise<T>) => Promise<T>;
+
+/** Does a request of S3 until it succeeds or trying again does not help, and throws what failed as an error of ours. */
+export function createAttempts(policy: RetryPolicy): Attempts {
+  return (doing, key, work) => {
+    const once = () =>
+      work().catch((error) => {
+        const failure = objectFailure(doing, key, error);
+        throw isTransient(error) ? failure : final(failure);
+      });
+    return retry(once, policy);
+  };
 }

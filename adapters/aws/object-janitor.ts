@@ -2,13 +2,15 @@ import { type _Error, DeleteObjectsCommand, ListObjectsV2Command } from '@aws-sd
 import { LayerMoverError } from '../../core/errors.ts';
 import type { ObjectJanitor } from '../../core/ports.ts';
 import { type BucketOptions, createBucketObjects } from './bucket-objects.ts';
+import { createAttempts } from './object-failure.ts';
 
 /** S3's own bound of both calls. */
 const KEYS_PER_CALL = 1000;
 
-/** Objects in an S3 bucket that may be listed and removed, too. Both calls are sent again by the SDK. */
+/** Objects in an S3 bucket that may be listed and removed, too. */
 export function createObjectJanitor(options: BucketOptions): ObjectJanitor {
   const { client, bucket: Bucket } = options;
+  const attempt = createAttempts(options.retry);
   return {
     ...createBucketObjects(options),
     async list(prefix, limit, after) {
@@ -18,7 +20,8 @@ export function createObjectJanitor(options: BucketOptions): ObjectJanitor {
       while (isMore && keys.length < limit) {
         const MaxKeys = Math.min(KEYS_PER_CALL, limit - keys.length);
         const StartAfter = last === undefined ? {} : { StartAfter: last };
-        const page = await client.send(new ListObjectsV2Command({ Bucket, Prefix: prefix, MaxKeys, ...StartAfter }));
+        const command = new ListObjectsV2Command({ Bucket, Prefix: prefix, MaxKeys, ...StartAfter });
+        const page = await attempt('list', prefix, () => client.send(command));
         keys.push(...(page.Contents ?? []).map(({ Key }) => Key!));
         last = keys.at(-1);
         isMore = page.IsTruncated === true;
@@ -28,9 +31,8 @@ export function createObjectJanitor(options: BucketOptions): ObjectJanitor {
     async remove(keys) {
       for (let at = 0; at < keys.length; at += KEYS_PER_CALL) {
         const Objects = keys.slice(at, at + KEYS_PER_CALL).map((Key) => ({ Key }));
-        const { Errors = [] } = await client.send(
-          new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }),
-        );
+        const command = new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } });
+        const { Errors = [] } = await attempt('remove', keys[at]!, () => client.send(command));
         if (Errors.length > 0) throw notRemoved(Errors);
       }
     },

@@ -26,7 +26,7 @@ export function createPatientClient(api: ApiClient, clock: Clock): ApiClient {
 
 /** True if the API has answered, and the answer was no: asking again would bring the same. */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof LayerMoverError && error.code in statusOfCode;
+  return error instanceof LayerMoverError && Object.hasOwn(statusOfCode, error.code);
 }
 
 function mayPass(error: unknown): boolean {

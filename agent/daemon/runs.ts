@@ -2,7 +2,7 @@ import type { ApiClient } from '../../adapters/api/client.ts';
 import type { PollAnswer, PollRequest, ReportRequest } from '../../core/api/agent.ts';
 import type { StreamCounts, TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
-import type { ObjectStore } from '../../core/ports.ts';
+import type { GrantedObjectStore } from '../../adapters/aws/object-store.ts';
 import type { TaskRun } from '../tasks/task.ts';
 import type { Log } from './log.ts';
 import { reportable } from './reportable.ts';
@@ -21,7 +21,7 @@ export interface RunsOptions {
   readonly api: ApiClient;
   readonly log: Log;
   /** The object store with the rights of one attempt. */
-  readonly storeFor: (task: string, attempt: number, signal: AbortSignal) => ObjectStore;
+  readonly storeFor: (task: string, attempt: number, signal: AbortSignal) => GrantedObjectStore;
   readonly perform: (input: TaskInput, run: TaskRun) => Promise<TaskResult>;
   /** Told after each task, however it ended. */
   readonly onEnd: () => void;
@@ -82,8 +82,8 @@ export class Runs {
     const { log, storeFor, perform } = this.#options;
     const fields = { task: id, attempt };
     log.info(fields, 'task begins');
+    const store = storeFor(id, attempt, signal);
     try {
-      const store = storeFor(id, attempt, signal);
       const onProgress = (counts: StreamCounts) => progress.set(counts.stream, counts);
       const result = await perform(input, { task: id, attempt, signal, store, progress: onProgress });
       await this.#report(id, { attempt, outcome: { status: 'done', result } }, signal);
@@ -91,6 +91,7 @@ export class Runs {
     } catch (error) {
       await this.#fail(fields, error, signal);
     } finally {
+      store.close();
       if (this.#running.get(id)?.attempt === attempt) this.#running.delete(id);
       this.#options.onEnd();
     }

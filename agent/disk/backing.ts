@@ -22,6 +22,19 @@ export function checkBackingName(namedBy: string, name: string): void {
   });
 }
 
+/** The image folder with all links resolved. Errors: IMAGE_FOLDER_MISSING. */
+export async function resolveFolder(folder: string): Promise<string> {
+  try {
+    return await realpath(folder);
+  } catch (cause) {
+    throw new LayerMoverError('IMAGE_FOLDER_MISSING', `the image folder ${folder} can't be found`, {
+      hint: 'make the folder, or name another one in the agent’s settings',
+      data: { folder },
+      cause,
+    });
+  }
+}
+
 /** `path` with all links resolved; refuses what is missing (`missing`) or leads out of `folder` (IMAGE_OUTSIDE_FOLDER). */
 export async function resolveInside(folder: string, path: string, missing: string): Promise<string> {
   let real: string;

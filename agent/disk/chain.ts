@@ -1,8 +1,7 @@
-import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
-import { backingPath, resolveInside } from './backing.ts';
+import { backingPath, resolveFolder, resolveInside } from './backing.ts';
 import { formatOf, type ImageFormat, PROBE_BYTES } from './format.ts';
 import { type Backing, readHeader } from './header.ts';
 import { HostFile } from './host-file.ts';
@@ -15,7 +14,7 @@ import { Qcow2Image } from './qcow2-image.ts';
  * Opens the image at `topPath` and all it is based on, read-only. Everything is checked before anything is returned,
  * nothing is changed. Each file must be a regular one inside `imageFolder`, links resolved. `topFormat` is the
  * caller's word on the top image; without it its magic decides.
- * Errors: IMAGE_NOT_FOUND, BACKING_MISSING, IMAGE_OUTSIDE_FOLDER, IMAGE_NOT_REGULAR, IMAGE_NOT_READABLE,
+ * Errors: IMAGE_FOLDER_MISSING, IMAGE_NOT_FOUND, BACKING_MISSING, IMAGE_OUTSIDE_FOLDER, IMAGE_NOT_REGULAR, IMAGE_NOT_READABLE,
  * IMAGE_FORMAT_UNSUPPORTED, BACKING_NAME_REFUSED, CHAIN_LOOP, CHAIN_TOO_DEEP, DISK_TOO_LARGE and those of readHeader.
  */
 export async function openChain(
@@ -43,7 +42,7 @@ async function openImages(
   options: { imageFolder: string; topFormat?: ImageFormat },
   files: HostFile[],
 ): Promise<Image[]> {
-  const folder = await realpath(resolve(options.imageFolder));
+  const folder = await resolveFolder(options.imageFolder);
   const images: Image[] = [];
   const seen = new Set<string>();
   let path = resolve(topPath);

@@ -4,10 +4,7 @@ import { encodeSegment, segmentId } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
 import { inOrder } from '../scan/in-order.ts';
 import type { OpenSegment } from './open-segment.ts';
-import type { ObjectKind, PushSink } from './port.ts';
-
-/** Puts one small object and counts it. */
-export type Put = (kind: ObjectKind, id: string, bytes: Uint8Array) => Promise<void>;
+import type { PushSink } from './port.ts';
 
 /**
  * Stores the current versions of segments, placement first, and commits them. One round runs at a time, so that later
@@ -15,15 +12,13 @@ export type Put = (kind: ObjectKind, id: string, bytes: Uint8Array) => Promise<v
  */
 export class Committer {
   readonly #sink: PushSink;
-  readonly #put: Put;
   readonly #pending = new Set<OpenSegment>();
   #last: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   #sequence = 0;
 
-  constructor(sink: PushSink, put: Put) {
+  constructor(sink: PushSink) {
     this.#sink = sink;
-    this.#put = put;
   }
 
   /** Resolves when these segments are committed, as they are now or later. */
@@ -39,7 +34,7 @@ export class Committer {
   /** Stores the root and commits the layer: the last round. */
   async finish(layerId: string, rootBytes: Uint8Array): Promise<void> {
     await this.#last;
-    await this.#put('layers', layerId, rootBytes);
+    await this.#sink.put('layers', layerId, [rootBytes]);
     await this.#sink.commit({ sequence: this.#sequence++, segments: [], layerId });
   }
 
@@ -63,8 +58,8 @@ export class Committer {
     const bytes = encodeSegment(segment);
     const id = toHex(segmentId(segment, bytes));
     if (id === open.committed || segment.isEmpty) return undefined;
-    if (placement.runs.length > 0) await this.#put('placements', id, encodePlacement(placement));
-    await this.#put('segments', id, bytes);
+    if (placement.runs.length > 0) await this.#sink.put('placements', id, [encodePlacement(placement)]);
+    await this.#sink.put('segments', id, [bytes]);
     open.committed = id;
     return { index: open.index, id };
   }

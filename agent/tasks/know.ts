@@ -57,3 +57,8 @@ export function scanAt(
 ) {
   return scanLayer({ ...job, pool, manifests, parent: parent === null ? NO_DIGEST : fromHex(parent) });
 }
+
+/** Removes a manifest that was made along the way of a VM's own disk, which is written to and never asked for again. */
+export async function forgetManifest({ catalog, manifests }: TaskHost, layerId: string): Promise<void> {
+  if ((await catalog.byLayer(layerId)) === undefined) await manifests.remove(layerId);
+}

@@ -1,4 +1,6 @@
-import type { Arrivals } from '../images/arrivals.ts';
+import { errorToJson } from '../../core/errors.ts';
+import { isRefusal } from '../daemon/patient-client.ts';
+import { type Arrivals, partialPath } from '../images/arrivals.ts';
 import { type VmOutcome, vmOutcome } from './outcome.ts';
 import type { TaskHost } from './task.ts';
 
@@ -22,7 +24,23 @@ export async function settle({ api, arrivals, log }: Host, arrived: Waiting, sig
   return outcome;
 }
 
-/** Settles what tasks that ended early left, as far as the cloud tells. */
-export async function settleAll(host: Host, signal: AbortSignal): Promise<void> {
-  for (const arrived of host.arrivals.waiting()) await settle(host, arrived, signal);
+/**
+ * Gives a function that settles what tasks that ended early left, as far as the cloud tells. What the cloud knows
+ * nothing of stays, and is told of once. Errors: those of the API but refusals.
+ */
+export function createSettler(host: Host): (signal: AbortSignal) => Promise<void> {
+  const told = new Set<string>();
+  return async (signal) => {
+    for (const arrived of host.arrivals.waiting()) {
+      try {
+        await settle(host, arrived, signal);
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        if (!told.has(arrived.path)) host.log.warn({ path: partialPath(arrived), error: errorToJson(error) }, UNKNOWN);
+        told.add(arrived.path);
+      }
+    }
+  };
 }
+
+const UNKNOWN = 'nobody can tell what became of the VM that this file is of; it is left as it is';

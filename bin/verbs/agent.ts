@@ -5,7 +5,7 @@ import { createGrantedObjectStore } from '../../adapters/aws/object-store.ts';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { systemRandom } from '../../adapters/system/random.ts';
 import { startAgent } from '../../agent/agent.ts';
-import { connect } from '../connection.ts';
+import { clientOf, readCloudFile } from '../connection.ts';
 import { usage } from '../exit-codes.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { untilSignal } from '../signals.ts';
@@ -35,13 +35,15 @@ export function namedPaths(pairs: readonly string[]): Record<string, string> {
 async function run(options: Options): Promise<void> {
   const log = pino({ name: 'agent', base: { site: options.site, host: options.host } }, pino.destination(2));
   const vms = namedPaths(options.vm);
+  const cloud = await readCloudFile(options.cloud);
   const agent = await startAgent({
     site: options.site,
     host: options.host,
     imageFolder: path.resolve(options.images),
     ...(options.state === undefined ? {} : { stateFolder: path.resolve(options.state) }),
     ...(options.vm.length === 0 ? {} : { vms }),
-    api: await connect(options.cloud),
+    api: clientOf(cloud),
+    namespace: cloud.namespace,
     clock: systemClock,
     random: systemRandom,
     objectStore: createGrantedObjectStore,

@@ -14,7 +14,7 @@ const ASSEMBLY = path.resolve(import.meta.dirname, '../../cdk.out');
 async function start(options: { data: string; port: string; json?: boolean }): Promise<void> {
   const data = path.resolve(options.data);
   await mkdir(data, { recursive: true, mode: 0o700 });
-  const assemblyDir = await synthesize(ASSEMBLY);
+  const assemblyDir = synthesize(ASSEMBLY);
   const cloud = await startCloud({ assemblyDir, dataDir: data, port: Number(options.port) });
   const file = path.join(data, CLOUD_FILE);
   const body: Omit<CloudFile, 'namespace'> = {

@@ -2,7 +2,13 @@ import type { LayerTransfer, StreamCounts, TaskInput } from '../../core/api/task
 import type { StreamRecord } from '../../core/records.ts';
 import type { Task } from '../../core/task.ts';
 
-const SIDES = { survey: 'source', seed: 'source', cutover: 'source', fetch: 'destination', follow: 'destination' } as const;
+const SIDES = {
+  survey: 'source',
+  seed: 'source',
+  cutover: 'source',
+  fetch: 'destination',
+  follow: 'destination',
+} as const;
 
 /** The layers that a task itself moves: of a VM's chain the top one, for the others moved before it. */
 export function layersMoved(input: TaskInput): readonly LayerTransfer[] {

@@ -15,10 +15,7 @@ export function vmTaskIds(migration: string, vm: string): string[] {
 export function allTaskIds(migration: { id: string; to: string }, vms: readonly VmRecord[]): string[] {
   const sources = [...new Set(vms.map((vm) => vm.source))];
   return [
-    ...sources.flatMap((host) => [
-      taskIdOf(migration.id, 'survey', host),
-      taskIdOf(migration.id, 'seed', host),
-    ]),
+    ...sources.flatMap((host) => [taskIdOf(migration.id, 'survey', host), taskIdOf(migration.id, 'seed', host)]),
     taskIdOf(migration.id, 'fetch', migration.to),
     ...vms.flatMap((vm) => vmTaskIds(migration.id, vm.name)),
   ];

@@ -1,5 +1,5 @@
-import type { HostRef } from '../../core/api/names.ts';
 import type { PollRequest } from '../../core/api/agent.ts';
+import type { HostRef } from '../../core/api/names.ts';
 import type { Task } from '../../core/task.ts';
 import { streamRecords } from '../agents/streams.ts';
 import type { PollDeps } from './deps.ts';
@@ -14,10 +14,7 @@ export async function judgeRunning(
 ): Promise<{ own: Task[]; stop: string[] }> {
   const known = await Promise.all(running.map((each) => tasks.find(each.task)));
   const isOwn = (task: Task | undefined, said: Running): task is Task =>
-    task?.state === 'running' &&
-    task.host === host &&
-    task.instance === instance &&
-    task.attempt === said.attempt;
+    task?.state === 'running' && task.host === host && task.instance === instance && task.attempt === said.attempt;
   return {
     own: known.filter((task, at): task is Task => isOwn(task, running[at]!)),
     stop: running.filter((said, at) => !isOwn(known[at], said)).map((said) => said.task),

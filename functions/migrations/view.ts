@@ -34,7 +34,8 @@ export async function viewOf(
 
 function vmView(vm: VmRecord, counts: Counts, nowMs: number): VmView {
   const layers = (vm.layers ?? []).map((layer) => counts.layerView(layer));
-  const sum = (key: 'logical_bytes' | 'wire_bytes' | 'stored_bytes') => layers.reduce((all, each) => all + each[key], 0);
+  const sum = (key: 'logical_bytes' | 'wire_bytes' | 'stored_bytes') =>
+    layers.reduce((all, each) => all + each[key], 0);
   const equal = agree(vm);
   return {
     name: vm.name,

@@ -1,5 +1,5 @@
 import { LayerMoverError } from '../../core/errors.ts';
-import { sameDigest, fromHex } from '../../core/fingerprint.ts';
+import { fromHex, sameDigest } from '../../core/fingerprint.ts';
 import { decodeFooter, decodeTrailer, type Footer, packIdOf, TRAILER_BYTES } from '../../core/format/footer.ts';
 import { namespaceScope, objectKey } from '../../core/format/keys.ts';
 import { limits } from '../../core/limits.ts';

@@ -12,11 +12,7 @@ export type RestHandler = (event: APIGatewayProxyEvent) => Promise<APIGatewayPro
 type AnyCall = (call: ReturnType<typeof readCall>) => Promise<unknown>;
 
 /** A Lambda handler that answers the routes of the function `name` in the API's contract. */
-export function createRestHandler<F extends Route['function']>(
-  name: F,
-  calls: CallsOf<F>,
-  log: LogError,
-): RestHandler {
+export function createRestHandler<F extends Route['function']>(name: F, calls: CallsOf<F>, log: LogError): RestHandler {
   const table = new Map<string, { readonly route: Route; readonly call: AnyCall }>();
   for (const [key, route] of Object.entries<Route>(routes)) {
     if (route.function !== name) continue;

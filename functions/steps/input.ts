@@ -3,19 +3,26 @@ import { count, hostRef, migrationId, vmName } from '../../core/api/names.ts';
 
 const migration = { migration: migrationId };
 const vm = { ...migration, vm: vmName };
-const token = z.string().min(1).max(2048);
+
+/** The tasks that token states post; `round` is of running VMs. */
+export const TASK_STATES = ['survey', 'seed', 'fetch', 'round', 'cutover', 'follow'] as const;
 
 /** What a state of the workflow caught. */
-export const caught = z.object({ Error: z.string().nullish(), Cause: z.string().nullish() });
+const caught = z.object({ Error: z.string().nullish(), Cause: z.string().nullish() });
 export type Caught = z.infer<typeof caught>;
 
-/** What the workflow's Lambda states say (infra/workflow); keys and counts only, everything else is in the records. */
+/** What the workflow's Lambda states say (infra/workflow): keys and counts only, everything else is in the records. */
 export const stepInput = z.discriminatedUnion('step', [
   z.object({ step: z.literal('prepare'), ...migration }),
   z.object({ step: z.literal('plan'), ...migration }),
-  z.object({ step: z.literal('dispatch'), ...migration, token, kind: z.enum(['survey', 'seed']), host: hostRef }),
-  z.object({ step: z.literal('dispatch'), ...migration, token, kind: z.literal('fetch') }),
-  z.object({ step: z.literal('dispatch'), ...vm, token, kind: z.enum(['round', 'cutover', 'follow']) }),
+  z.object({
+    step: z.literal('dispatch'),
+    ...migration,
+    kind: z.enum(TASK_STATES),
+    /** The host or the VM that the task is about. */
+    what: z.union([hostRef, vmName]),
+    token: z.string().min(1).max(2048),
+  }),
   z.object({ step: z.literal('decide'), ...vm, round: count }),
   z.object({ step: z.literal('verify'), ...vm }),
   z.object({ step: z.literal('commit'), ...vm }),

@@ -13,7 +13,8 @@ export async function recordLayer(deps: TaskDeps, call: Call<'recordLayer'>) {
   const { attempt, layer_id: layerId, layer, chunk_bytes } = call.body;
   const task = await requireTask(deps, call, call.path.task, attempt);
   const pushed = requirePushed(task.input, (each) => each.stream === layerId || each.stream.startsWith('ud:'), layerId);
-  if (pushed.treatment !== 'dedup') throw bodyInvalid(`${layerId} does not go to the namespace: it goes ${pushed.treatment}`);
+  if (pushed.treatment !== 'dedup')
+    throw bodyInvalid(`${layerId} does not go to the namespace: it goes ${pushed.treatment}`);
   const root = await readRoot(deps, task.namespace, layerId);
   const parent = isNone(root.parent) ? null : toHex(root.parent);
   const { virtualBytes, chunkBytes } = root.geometry;

@@ -3,9 +3,9 @@ import { hasCode } from '../../core/errors.ts';
 import type { Task, TaskOutcome } from '../../core/task.ts';
 import { attemptStale, requireOwnTask } from '../agents/access.ts';
 import { streamRecords } from '../agents/streams.ts';
+import { boundedError } from '../records/bounded-error.ts';
 import type { Call } from '../rest/call.ts';
 import { bodyInvalid } from '../rest/check.ts';
-import { boundedError } from './bounded-error.ts';
 import type { TaskDeps } from './deps.ts';
 import { surveyedVms } from './survey.ts';
 
@@ -28,7 +28,8 @@ type Told = Exclude<TaskOutcome, { status: 'cancelled' }>;
 function readOutcome(task: Task, outcome: Call<'reportTask'>['body']['outcome']): Told {
   if (outcome.status === 'failed') return { status: 'failed', error: boundedError(outcome.error) };
   const { kind } = task.input;
-  if (outcome.result.kind !== kind) throw bodyInvalid(`${task.id} is a ${kind}, its result is of a ${outcome.result.kind}`);
+  if (outcome.result.kind !== kind)
+    throw bodyInvalid(`${task.id} is a ${kind}, its result is of a ${outcome.result.kind}`);
   return outcome;
 }
 

@@ -102,20 +102,23 @@ function refuse(req: IncomingMessage, res: ServerResponse, cause: unknown, reque
   const error = cause instanceof S3Error ? cause : new S3Error('InternalError', String(cause), { cause });
   const hasBody = req.method !== 'HEAD' && error.status !== 304;
   const body = Buffer.from(hasBody ? error.toXml((req.url ?? '').split('?', 1)[0] ?? '', requestId) : '');
+  const isHeldBack = expectsContinue(req);
   res.writeHead(error.status, {
     ...error.headers,
     ...(hasBody ? { 'content-type': 'application/xml', 'content-length': body.length } : {}),
-    ...(expectsContinue(req) ? { connection: 'close' } : {}),
+    ...(isHeldBack ? { connection: 'close' } : {}),
   });
-  res.end(body);
-  drain(req);
+  if (req.complete || isHeldBack) res.end(body);
+  else answerWhileDraining(req, res, body);
 }
 
-/** Lets a client that is still sending come to read the answer, but not for ever. */
-function drain(req: IncomingMessage): void {
+/** Lets a client that is still sending come to read the answer, but not for ever: to end it would cut the connection. */
+function answerWhileDraining(req: IncomingMessage, res: ServerResponse, body: Buffer): void {
   let left: number = S3_LIMITS.maxDrainBytes;
+  if (body.length > 0) res.write(body);
   req.on('data', (chunk: Buffer) => {
     left -= chunk.length;
     if (left < 0) req.socket.destroy();
   });
+  req.on('end', () => res.end());
 }

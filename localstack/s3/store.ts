@@ -72,11 +72,17 @@ async function writeObjectFile(
 ): Promise<ObjectRecord> {
   let record: ObjectRecord | undefined;
   const out = createWriteStream(file, { flags: 'wx', flush: true, highWaterMark: S3_LIMITS.writeBufferBytes });
-  await pipeline(async function* () {
-    yield* bytes;
-    record = finish();
-    yield encodeRecord(record);
-  }, out);
+  const closed = new Promise<void>((resolve) => void out.once('close', resolve));
+  try {
+    await pipeline(async function* () {
+      yield* bytes;
+      record = finish();
+      yield encodeRecord(record);
+    }, out);
+  } finally {
+    // A stream destroyed while it opens makes its file after all: who removes it has to come later.
+    await closed;
+  }
   if (record === undefined) throw new Error('an object file ended without its record');
   return record;
 }

@@ -15,7 +15,6 @@ export class Execution {
   readonly #onEnd: (execution: Execution) => void;
   /** Commands under way; timers can be cancelled. */
   readonly #begun = new Map<Op, (() => void) | undefined>();
-  #lastMs: number;
 
   constructor(run: Run, ports: Ports, journal: Journal, halt: AbortSignal, onEnd: (execution: Execution) => void) {
     this.run = run;
@@ -23,7 +22,6 @@ export class Execution {
     this.#journal = journal;
     this.#halt = halt;
     this.#onEnd = onEnd;
-    this.#lastMs = run.started.timeMs;
   }
 
   /** Carries out every open command that is not under way. After a restart this is all of them. */
@@ -69,13 +67,12 @@ export class Execution {
 
   /** Time never runs backwards within an execution, whatever the clock does. */
   #nowMs(): number {
-    this.#lastMs = Math.max(this.#lastMs, this.#ports.clock.nowMs());
-    return this.#lastMs;
+    return Math.max(this.run.nowMs, this.#ports.clock.nowMs());
   }
 
   #ended(op: Op, outcome: Outcome): void {
-    if (!this.#halt.aborted && this.run.open.has(op))
-      this.#write({ type: 'ended', timeMs: this.#nowMs(), op, outcome });
+    if (this.#halt.aborted || !this.run.open.has(op)) return;
+    this.#write({ type: 'ended', timeMs: this.#nowMs(), op, outcome });
   }
 
   #writeForCaller(entry: Entry): void {
@@ -158,10 +155,8 @@ export class Execution {
   }
 }
 
-/** A call that did not come to an answer, as Step Functions names it. */
+/** A call that the service refused, or that did not reach it, as Step Functions names it. */
 function sdkError(service: string, error: unknown): FunctionError {
-  return {
-    errorType: `${service}.SdkClientException`,
-    errorMessage: error instanceof Error ? error.message : String(error),
-  };
+  const name = error instanceof ServiceError ? error.code : 'SdkClientException';
+  return { errorType: `${service}.${name}`, errorMessage: error instanceof Error ? error.message : String(error) };
 }

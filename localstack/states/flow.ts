@@ -104,9 +104,9 @@ export function* sideBySide<T>(flows: readonly (() => Flow<T>)[], width: number)
   }
 }
 
-/** Waits until a moment of the wall clock. */
+/** Waits for a span of the wall clock. */
 export function* pause(seconds: number, scope: Scope): Flow<void> {
-  const op = scope.world.open({ type: 'wait', untilMs: scope.world.nowMs() + seconds * 1_000 });
+  const op = scope.world.open({ type: 'wait', untilMs: scope.world.nowMs() + Math.round(seconds * 1_000) });
   try {
     yield [op];
   } finally {

@@ -14,13 +14,10 @@ export interface HistoryEvent {
 /** What happened in an execution, event by event, counted as AWS counts them. */
 export class History {
   readonly events: HistoryEvent[] = [];
-  #full = false;
 
-  /** @throws StatesError States.Runtime when only the place for the last event is left; later events are dropped. */
+  /** @throws StatesError States.Runtime when only the place for the last event is left. */
   add(type: string, timeMs: number, details: Record<string, Json>, previousId: number): number {
-    if (this.#full) return this.events.length;
     if (this.events.length + 1 >= limits.history_events_max) {
-      this.#full = true;
       throw runtimeError(`The execution reached the maximum number of history events (${limits.history_events_max}).`);
     }
     return this.#push(type, timeMs, details, previousId);
@@ -29,7 +26,6 @@ export class History {
   /** The event that ends the execution always has its place. */
   end(type: string, timeMs: number, details: Record<string, Json>): void {
     this.#push(type, timeMs, details, this.events.length);
-    this.#full = true;
   }
 
   #push(type: string, timeMs: number, details: Record<string, Json>, previousId: number): number {

@@ -16,7 +16,7 @@ import { checkSize, located, runtimeError, StatesError } from './errors.ts';
 import type { Flow, Scope } from './flow.ts';
 import { pause, record, sourceOf } from './flow.ts';
 import type { Json } from './json.ts';
-import { place, read, select } from './paths.ts';
+import { place, readSeconds, select } from './paths.ts';
 import type { Step } from './retry.ts';
 import { guarded } from './retry.ts';
 import { attemptTask } from './task.ts';
@@ -112,9 +112,7 @@ function choose(state: ChoiceState, input: Json, scope: Scope): Step {
 
 function* wait(state: WaitState, input: Json, scope: Scope): Flow<Step> {
   const effective = select(state.InputPath, sourceOf(input, scope), 'InputPath');
-  const seconds = state.Seconds ?? read(state.SecondsPath ?? '$', sourceOf(effective, scope), 'SecondsPath');
-  if (typeof seconds !== 'number' || seconds < 0)
-    throw runtimeError("The value of 'SecondsPath' is no number of seconds.");
+  const seconds = state.Seconds ?? readSeconds(state.SecondsPath!, sourceOf(effective, scope), 'SecondsPath', 0);
   yield* pause(seconds, scope);
   return { output: output(state, effective, scope), next: state.Next };
 }

@@ -20,11 +20,9 @@ export function journalFile(dir: string, machineName: string, name: string): str
 }
 
 export function openJournal(file: string): Journal {
+  mkdirSync(dirname(file), { recursive: true });
   return {
-    append(line) {
-      if (!existsSync(file)) mkdirSync(dirname(file), { recursive: true });
-      appendFileSync(file, `${line}\n`);
-    },
+    append: (line) => appendFileSync(file, `${line}\n`),
     remove: () => rmSync(file, { force: true }),
   };
 }

@@ -1,6 +1,7 @@
 import { runtimeError, StatesError } from './errors.ts';
 import type { Json } from './json.ts';
 import { isObject } from './json.ts';
+import { limits } from './limits.ts';
 
 /** What paths read: `$` is the state's data, `$$` the context object. */
 export interface Source {
@@ -74,6 +75,14 @@ export function read(text: string, source: Source, field: string): Json {
   const value = find(text, source);
   if (value !== undefined) return value;
   throw runtimeError(`The JSONPath '${text}' specified for the field '${field}' could not be found in the input.`);
+}
+
+/** A whole number of seconds at a path, at least `least`. @throws StatesError States.Runtime if there is none */
+export function readSeconds(text: string, source: Source, field: string, least: number): number {
+  const value = read(text, source, field);
+  const valid = typeof value === 'number' && Number.isSafeInteger(value) && value >= least;
+  if (valid && value <= limits.duration_s_max) return value;
+  throw runtimeError(`The value of '${field}' is not a number of seconds.`);
 }
 
 /** InputPath and OutputPath: absent is everything, null is an empty object. */

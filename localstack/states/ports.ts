@@ -33,7 +33,8 @@ export interface Ports {
   /** Uniform in [0, 1). */
   random: () => number;
   /**
-   * Runs a function, synchronously as Lambda's RequestResponse. A rejection counts as Lambda.SdkClientException. As on
+   * Runs a function, synchronously as Lambda's RequestResponse. A rejection counts as `Lambda.<code>` of a
+   * ServiceError, else as Lambda.SdkClientException. As on
    * AWS, a function runs on when its state has timed out or was cancelled: the signal fires only when the cloud stops.
    */
   invoke(functionName: string, payload: Json, signal: AbortSignal): Promise<InvokeResult>;

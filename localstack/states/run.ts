@@ -44,7 +44,8 @@ export class Run {
   error: string | undefined;
   cause: string | undefined;
   stoppedMs: number | undefined;
-  #nowMs: number;
+  /** The time of the last entry. */
+  nowMs: number;
   #opsOpened = 0;
   #draws = 0;
   readonly #root: Flow<Json>;
@@ -54,10 +55,10 @@ export class Run {
   constructor(started: Started) {
     this.started = started;
     this.arn = executionArn(started.machineArn, started.name);
-    this.#nowMs = started.timeMs;
+    this.nowMs = started.timeMs;
     const machine = loadMachine(started.definition, started.machineName);
     const input = JSON.parse(started.input) as Json;
-    this.history.add('ExecutionStarted', this.#nowMs, { input }, 0);
+    this.history.add('ExecutionStarted', this.nowMs, { input }, 0);
     this.#deadline = this.#openDeadline(machine);
     const context = this.#context(input);
     this.#root = runBranch(machine, input, { world: this.#world(), context, trail: { lastId: 0 } });
@@ -70,7 +71,7 @@ export class Run {
 
   /** Moves on by one entry. @throws RangeError if the entry does not belong to this point of this execution */
   apply(entry: Entry): void {
-    this.#nowMs = entry.timeMs;
+    this.nowMs = entry.timeMs;
     if (this.status !== 'RUNNING') throw new RangeError(`the execution is ${this.status}, but an entry follows`);
     if (entry.type === 'stopped') {
       this.#end('ABORTED', 'ExecutionAborted', new StatesError(entry.error, entry.cause));
@@ -103,16 +104,16 @@ export class Run {
 
   #end(status: Status, event: string, error: StatesError | undefined): void {
     this.status = status;
-    this.stoppedMs = this.#nowMs;
+    this.stoppedMs = this.nowMs;
     this.error = error?.errorName;
     this.cause = error?.causeText;
     this.open.clear();
-    this.history.end(event, this.#nowMs, error === undefined ? { output: this.output! } : errorDetails(error));
+    this.history.end(event, this.nowMs, error === undefined ? { output: this.output! } : errorDetails(error));
   }
 
   #openDeadline(machine: Machine): Op | undefined {
     if (machine.TimeoutSeconds === undefined) return undefined;
-    return this.#open({ type: 'wait', untilMs: this.#nowMs + machine.TimeoutSeconds * 1_000 });
+    return this.#open({ type: 'wait', untilMs: this.nowMs + machine.TimeoutSeconds * 1_000 });
   }
 
   #open(command: Command): Op {
@@ -131,12 +132,12 @@ export class Run {
 
   #world(): World {
     return {
-      nowMs: () => this.#nowMs,
+      nowMs: () => this.nowMs,
       open: (command) => this.#open(command),
       close: (op) => void this.open.delete(op),
       token: (op) => this.token(op),
       chance: () => draw(this.started.seed, `chance ${this.#draws++}`).readUInt32BE() / 2 ** 32,
-      record: (type, details, previousId) => this.history.add(type, this.#nowMs, details, previousId),
+      record: (type, details, previousId) => this.history.add(type, this.nowMs, details, previousId),
       lastEventId: () => this.history.events.length,
     };
   }

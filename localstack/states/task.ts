@@ -1,13 +1,11 @@
 import type { Connector } from './connectors.ts';
 import { callError, connectorFor } from './connectors.ts';
 import type { TaskState } from './definition.ts';
-import { checkSize, runtimeError, StatesError } from './errors.ts';
+import { checkSize, StatesError } from './errors.ts';
 import type { Command, Flow, Op, Outcome, Scope } from './flow.ts';
 import { record, sourceOf } from './flow.ts';
 import type { Json } from './json.ts';
-import { limits } from './limits.ts';
-import type { Source } from './paths.ts';
-import { read } from './paths.ts';
+import { readSeconds } from './paths.ts';
 import { fill } from './template.ts';
 
 /** One attempt at a task: everything that it may wait for, and what its history events say. */
@@ -49,8 +47,10 @@ function start(state: TaskState, input: Json, scope: Scope, opened: Op[]): Attem
   const source = sourceOf(input, { ...scope, context });
   const parameters = state.Parameters === undefined ? input : fill(state.Parameters, source);
   checkSize(parameters, context.State!.Name);
-  const timeoutSeconds = seconds(state.TimeoutSeconds, state.TimeoutSecondsPath, 'TimeoutSecondsPath', source);
-  const heartbeatSeconds = seconds(state.HeartbeatSeconds, state.HeartbeatSecondsPath, 'HeartbeatSecondsPath', source);
+  const seconds = (fixed: number | undefined, path: string | undefined, field: string): number | undefined =>
+    path === undefined ? fixed : readSeconds(path, source, field, 1);
+  const timeoutSeconds = seconds(state.TimeoutSeconds, state.TimeoutSecondsPath, 'TimeoutSecondsPath');
+  const heartbeatSeconds = seconds(state.HeartbeatSeconds, state.HeartbeatSecondsPath, 'HeartbeatSecondsPath');
   record(scope, `${connector.events}Scheduled`, {
     ...connector.labels,
     ...(connector.events === 'Task'
@@ -80,7 +80,6 @@ function* settle(attempt: Attempt, scope: Scope): Flow<Json> {
     const result = resultOf(attempt, scope, outcome, op === call ? connector.result : (payload) => payload);
     if (callback === undefined || op === callback) return result;
     record(scope, 'TaskSubmitted', { ...connector.labels, output: result });
-    waits.splice(waits.indexOf(call), 1);
   }
 }
 
@@ -113,18 +112,4 @@ export function errorDetails({ errorName, causeText }: StatesError): Record<stri
     ...(errorName === undefined ? {} : { error: errorName }),
     ...(causeText ? { cause: causeText } : {}),
   };
-}
-
-function seconds(
-  fixed: number | undefined,
-  path: string | undefined,
-  field: string,
-  source: Source,
-): number | undefined {
-  if (path === undefined) return fixed;
-  const value = read(path, source, field);
-  if (Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= limits.duration_s_max) {
-    return value as number;
-  }
-  throw runtimeError(`The value of '${field}' is not a number of seconds.`);
 }

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import { constants, deflateRawSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { expectSame, extentsOf, KiB, noise, readAll, tempFolder, withChain } from './support.ts';
@@ -88,6 +90,24 @@ describe('an image built by hand', () => {
       const expected = Buffer.concat([Buffer.alloc(clusterBytes, 7), plain[0]!, plain[1]!]);
       expectSame(await readAll(layer!), expected);
       expectSame(await readAll(layer!, clusterBytes / 2 + (clusterBits > 9 ? 512 : 0)), expected);
+    });
+  });
+
+  test('is read by another thread, too', async () => {
+    const plain = Buffer.concat([noise(CLUSTER, 8), Buffer.alloc(CLUSTER, 9)]);
+    const stored = deflateRawSync(plain.subarray(CLUSTER));
+    writeTinyImage(folder.at('thread.qcow2'), {
+      l2: [dataEntry(FIRST_DATA), compressedEntry((FIRST_DATA + 1) * CLUSTER, stored.length)],
+      data: Buffer.concat([plain.subarray(0, CLUSTER), stored]),
+    });
+    await withChain(folder.at('thread.qcow2'), folder.path(), async ({ layers: [layer] }) => {
+      const into = new Uint8Array(new SharedArrayBuffer(plain.length));
+      const code = `const { workerData: { module, pieces, into } } = require('node:worker_threads');
+        import(module).then(({ readPieces }) => readPieces(pieces, 0, into));`;
+      const module = new URL('../../agent/disk/pieces.ts', import.meta.url).href;
+      const pieces = await layer!.pieces(0, plain.length);
+      await once(new Worker(code, { eval: true, workerData: { module, pieces, into } }), 'exit');
+      expectSame(into, plain);
     });
   });
 

@@ -105,6 +105,8 @@ describe('openChain refuses', () => {
 
   test('a missing image, a cut header, a loop of two, a chain that is too deep, a disk that is too large', async () => {
     await expect(open('none.qcow2')).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND' });
+    const elsewhere = withChain(folder.at('none.qcow2'), folder.at('no-folder'), async () => undefined);
+    await expect(elsewhere).rejects.toMatchObject({ code: 'IMAGE_FOLDER_MISSING' });
     writeTinyImage(folder.at('cut.qcow2'), ONE);
     truncateSync(folder.at('cut.qcow2'), 90);
     await expect(open('cut.qcow2')).rejects.toMatchObject({ code: 'QCOW2_INVALID' });

@@ -5,47 +5,15 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { resolveValue } from '../../localstack/assembly/intrinsics.ts';
 import { loadModel } from '../../localstack/assembly/load.ts';
 import type { CloudModel } from '../../localstack/assembly/model.ts';
+import { functionResource, type Resources, writeAssembly } from './fixture/assembly.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cloud-assembly-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 let made = 0;
 
-type Resources = Record<string, { Type: string; Properties?: unknown; Condition?: string }>;
-
 /** The model of a hand-made assembly whose one stack `S` has these resources. */
-function load(
-  Resources: Resources,
-  rest: object = {},
-  environment = 'aws://unknown-account/unknown-region',
-): CloudModel {
-  const out = join(dir, `out-${made++}`);
-  mkdirSync(join(out, 'asset.code'), { recursive: true });
-  const write = (name: string, content: unknown) => writeFileSync(join(out, name), JSON.stringify(content));
-  write('S.template.json', { Resources, ...rest });
-  write('S.assets.json', {
-    files: {
-      code: { source: { path: 'asset.code', packaging: 'zip' }, destinations: { here: { objectKey: 'code.zip' } } },
-    },
-  });
-  write('manifest.json', {
-    artifacts: {
-      'S.assets': { type: 'cdk:asset-manifest', properties: { file: 'S.assets.json' } },
-      S: { type: 'aws:cloudformation:stack', environment, properties: { templateFile: 'S.template.json' } },
-    },
-  });
-  return loadModel(out);
-}
-
-const fn = (properties: object = {}) => ({
-  Type: 'AWS::Lambda::Function',
-  Properties: {
-    Code: { S3Bucket: 'b', S3Key: 'code.zip' },
-    Handler: 'index.handler',
-    Runtime: 'nodejs24.x',
-    Role: 'arn:aws:iam::000000000000:role/r',
-    ...properties,
-  },
-});
+const load = (resources: Resources, template: object = {}, environment?: string): CloudModel =>
+  loadModel(writeAssembly(join(dir, `out-${made++}`), { resources, template, ...(environment && { environment }) }));
 
 describe('an expression', () => {
   const scope = {
@@ -96,7 +64,7 @@ describe('a model', () => {
           Replicas: [{ Region: 'x' }],
         },
       },
-      Run: fn({
+      Run: functionResource({
         Environment: { Variables: { PACKS: { Ref: 'Packs' }, ROWS: { 'Fn::GetAtt': ['Rows', 'Arn'] }, N: 7 } },
       }),
     };
@@ -131,7 +99,7 @@ describe('a model', () => {
     const { buckets, functions } = load(
       {
         Never: { Type: 'AWS::S3::Bucket', Condition: 'InMoon' },
-        Run: fn({ Timeout: { 'Fn::If': ['InMoon', 9, { Ref: 'AWS::NoValue' }] } }),
+        Run: functionResource({ Timeout: { 'Fn::If': ['InMoon', 9, { Ref: 'AWS::NoValue' }] } }),
       },
       { Conditions: { InMoon: { 'Fn::Equals': [{ Ref: 'AWS::Region' }, 'moon-1'] } } },
     );
@@ -178,12 +146,17 @@ describe('an assembly is refused', () => {
   it.each<[string, Resources, string, RegExp]>([
     ['an unknown type', { Q: { Type: 'AWS::SQS::Queue' } }, 'RESOURCE_UNSUPPORTED', /^Q is a AWS::SQS::Queue/],
     ['a second API', { Api: api, Other: api }, 'RESOURCE_UNSUPPORTED', /Other/],
-    ['an inline function', { F: fn({ Code: { ZipFile: 'x' } }) }, 'PROPERTY_UNSUPPORTED', /^F: /],
-    ['a function of another language', { F: fn({ Runtime: 'python3.13' }) }, 'PROPERTY_UNSUPPORTED', /Runtime/],
-    ['layers', { F: fn({ Layers: ['arn'] }) }, 'PROPERTY_UNSUPPORTED', /Layers/],
+    ['an inline function', { F: functionResource({ Code: { ZipFile: 'x' } }) }, 'PROPERTY_UNSUPPORTED', /^F: /],
+    [
+      'a function of another language',
+      { F: functionResource({ Runtime: 'python3.13' }) },
+      'PROPERTY_UNSUPPORTED',
+      /Runtime/,
+    ],
+    ['layers', { F: functionResource({ Layers: ['arn'] }) }, 'PROPERTY_UNSUPPORTED', /Layers/],
     [
       'code that is not there',
-      { F: fn({ Code: { S3Bucket: 'b', S3Key: 'gone.zip' } }) },
+      { F: functionResource({ Code: { S3Bucket: 'b', S3Key: 'gone.zip' } }) },
       'ASSEMBLY_INVALID',
       /gone.zip/,
     ],
@@ -216,7 +189,7 @@ describe('an assembly is refused', () => {
       'ASSEMBLY_INVALID',
       /W is not JSON/,
     ],
-    ['a reference to nothing', { F: fn({ Role: { Ref: 'Nobody' } }) }, 'INTRINSIC_INVALID', /Nobody/],
+    ['a reference to nothing', { F: functionResource({ Role: { Ref: 'Nobody' } }) }, 'INTRINSIC_INVALID', /Nobody/],
   ])('for %s', (_, resources, code, message) => {
     expect(() => load(resources)).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }));
   });

@@ -1,26 +1,22 @@
-import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DynamoDBClient, GetItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { DescribeExecutionCommand, SFNClient } from '@aws-sdk/client-sfn';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Cloud, type CloudOptions, startCloud } from '../../localstack/cloud.ts';
+import { type Cloud, startCloud } from '../../localstack/cloud.ts';
 import type { AccessKey } from '../../localstack/identity/keys.ts';
 import { limits } from '../../localstack/limits.ts';
 import { synthesize } from './fixture/app.ts';
 import { type Call, signedFetch } from './fixture/client.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cloud-'));
-const assemblyDir = join(dir, 'cdk.out');
 const dataDir = join(dir, 'data');
 let cloud: Cloud;
 
-const start = (options: Partial<CloudOptions> = {}) => startCloud({ assemblyDir, dataDir, ...options });
 const call = (path: string, options?: Call, key: AccessKey = cloud.operator) =>
   signedFetch(key, `${cloud.apiUrl}${path}`, options);
 const clientOptions = () => ({
@@ -30,9 +26,9 @@ const clientOptions = () => ({
 });
 
 beforeAll(async () => {
-  synthesize(assemblyDir);
+  const assemblyDir = synthesize(dir);
   const startMs = performance.now();
-  cloud = await start();
+  cloud = await startCloud({ assemblyDir, dataDir });
   expect(performance.now() - startMs).toBeLessThan(3000);
 });
 afterAll(async () => {
@@ -219,11 +215,6 @@ describe('a function that misbehaves', () => {
 });
 
 describe('the cloud', () => {
-  it('listens on the loopback interface only', async () => {
-    const port = Number(new URL(cloud.apiUrl).port);
-    expect(listeningAddresses(port)).toEqual(['127.0.0.1']);
-  });
-
   it('resolves the outputs of the stack, its API address to itself', () => {
     expect(cloud.outputs).toMatchObject({
       BucketName: expect.stringMatching(/^fixture-objects/),
@@ -257,103 +248,4 @@ describe('the cloud', () => {
     const { Body: found } = await s3.send(new GetObjectCommand(object));
     expect(Body.equals(await found!.transformToByteArray())).toBe(true);
   });
-
-  it('lets only one cloud into a data directory', async () => {
-    await expect(start()).rejects.toMatchObject({ code: 'DATA_DIR_IN_USE', hint: expect.stringContaining('another') });
-  });
-
-  it('does not disturb another one with its own data', async () => {
-    const other = await start({ dataDir: join(dir, 'other') });
-    try {
-      expect(other.apiUrl).not.toBe(cloud.apiUrl);
-      expect(other.operator.accessKeyId).not.toBe(cloud.operator.accessKeyId);
-      expect((await signedFetch(cloud.operator, `${other.apiUrl}/items/list`)).status).toBe(403);
-      expect((await signedFetch(other.operator, `${other.apiUrl}/items/list`)).status).toBe(200);
-    } finally {
-      await other.stop();
-    }
-    expect((await call('/items/list')).status).toBe(200);
-  });
-
-  it('keeps keys, port, rows and objects over a restart, and stops within 2 s with requests in flight', async () => {
-    const before = cloud;
-    await call('/items/kept', { method: 'POST', body: 'kept body' });
-    const inFlight = call('/do/spin').then(
-      ({ status }) => status,
-      () => 'cut',
-    );
-    await call('/items/list');
-    const startMs = performance.now();
-    await cloud.stop();
-    expect(performance.now() - startMs).toBeLessThan(2000);
-    expect(['cut', 500, 502]).toContain(await inFlight);
-    await expect(fetch(before.apiUrl)).rejects.toThrow();
-
-    cloud = await start();
-    expect(cloud.operator).toEqual(before.operator);
-    expect(cloud.apiUrl).toBe(before.apiUrl);
-    expect(statSync(join(dataDir, 'keys.json')).mode & 0o777).toBe(0o600);
-    const object = await new S3Client(clientOptions()).send(
-      new GetObjectCommand({ Bucket: cloud.outputs.BucketName!, Key: 'items/kept' }),
-    );
-    expect(await object.Body!.transformToString()).toBe('kept body');
-    const byColour = await new DynamoDBClient(clientOptions()).send(
-      new QueryCommand({
-        TableName: cloud.outputs.TableName!,
-        IndexName: 'by-colour',
-        KeyConditionExpression: 'colour = :c',
-        ExpressionAttributeValues: { ':c': { S: 'red' } },
-      }),
-    );
-    expect(byColour.Items?.map(({ id }) => id?.S).sort()).toEqual(['a1', 'kept']);
-  });
-
-  it('takes another port when its own is taken, unless it was asked for by number', async () => {
-    const port = Number(new URL(cloud.apiUrl).port);
-    await cloud.stop();
-    const squatter = createServer();
-    await new Promise<void>((resolve) => {
-      squatter.listen(port, '127.0.0.1', resolve);
-    });
-    await expect(start({ port })).rejects.toMatchObject({ code: 'PORT_IN_USE' });
-    cloud = await start();
-    expect(Number(new URL(cloud.apiUrl).port)).not.toBe(port);
-    squatter.close();
-  });
-
-  it('starts again where another process was killed', async () => {
-    const child = fork(join(import.meta.dirname, 'fixture/cloud-process.ts'), [assemblyDir, join(dir, 'killed')], {
-      execArgv: [],
-    });
-    const url = await new Promise<string>((resolve) => {
-      child.once('message', (message) => resolve(String(message)));
-    });
-    await expect(start({ dataDir: join(dir, 'killed') })).rejects.toMatchObject({ code: 'DATA_DIR_IN_USE' });
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await gone;
-    const successor = await start({ dataDir: join(dir, 'killed') });
-    expect(successor.apiUrl).toBe(url);
-    await successor.stop();
-  });
-});
-
-/** The addresses on which this machine listens on a port, from the kernel's own table. */
-function listeningAddresses(port: number): string[] {
-  const LISTEN = '0A';
-  return ['/proc/net/tcp', '/proc/net/tcp6']
-    .flatMap((table) => readFileSync(table, 'utf8').trim().split('\n').slice(1))
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, local, , state]) => state === LISTEN && Number.parseInt(local!.split(':')[1]!, 16) === port)
-    .map(([, local]) => Buffer.from(local!.split(':')[0]!, 'hex').reverse().join('.'));
-}
-
-it('a resource type that is neither emulated nor ignored is refused by name, and nothing is begun', async () => {
-  const refused = join(dir, 'refused');
-  synthesize(join(refused, 'cdk.out'), 'AWS::SQS::Queue');
-  await expect(start({ assemblyDir: join(refused, 'cdk.out'), dataDir: join(refused, 'data') })).rejects.toMatchObject({
-    code: 'RESOURCE_UNSUPPORTED',
-    message: 'Extra is a AWS::SQS::Queue, which the embedded cloud does not know',
-  });
-  expect(() => statSync(join(refused, 'data'))).toThrow('ENOENT');
 });

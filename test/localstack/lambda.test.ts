@@ -110,8 +110,8 @@ describe('an execution environment is ended', () => {
     export const handler = async ({ act }) => { calls++; return act ? acts[act]() : calls; };`;
 
   it.each([
-    ['sleep', 0.2, 'Sandbox.Timedout', /^RequestId: [-0-9a-f]{36} Error: Task timed out after 0.20 seconds$/],
-    ['spin', 0.2, 'Sandbox.Timedout', /Task timed out/],
+    ['sleep', 0.5, 'Sandbox.Timedout', /^RequestId: [-0-9a-f]{36} Error: Task timed out after 0.50 seconds$/],
+    ['spin', 0.5, 'Sandbox.Timedout', /Task timed out/],
     ['exit', 5, 'Runtime.ExitError', /^RequestId: [-0-9a-f]{36} Error: Runtime exited with error: exit status 3$/],
     ['crash', 5, 'TypeError', /^out of the blue$/],
     ['hoard', 20, 'Runtime.ExitError', /signal: killed$/],

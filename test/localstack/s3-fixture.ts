@@ -28,8 +28,7 @@ export interface Fixture extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-export async function startS3(): Promise<Fixture> {
-  const dir = mkdtempSync(join(tmpdir(), 's3-test-'));
+export async function startS3(dir = mkdtempSync(join(tmpdir(), 's3-test-'))): Promise<Fixture> {
   const clock = { offsetMs: 0, nowMs: () => Date.now() + clock.offsetMs };
   const keys = new KeyStore(clock);
   const root = keys.issue({ arn: 'arn:aws:iam::000000000000:user/root' });
@@ -44,14 +43,7 @@ export async function startS3(): Promise<Fixture> {
       return server.port;
     },
     client(config = {}) {
-      const client = new S3Client({
-        endpoint: `http://127.0.0.1:${server.port}`,
-        forcePathStyle: true,
-        region: REGION,
-        credentials: credentialsOf(root),
-        maxAttempts: 1,
-        ...config,
-      });
+      const client = newClient(server.port, root, config);
       clients.push(client);
       return client;
     },
@@ -65,6 +57,18 @@ export async function startS3(): Promise<Fixture> {
       rmSync(dir, { recursive: true });
     },
   };
+}
+
+/** The SDK's client with its default settings but for the address; it tries once, so that no failure is hidden. */
+export function newClient(port: number, key: Credentials, config: S3ClientConfig = {}): S3Client {
+  return new S3Client({
+    endpoint: `http://127.0.0.1:${port}`,
+    forcePathStyle: true,
+    region: REGION,
+    credentials: credentialsOf(key),
+    maxAttempts: 1,
+    ...config,
+  });
 }
 
 async function serve(dir: string, keys: KeyStore, clock: { nowMs(): number }) {
@@ -103,7 +107,7 @@ export async function signHeaders({ port, root }: Fixture, raw: RawRequest): Pro
   const signed = await signerOf(raw.key ?? root).sign(
     new HttpRequest({
       method: raw.method,
-      path,
+      path: path.split('/').map(canonical).join('/'),
       query: Object.fromEntries(new URLSearchParams(query)),
       headers: {
         host: `127.0.0.1:${port}`,
@@ -113,6 +117,11 @@ export async function signHeaders({ port, root }: Fixture, raw: RawRequest): Pro
     }),
   );
   return signed.headers;
+}
+
+/** A segment as it is signed, however it is written in the request line. */
+function canonical(segment: string): string {
+  return encodeURIComponent(decodeURIComponent(segment));
 }
 
 /** Sends the head and whatever `body` gives over a bare socket; all that comes back until the server closes or is still. */
@@ -132,15 +141,18 @@ export async function sendBytes(port: number, bytes: string | Buffer): Promise<s
   return Buffer.concat(chunks).toString('latin1');
 }
 
+type Source = string | ArrayBuffer | ArrayBufferView;
+
+/** What SignatureV4 wants as its hash, keyed or not. */
 class Sha256 {
   readonly #hash;
 
-  constructor(secret?: Parameters<typeof createHmac>[1]) {
-    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret);
+  constructor(secret?: Source) {
+    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret as Uint8Array);
   }
 
-  update(data: Uint8Array): void {
-    this.#hash.update(data);
+  update(data: Source): void {
+    this.#hash.update(data as Uint8Array);
   }
 
   async digest(): Promise<Uint8Array> {

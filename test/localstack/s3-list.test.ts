@@ -88,7 +88,7 @@ describe('pages', () => {
   for (const [MaxKeys, Prefix] of [
     [1, 'a'],
     [1, 'x'],
-    [7, 'many/1'],
+    [7, 'many/12'],
     [999, ''],
   ] as const) {
     it(`lists the same in pages of ${MaxKeys}, below "${Prefix}"`, async () => {

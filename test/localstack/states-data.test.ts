@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { invoke, single, TestCloud } from './states-cloud.ts';
+import { invoke, SimulatedClock, single, TestCloud } from './states-cloud.ts';
 
 async function output(state: object, input: object): Promise<unknown> {
   const ended = await new TestCloud(single(state)).run(input as never);
@@ -69,7 +69,7 @@ describe('paths and templates', () => {
 });
 
 describe('Choice', () => {
-  const data = { s: 'b', n: 5, yes: true, none: null, same: 'b', limit: 5 };
+  const data = { list: [1], s: 'b', n: 5, yes: true, none: null, same: 'b', limit: 5 };
   test.each([
     [{ Variable: '$.s', StringEquals: 'b' }, true],
     [{ Variable: '$.s', StringEquals: 'c' }, false],
@@ -86,6 +86,8 @@ describe('Choice', () => {
     [{ Variable: '$.yes', BooleanEquals: false }, false],
     [{ Variable: '$.nowhere', IsPresent: false }, true],
     [{ Variable: '$.none', IsPresent: true }, true],
+    [{ Variable: '$.constructor', IsPresent: false }, true],
+    [{ Variable: '$.list.length', IsPresent: false }, true],
     [{ Variable: '$.none', IsNull: true }, true],
     [{ Variable: '$.n', IsNull: false }, true],
     [{ Variable: '$.n', IsNumeric: true }, true],
@@ -177,6 +179,19 @@ describe('Wait, Succeed, Fail', () => {
     expect(cloud.clock.nowMs() - startMs).toBe(7_000);
   });
 
+  test('a Wait may be longer than its clock can count', async () => {
+    class ShortClock extends SimulatedClock {
+      override schedule(delayMs: number, action: () => void): () => void {
+        return super.schedule(Math.min(delayMs, 2 ** 31 - 1), action);
+      }
+    }
+    const clock = new ShortClock();
+    const startMs = clock.nowMs();
+    const cloud = new TestCloud(single({ Type: 'Wait', Seconds: 5_000_000 }), { clock });
+    expect(await cloud.run()).toMatchObject({ status: 'SUCCEEDED' });
+    expect(clock.nowMs() - startMs).toBe(5_000_000_000);
+  });
+
   test.each([
     ['fixed', { Error: 'Gone', Cause: 'it left' }, { error: 'Gone', cause: 'it left' }],
     ['by path', { ErrorPath: '$.e', CausePath: "States.Format('{}!', $.c)" }, { error: 'Late', cause: 'rain!' }],
@@ -215,13 +230,14 @@ describe('events:putEvents', () => {
     },
   };
 
-  test('sends the Detail as text and names the execution', async () => {
-    const cloud = new TestCloud(single(state));
+  test('sends the Detail as text and names the execution among the resources', async () => {
+    const [entry] = state.Parameters.Entries;
+    const cloud = new TestCloud(single({ ...state, Parameters: { Entries: [{ ...entry, Resources: ['arn:x'] }] } }));
     expect(await cloud.run({ vm: 'web' })).toMatchObject({
       output: { FailedEntryCount: 0, Entries: [{ EventId: 'event-0' }] },
     });
     const prefix = 'arn:aws:states:eu-central-1:000000000000';
-    const Resources = [`${prefix}:execution:mover:one`, `${prefix}:stateMachine:mover`];
+    const Resources = ['arn:x', `${prefix}:execution:mover:one`, `${prefix}:stateMachine:mover`];
     expect(cloud.events).toEqual([
       { Source: 'layermover', DetailType: 'done', Detail: '{"vm":"web"}', EventBusName: 'main', Resources },
     ]);

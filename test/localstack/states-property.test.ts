@@ -91,13 +91,10 @@ type States = Record<string, Record<string, unknown>>;
 /** Adds a node's states to a branch and returns the name of its first; `next` follows its last. */
 function build(node: Node, states: States, name: () => string, next: string): string {
   const own = name();
-  const call = (payload: object, fields: object, suffix = '') => ({
+  const task = (suffix: string, Parameters: object, fields: object) => ({
     Type: 'Task',
     Resource: `arn:aws:states:::lambda:invoke${suffix}`,
-    Parameters: {
-      FunctionName: payload === node ? 'call' : 'work',
-      Payload: { ...payload, 'retry.$': '$$.State.RetryCount' },
-    },
+    Parameters,
     Next: next,
     ...fields,
   });
@@ -116,16 +113,21 @@ function build(node: Node, states: States, name: () => string, next: string): st
   };
   switch (node.kind) {
     case 'call':
-      states[own] = call(node, {
-        OutputPath: '$.Payload',
-        Retry: [{ ErrorEquals: ['Boom'], MaxAttempts: node.maxAttempts, JitterStrategy: 'FULL' }],
-      });
+      states[own] = task(
+        '',
+        { FunctionName: 'call', Payload: { ...node, 'retry.$': '$$.State.RetryCount' } },
+        {
+          OutputPath: '$.Payload',
+          Retry: [{ ErrorEquals: ['Boom'], MaxAttempts: node.maxAttempts, JitterStrategy: 'FULL' }],
+        },
+      );
       return own;
     case 'token':
-      states[own] = {
-        ...call({}, { HeartbeatSeconds: 5, TimeoutSeconds: 60 }, '.waitForTaskToken'),
-        Parameters: { FunctionName: 'token', Payload: { ...node, 'token.$': '$$.Task.Token' } },
-      };
+      states[own] = task(
+        '.waitForTaskToken',
+        { FunctionName: 'token', Payload: { ...node, 'token.$': '$$.Task.Token' } },
+        { HeartbeatSeconds: 5, TimeoutSeconds: 60 },
+      );
       return own;
     case 'wait': {
       const done = name();

@@ -93,6 +93,14 @@ describe('a machine is refused at load, by state and name, for', () => {
       'Only: $$.Map.Item outside a Map',
     ],
     [
+      'an item in a branch outside a Map',
+      single({
+        Type: 'Parallel',
+        Branches: [{ StartAt: 'P', States: { P: { ...pass, InputPath: '$$.Map.Item.Value' } } }],
+      }),
+      'P: $$.Map.Item outside a Map',
+    ],
+    [
       'a choice operator',
       {
         StartAt: 'Ask',

@@ -228,11 +228,15 @@ describe('time that the cloud was away', () => {
 
   test('a clock that was set back does not turn the order of events round', async () => {
     const workers = new Workers();
-    const before = new TestCloud(single(withToken('take')), { functions: { take: workers.take }, dir });
+    const slow = {
+      StartAt: 'Nap',
+      States: { Nap: { Type: 'Wait', Seconds: 9, Next: 'Work' }, Work: { ...withToken('take'), End: true } },
+    };
+    const before = new TestCloud(slow, { functions: { take: workers.take }, dir });
     await before.start();
-    await before.clock.advance(0);
+    await before.clock.advance(9_000);
     const clock = new SimulatedClock(before.clock.nowMs() - hourMs);
-    const after = new TestCloud(single(withToken('take')), { dir, clock });
+    const after = new TestCloud(slow, { dir, clock });
     after.states.resume();
     await workers.answerAll(after);
     const times = (await after.history(executionArn)).map(({ timestamp }) => timestamp);
@@ -251,18 +255,30 @@ describe('journals', () => {
   });
 
   test.each([
-    ['a line that is no JSON', 'rubbish\n'],
-    ['an entry for what is not open', '{"type":"ended","timeMs":1,"op":77,"outcome":{"payload":1}}\n'],
-    ['an entry after the end', '{"type":"stopped","timeMs":1}\n'],
+    ['a line that is no JSON', 'rubbish'],
+    ['an entry for what is not open', '{"type":"ended","timeMs":1,"op":77,"outcome":{"payload":1}}'],
+    ['an entry after the end', '{"type":"stopped","timeMs":1}\n{"type":"stopped","timeMs":1}'],
   ])('%s is JOURNAL_BROKEN, by file and line', async (_name, rubbish) => {
     const cloud = new TestCloud(single({ Type: 'Wait', Seconds: 1 }), { dir });
-    await cloud.run();
-    appendFileSync(journal(), rubbish);
+    await cloud.start();
+    appendFileSync(journal(), `${rubbish}\n`);
     const { length } = readFileSync(journal(), 'utf8').trimEnd().split('\n');
     const message = expect.stringContaining(`one.jsonl, line ${length}: `);
     expect(() => new TestCloud(single({ Type: 'Pass' }), { dir })).toThrow(
       expect.objectContaining({ code: 'JOURNAL_BROKEN', message }),
     );
+  });
+
+  test('what returns while the cloud stops is not written down', async () => {
+    let finish = () => {};
+    const slow = () => new Promise<void>((resolve) => (finish = resolve));
+    const cloud = new TestCloud(single(invoke('slow')), { functions: { slow }, dir });
+    await cloud.start();
+    const written = readFileSync(journal(), 'utf8');
+    await cloud.states.stop();
+    finish();
+    await cloud.clock.run();
+    expect(readFileSync(journal(), 'utf8')).toBe(written);
   });
 
   test('what can not be written down is not acknowledged, and the execution goes on from its journal at a restart', async () => {

@@ -5,8 +5,8 @@ const CAUSES_MAX = 2;
 const CODE = /^\w{1,64}$/;
 
 /**
- * An agent's error in a size that records and the workflow's state can carry. A code that is not a plain word could pass
- * for one of the workflow's own errors (States.…), so it becomes AGENT_FAILED.
+ * An error in a size that records and the workflow's state can carry, with so many of its causes. A code that is not a
+ * plain word could pass for one of the workflow's own errors (States.…), so it becomes AGENT_FAILED.
  */
 export function boundedError(error: ErrorJson, causes = CAUSES_MAX): ErrorJson {
   const { code, message, hint, data, cause } = error;

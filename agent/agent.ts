@@ -1,0 +1,131 @@
+import { realpath, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ApiClient } from '../adapters/api/client.ts';
+import type { GrantedObjectStore, GrantedStoreOptions } from '../adapters/aws/object-store.ts';
+import { LayerMoverError } from '../core/errors.ts';
+import { toHex } from '../core/fingerprint.ts';
+import { limits } from '../core/limits.ts';
+import type { Clock, Random } from '../core/ports.ts';
+import packageFacts from '../package.json' with { type: 'json' };
+import { Bell } from './daemon/bell.ts';
+import { Enrolment } from './daemon/enrolment.ts';
+import { Inbox } from './daemon/inbox.ts';
+import { lockStateFolder } from './daemon/lock.ts';
+import type { Log } from './daemon/log.ts';
+import { createPatientClient, isRefusal } from './daemon/patient-client.ts';
+import { createPlaces } from './daemon/places.ts';
+import { PollLoop } from './daemon/poll-loop.ts';
+import { reportable } from './daemon/reportable.ts';
+import { Runs } from './daemon/runs.ts';
+import { openState } from './daemon/state.ts';
+import { ChunkPool } from './scan/pool.ts';
+import { perform } from './tasks/perform.ts';
+import { createSettler } from './tasks/settle.ts';
+import type { TaskHost } from './tasks/task.ts';
+
+export interface AgentOptions {
+  readonly site: string;
+  readonly host: string;
+  /** The namespace that `api` speaks for: it is a part of every object's key. */
+  readonly namespace: string;
+  /** VMs are read from it and arrive in it; all files of a chain must lie in it. */
+  readonly imageFolder: string;
+  /** Catalog, manifests and journal; `.layermover` in the image folder unless set. One agent at a time may use it. */
+  readonly stateFolder?: string;
+  /** Paths of top images by VM name; without it every image that nobody is based on is a VM. */
+  readonly vms?: Readonly<Record<string, string>>;
+  readonly api: ApiClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly objectStore: (options: GrantedStoreOptions) => GrantedObjectStore;
+  readonly log: Log;
+  /** Threads that read and fingerprint; by default as many as there are cores, `limits.scan_workers_max` at the most. */
+  readonly workers?: number;
+}
+
+export interface Agent {
+  /** Stops all tasks without a report, so that the next run takes them over. Nothing runs any more when it resolves. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the agent of a host. It is enrolled when this resolves, unless the cloud is away: then it goes on trying.
+ * Errors: AGENT_RUNNING, IMAGE_FOLDER_MISSING, IMAGE_FOLDER_TOO_LARGE, STATE_CORRUPT, HOST_TAKEN and whatever else the
+ * API refuses an enrolment with.
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const imageFolder = await realpath(options.imageFolder).catch((cause) => {
+    throw folderMissing(options.imageFolder, cause);
+  });
+  const stateFolder = options.stateFolder ?? join(imageFolder, '.layermover');
+  const unlock = lockStateFolder(stateFolder);
+  const pool = new ChunkPool(options.workers === undefined ? {} : { workers: options.workers });
+  try {
+    const stop = await begin(options, imageFolder, stateFolder, pool);
+    return { stop: () => stop().finally(unlock) };
+  } catch (error) {
+    await pool.close();
+    unlock();
+    throw error;
+  }
+}
+
+async function begin(options: AgentOptions, imageFolder: string, stateFolder: string, pool: ChunkPool) {
+  const { api, clock, log, random } = options;
+  const ref = `${options.site}/${options.host}` as const;
+  const state = await openState(imageFolder, stateFolder, options.vms);
+  const freeBytes = () => statfs(imageFolder).then(({ bavail, bsize }) => bavail * bsize);
+  const wake = new Bell();
+  const inbox = new Inbox(clock, wake);
+  const enrolment = new Enrolment({ ...state, ref, api, clock, freeBytes, version: packageFacts.version });
+  const host: TaskHost = {
+    ...state,
+    ref,
+    namespace: options.namespace,
+    api: createPatientClient(api, clock),
+    clock,
+    log,
+    pool,
+    news: inbox,
+    places: { source: createPlaces(limits.agent_tasks_max), destination: createPlaces(limits.agent_tasks_max) },
+  };
+  const runs = new Runs({
+    api: host.api,
+    log,
+    storeFor: (task, attempt, signal) => {
+      const renew = () => host.api.call('grant', { params: { task }, body: { attempt }, signal });
+      return options.objectStore({ renew, clock, random, signal });
+    },
+    perform: (input, run) => perform(host, run, input),
+    onEnd: () => {
+      enrolment.expire();
+      wake.ring();
+    },
+  });
+  const stopping = new AbortController();
+  await enrolment.renew(stopping.signal).catch((error) => {
+    if (isRefusal(error)) throw error;
+    log.warn({ error: reportable(error) }, 'the cloud can’t be reached; trying on');
+  });
+  const tidy = createSettler({ ...state, api, log });
+  const instance = toHex(random.bytes(16));
+  const loop = new PollLoop({ ref, instance, api, clock, log, enrolment, runs, inbox, tidy, freeBytes, wake });
+  const polling = loop.run(stopping.signal);
+  log.info({ host: ref, imageFolder, stateFolder, instance }, 'agent runs');
+
+  return async () => {
+    stopping.abort(new LayerMoverError('AGENT_STOPPED', 'the agent was stopped'));
+    await polling;
+    await runs.stop();
+    await pool.close();
+    log.info({ host: ref }, 'agent stopped');
+  };
+}
+
+function folderMissing(folder: string, cause: unknown): LayerMoverError {
+  return new LayerMoverError('IMAGE_FOLDER_MISSING', `there is no image folder ${folder}`, {
+    hint: 'make it, or name another one',
+    data: { folder },
+    cause,
+  });
+}

@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import { Catalog } from '../catalog/catalog.ts';
+import { Arrivals } from '../images/arrivals.ts';
+import { ImageFolder } from '../images/image-folder.ts';
+import { VmFiles } from '../images/vm-files.ts';
+import { ManifestStore } from '../manifests/store.ts';
+
+/** What a host keeps between the runs of its agent. */
+export interface HostState {
+  readonly manifests: ManifestStore;
+  readonly catalog: Catalog;
+  readonly arrivals: Arrivals;
+  readonly images: ImageFolder;
+}
+
+/**
+ * Opens what the last run left, and ends what it left half done. The folder must be locked. `named` are the operator's
+ * VMs. Errors: STATE_CORRUPT and those of findImages.
+ */
+export async function openState(
+  imageFolder: string,
+  stateFolder: string,
+  named?: Readonly<Record<string, string>>,
+): Promise<HostState> {
+  const manifests = new ManifestStore(join(stateFolder, 'manifests'));
+  await manifests.sweep();
+  const catalog = await Catalog.open(join(stateFolder, 'layers'));
+  const vms = await VmFiles.open(join(stateFolder, 'vms'), imageFolder);
+  const arrivals = await Arrivals.open(join(stateFolder, 'arrivals'), { imageFolder, catalog, vms });
+  const options = { arrived: vms, basePaths: () => catalog.basePaths() };
+  const images = new ImageFolder(imageFolder, named === undefined ? options : { ...options, named });
+  await images.vms();
+  return { manifests, catalog, arrivals, images };
+}

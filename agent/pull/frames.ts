@@ -1,0 +1,89 @@
+import { hasCode, LayerMoverError } from '../../core/errors.ts';
+import { sameDigest, sha256, toHex } from '../../core/fingerprint.ts';
+import type { DiskWriter } from '../disk/writer.ts';
+import { openFrame } from '../pack/frame-codec.ts';
+import type { WantedChunk, WantedFrame } from './plan.ts';
+import type { PackRange } from './ranges.ts';
+import { isDamage, type WatchedSource } from './watched-source.ts';
+
+interface Target {
+  /** The layer's name. */
+  readonly name: string;
+  readonly chunkBytes: number;
+  readonly source: WatchedSource;
+  readonly writer: DiskWriter;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Fetches a range, opens its frames and writes what is wanted of them; gives the raw bytes written. A chunk is
+ * written only after its SHA-256 was found to be its fingerprint. A damaged frame is fetched once more.
+ * Errors: FRAME_CORRUPT, CHUNK_CORRUPT, those of the source and the writer.
+ */
+export async function writeRange(target: Target, range: PackRange): Promise<number> {
+  const bytes = await target.source.range(range.scope, range.pack, range.offset, range.length);
+  let written = 0;
+  for (const frame of range.frames) {
+    const at = frame.place.offset - range.offset;
+    const raw = await openWanted(target, frame, bytes.subarray(at, at + frame.place.frameBytes));
+    for (const run of runsOf(frame.chunks, target.chunkBytes)) {
+      target.signal.throwIfAborted();
+      await target.writer.write(run.chunk * target.chunkBytes, raw.subarray(run.rawOffset, run.rawOffset + run.length));
+      written += run.length;
+    }
+  }
+  return written;
+}
+
+async function openWanted(target: Target, frame: WantedFrame, bytes: Uint8Array): Promise<Uint8Array> {
+  try {
+    return await openChecked(target.name, frame, bytes);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    const { scope, pack, offset, frameBytes } = frame.place;
+    return openChecked(target.name, frame, await target.source.range(scope, toHex(pack), offset, frameBytes));
+  }
+}
+
+async function openChecked(layer: string, { place, chunks }: WantedFrame, bytes: Uint8Array): Promise<Uint8Array> {
+  const raw = await openNamed(layer, chunks[0]!.chunk, bytes);
+  for (const { chunk, rawOffset, length, fingerprint } of chunks) {
+    if (sameDigest(sha256(raw.subarray(rawOffset, rawOffset + length)), fingerprint)) continue;
+    throw new LayerMoverError('CHUNK_CORRUPT', `chunk ${chunk} of layer ${layer} differs from its fingerprint`, {
+      hint: 'what the object store holds is not what the source sent; nothing of this frame was written',
+      data: { layer, chunk, pack: toHex(place.pack), offset: place.offset },
+    });
+  }
+  return raw;
+}
+
+/** Opens a frame; an error says of which layer and at which chunk. */
+async function openNamed(layer: string, chunk: number, bytes: Uint8Array): Promise<Uint8Array> {
+  try {
+    return await openFrame(bytes);
+  } catch (cause) {
+    if (!hasCode(cause, 'FRAME_CORRUPT', 'FORMAT_REFUSED')) throw cause;
+    throw new LayerMoverError('FRAME_CORRUPT', `a frame of layer ${layer} with chunk ${chunk} is damaged`, {
+      hint: 'the object store or the way to it changed bytes; nothing of this frame was written',
+      data: { layer, chunk },
+      cause,
+    });
+  }
+}
+
+/** Chunks that follow each other on the disk and in the frame are written at once. */
+function runsOf(chunks: readonly WantedChunk[], chunkBytes: number) {
+  const runs: { chunk: number; count: number; rawOffset: number; length: number }[] = [];
+  for (const { chunk, rawOffset, length } of chunks) {
+    const last = runs.at(-1);
+    const follows =
+      last !== undefined && last.chunk + last.count === chunk && last.rawOffset + last.length === rawOffset;
+    if (follows && last.length === last.count * chunkBytes) {
+      last.count++;
+      last.length += length;
+    } else {
+      runs.push({ chunk, count: 1, rawOffset, length });
+    }
+  }
+  return runs;
+}

@@ -1,0 +1,81 @@
+import { type Geometry, segmentLength } from '../../core/chunk.ts';
+import { LayerMoverError } from '../../core/errors.ts';
+import { DIGEST_BYTES, fromHex, isNone, sameDigest, sha256, toHex } from '../../core/fingerprint.ts';
+import { ABSENT, DATA, decodeSegment, Segment } from '../../core/format/segment.ts';
+import { limits } from '../../core/limits.ts';
+import type { WatchedSource } from './watched-source.ts';
+
+/**
+ * Which version of each segment the disk has. Only ids are kept, 32 bytes a segment; the content of a version that is
+ * compared with is one of the few used last, or is fetched again: it is stored under its id.
+ */
+export class Versions {
+  readonly #name: string;
+  readonly #geometry: Geometry;
+  readonly #source: WatchedSource;
+  readonly #ids: Buffer;
+  readonly #recent = new Map<string, Segment>();
+
+  constructor(name: string, geometry: Geometry, source: WatchedSource) {
+    this.#name = name;
+    this.#geometry = geometry;
+    this.#source = source;
+    this.#ids = Buffer.alloc(geometry.segments * DIGEST_BYTES);
+  }
+
+  /** All ids, 32 bytes a segment, in order: what the root's must equal in the end. */
+  get ids(): Uint8Array {
+    return this.#ids;
+  }
+
+  /**
+   * Takes `id` as the segment's version and tells what it adds to the one before: undefined if that has all of it.
+   * A chunk that is absent now and was there before stays: an earlier attempt of the source was further.
+   * Errors: MANIFEST_CORRUPT.
+   */
+  async advance(index: number, id: string): Promise<{ segment: Segment; before: Segment } | undefined> {
+    if (index >= this.#geometry.segments) throw corrupt(this.#name, `segment ${index} is past the disk’s end`);
+    const slot = this.#ids.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
+    const wanted = fromHex(id);
+    if (isNone(wanted) || sameDigest(slot, wanted)) return undefined;
+    const segment = await this.#load(index, id);
+    const before = isNone(slot) ? new Segment(segment.chunks) : await this.#load(index, toHex(slot));
+    if (!adds(before, segment)) return undefined;
+    slot.set(wanted);
+    return { segment, before };
+  }
+
+  async #load(index: number, id: string): Promise<Segment> {
+    const segment = this.#recent.get(id) ?? (await this.#source.segment(id, (bytes) => this.#open(index, id, bytes)));
+    this.#recent.delete(id);
+    this.#recent.set(id, segment);
+    if (this.#recent.size > limits.segments_cached) this.#recent.delete(this.#recent.keys().next().value!);
+    return segment;
+  }
+
+  #open(index: number, id: string, bytes: Uint8Array): Segment {
+    if (toHex(sha256(bytes)) !== id) throw corrupt(this.#name, `segment ${index} differs from its id`);
+    const segment = decodeSegment(bytes);
+    if (segment.chunks === segmentLength(this.#geometry, index)) return segment;
+    throw corrupt(this.#name, `segment ${index} has ${segment.chunks} chunks`);
+  }
+}
+
+/** True if `chunk` of `after` is there and is not what it was. */
+export function differs(before: Segment, after: Segment, chunk: number): boolean {
+  const state = after.states[chunk];
+  if (state === ABSENT) return false;
+  if (state !== before.states[chunk]) return true;
+  return state === DATA && !sameDigest(before.fingerprint(chunk), after.fingerprint(chunk));
+}
+
+function adds(before: Segment, after: Segment): boolean {
+  return after.states.some((_, chunk) => differs(before, after, chunk));
+}
+
+export function corrupt(layer: string, what: string): LayerMoverError {
+  return new LayerMoverError('MANIFEST_CORRUPT', `the manifest of layer ${layer} is not what it should be: ${what}`, {
+    hint: 'the object store or the way to it changed bytes; run the migration again',
+    data: { layer, what },
+  });
+}

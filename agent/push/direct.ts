@@ -1,0 +1,68 @@
+import { segmentLength } from '../../core/chunk.ts';
+import type { Root } from '../../core/format/root.ts';
+import { Segment } from '../../core/format/segment.ts';
+import { limits } from '../../core/limits.ts';
+import type { ManifestDraft } from '../manifests/draft.ts';
+import { type ChunkBatch, readChunks } from '../scan/read.ts';
+import { touchedRuns } from '../scan/runs.ts';
+import type { DirectJob, PushWork } from './job.ts';
+import { OpenSegment } from './open-segment.ts';
+
+/** One pass over what the layer holds: reads, fingerprints, packs and sends it, and makes its manifest. */
+export async function pushDirect(job: DirectJob, work: PushWork): Promise<{ layerId: string; root: Root }> {
+  const draft = await job.manifests.draft(work.geometry, job.parent);
+  try {
+    await sendSegments(job, work, draft);
+    await work.packer.flush();
+    await work.settler.drain();
+    await work.assertUnchanged();
+    return await draft.seal();
+  } catch (error) {
+    await draft.discard();
+    throw error;
+  }
+}
+
+async function sendSegments(job: DirectJob, work: PushWork, draft: ManifestDraft): Promise<void> {
+  const { geometry, signal } = work;
+  const runs = touchedRuns(job.layer.extents(0, geometry.virtualBytes), geometry);
+  let open: OpenSegment | undefined;
+  for await (const batch of readChunks({ ...job, geometry }, runs, signal)) {
+    if (open?.index !== batch.segment) {
+      if (open !== undefined) await end(open, work, draft);
+      open = begin(batch.segment, work);
+    }
+    await takeIn(open, batch, work);
+  }
+  if (open !== undefined) await end(open, work, draft);
+}
+
+function begin(index: number, { geometry, settler }: PushWork): OpenSegment {
+  const content = new Segment(segmentLength(geometry, index));
+  const open = new OpenSegment({ index, content, isKnown: false, chunkBytes: geometry.chunkBytes });
+  settler.open.set(index, open);
+  return open;
+}
+
+async function takeIn(open: OpenSegment, batch: ChunkBatch, { packer, counter }: PushWork): Promise<void> {
+  const first = open.index * limits.segment_chunks;
+  for (const { chunk, count } of batch.zeros) {
+    for (let at = chunk; at < chunk + count; at++) open.content.setZero(at - first);
+  }
+  for (const { chunk, isData, fingerprint, bytes } of batch.chunks()) {
+    if (!isData) {
+      open.content.setZero(chunk - first);
+      continue;
+    }
+    open.addData(chunk - first, fingerprint);
+    const outcome = await packer.add({ segment: open.index, chunk: chunk - first }, fingerprint, bytes);
+    if (outcome === 'repeated') counter.add({ dedupedBytes: bytes.length });
+  }
+}
+
+/** All of a segment has been read. If its packs are durable by now, nothing else will commit its end. */
+async function end(open: OpenSegment, { settler }: PushWork, draft: ManifestDraft): Promise<void> {
+  open.isKnown = true;
+  await draft.putSegment(open.index, open.content);
+  if (open.isComplete) await settler.commit([open]);
+}

@@ -1,0 +1,53 @@
+import type { Geometry } from '../../core/chunk.ts';
+import type { Clock } from '../../core/ports.ts';
+import type { DiskLayer } from '../disk/layer.ts';
+import type { ManifestStore } from '../manifests/store.ts';
+import type { PackWriter } from '../pack/pack-writer.ts';
+import type { ChunkPool } from '../scan/pool.ts';
+import type { Counter, Progress } from './counts.ts';
+import type { PushSink } from './port.ts';
+import type { Settler } from './settler.ts';
+
+interface PushBase {
+  /** The layer's, for messages. */
+  readonly name: string;
+  readonly layer: DiskLayer;
+  readonly chunkBytes: number;
+  /** Raw bytes that the layer is thought to hold, for progress. */
+  readonly totalBytes: number;
+  readonly pool: ChunkPool;
+  readonly manifests: ManifestStore;
+  readonly sink: PushSink;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly progress?: Progress | undefined;
+  /** zstd's level, `limits.pack_level_default` unless set. */
+  readonly level?: number | undefined;
+}
+
+/** A layer whose manifest is in the manifest store: chunks that the index has are neither read nor sent. */
+export interface DedupJob extends PushBase {
+  readonly treatment: 'dedup';
+  /** Hex. */
+  readonly layerId: string;
+}
+
+/** A layer that goes as it is, with no look-ups; its manifest is made along the way. */
+export interface DirectJob extends PushBase {
+  readonly treatment: 'direct';
+  /** Layer id of the layer below; 32 zero bytes for a bottom layer. */
+  readonly parent: Uint8Array;
+}
+
+/** The parts of one push that both treatments use. */
+export interface PushWork {
+  readonly geometry: Geometry;
+  /** Aborts when the caller stops the push or a part of it fails. */
+  readonly signal: AbortSignal;
+  readonly counter: Counter;
+  readonly sink: PushSink;
+  readonly settler: Settler;
+  readonly packer: PackWriter;
+  /** Throws LAYER_CHANGED if the layer's file is not what it was at the start. */
+  readonly assertUnchanged: () => Promise<void>;
+}

@@ -1,0 +1,52 @@
+import { geometryOf } from '../../core/chunk.ts';
+import { encodeRoot, type Root } from '../../core/format/root.ts';
+import { limits } from '../../core/limits.ts';
+import { PackWriter } from '../pack/pack-writer.ts';
+import { Stop } from '../scan/stop.ts';
+import { Unchanged } from '../scan/unchanged.ts';
+import { Counter, type Counts } from './counts.ts';
+import { pushKnown } from './dedup.ts';
+import { pushDirect } from './direct.ts';
+import type { DedupJob, DirectJob } from './job.ts';
+import { Settler } from './settler.ts';
+import { WatchedSink } from './watched-sink.ts';
+
+export interface PushedLayer {
+  /** Hex. */
+  readonly layerId: string;
+  readonly root: Root;
+  readonly counts: Counts;
+}
+
+/**
+ * Sends one layer, and commits what has become durable whenever a pack has: pack, index rows, placements, segments,
+ * round, and at the end root and last round. Memory is bounded whatever the layer's size. When this settles, nothing
+ * reads from the layer or calls the sink any more; a call of the sink that was under way is left to itself.
+ * Errors: LAYER_CHANGED if the layer is not what its manifest says or changed meanwhile (its root is not stored then),
+ * MANIFEST_UNKNOWN, MANIFEST_CORRUPT, ANSWER_REFUSED, those of reading and of the sink, the signal's reason.
+ */
+export async function pushLayer(job: DedupJob | DirectJob): Promise<PushedLayer> {
+  const geometry = geometryOf(job.layer.virtualBytes, job.chunkBytes);
+  const stop = new Stop(job.signal);
+  const counter = new Counter(job.totalBytes, job.progress);
+  const sink = new WatchedSink(job.sink, stop.signal, counter);
+  const scope = job.treatment === 'dedup' ? 'namespace' : 'migration';
+  const settler = new Settler({ geometry, scope, sink, stop, counter });
+  const packer = new PackWriter({
+    level: job.level ?? limits.pack_level_default,
+    stop,
+    deliver: (pack, forget) => settler.settle(pack, forget),
+  });
+  try {
+    const unchanged = await Unchanged.since(job.layer.path);
+    const assertUnchanged = () => unchanged.check();
+    const work = { geometry, signal: stop.signal, counter, sink, settler, packer, assertUnchanged };
+    const pushed = job.treatment === 'dedup' ? await pushKnown(job, work) : await pushDirect(job, work);
+    await settler.finish(pushed.layerId, encodeRoot(pushed.root));
+    return { ...pushed, counts: counter.finish() };
+  } catch (error) {
+    const reason = stop.fail(error);
+    await settler.ended();
+    throw reason;
+  }
+}

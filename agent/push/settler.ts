@@ -1,0 +1,111 @@
+import { chunkLength, type Geometry } from '../../core/chunk.ts';
+import { fromHex } from '../../core/fingerprint.ts';
+import type { FramePlace, PackScope } from '../../core/format/placement.ts';
+import { limits } from '../../core/limits.ts';
+import type { Pack } from '../pack/pack.ts';
+import { Background } from '../scan/background.ts';
+import { Slots } from '../scan/slots.ts';
+import type { Stop } from '../scan/stop.ts';
+import { Committer } from './committer.ts';
+import type { Counter } from './counts.ts';
+import type { OpenSegment } from './open-segment.ts';
+import type { PushSink } from './port.ts';
+
+/**
+ * Makes packs, and then what they hold, durable beside the reading: pack, index rows, placements, segments, round, in
+ * this order. Also keeps the segments that are on their way.
+ */
+export class Settler {
+  readonly open = new Map<number, OpenSegment>();
+  readonly #geometry: Geometry;
+  readonly #scope: PackScope;
+  readonly #sink: PushSink;
+  readonly #stop: Stop;
+  readonly #counter: Counter;
+  readonly #committer: Committer;
+  readonly #background: Background;
+  readonly #uploads = Slots.count(limits.uploads_in_flight);
+
+  /** Packs of the namespace's scope are announced to the index, a migration's own are not. */
+  constructor(options: { geometry: Geometry; scope: PackScope; sink: PushSink; stop: Stop; counter: Counter }) {
+    this.#geometry = options.geometry;
+    this.#scope = options.scope;
+    this.#sink = options.sink;
+    this.#stop = options.stop;
+    this.#counter = options.counter;
+    this.#committer = new Committer(options.sink);
+    this.#background = new Background(limits.packs_settling_max, options.stop);
+  }
+
+  /** Takes a finished pack over; waits while too many are on their way. */
+  settle(pack: Pack, forget: () => void): Promise<void> {
+    return this.#background.start(async () => {
+      await this.#upload(pack);
+      forget();
+      if (this.#scope === 'namespace') await this.#announce(pack);
+      await this.#commit(this.#place(pack));
+    });
+  }
+
+  /** Commits segments that wait for no pack of their own. */
+  commit(segments: readonly OpenSegment[]): Promise<void> {
+    return this.#background.start(() => this.#commit(segments));
+  }
+
+  /** Waits until all that was settled is committed. */
+  drain(): Promise<void> {
+    return this.#background.drain();
+  }
+
+  /** Waits until nothing is running any more, after the push was stopped. */
+  ended(): Promise<void> {
+    return this.#background.ended();
+  }
+
+  /** Stores the root and commits the layer. */
+  finish(layerId: string, rootBytes: Uint8Array): Promise<void> {
+    return this.#committer.finish(layerId, rootBytes);
+  }
+
+  async #upload(pack: Pack): Promise<void> {
+    const slot = await this.#uploads.take(this.#stop.signal);
+    try {
+      await this.#sink.put('packs', pack.id, pack.parts);
+    } finally {
+      this.#uploads.give(slot);
+    }
+  }
+
+  /** Tells the index, and ends the claims on batches of which this pack holds the last missing chunk. */
+  async #announce(pack: Pack): Promise<void> {
+    const ended: string[] = [];
+    for (const { segment } of pack.chunks) {
+      const batch = this.open.get(segment)?.batch;
+      if (batch !== undefined && --batch.missing === 0) ended.push(batch.digest);
+    }
+    await this.#sink.announce([pack.id], ended[0]);
+    for (const digest of ended.slice(1)) await this.#sink.announce([], digest);
+  }
+
+  #place(pack: Pack): Set<OpenSegment> {
+    const id = fromHex(pack.id);
+    const places = pack.frames.map(({ offset, frameBytes, rawBytes }): FramePlace => {
+      return { scope: this.#scope, pack: id, offset, frameBytes, rawBytes };
+    });
+    const touched = new Set<OpenSegment>();
+    let doneBytes = 0;
+    for (const { segment, chunk, frame, rawOffset } of pack.chunks) {
+      const open = this.open.get(segment)!;
+      open.place(chunk, places[frame]!, rawOffset);
+      touched.add(open);
+      doneBytes += chunkLength(this.#geometry, segment * limits.segment_chunks + chunk);
+    }
+    this.#counter.add({ doneBytes });
+    return touched;
+  }
+
+  async #commit(segments: Iterable<OpenSegment>): Promise<void> {
+    await this.#committer.commit(segments);
+    for (const segment of segments) if (segment.isComplete) this.open.delete(segment.index);
+  }
+}

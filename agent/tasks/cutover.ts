@@ -1,0 +1,103 @@
+import type { LayerTransfer, StreamCounts, TaskInput, TaskResult } from '../../core/api/tasks.ts';
+import { assertAgreed, type Receipt, type ReceiptLayer } from '../../core/receipt.ts';
+import { type FileIdentity, identityOf, sameFile } from '../catalog/identity.ts';
+import { assertNotHeld } from '../disk/held.ts';
+import type { Chain } from '../disk/layer.ts';
+import { nameOf, pathsOf, topOf, withChain } from './chains.ts';
+import { forgetManifest } from './know.ts';
+import { vmOutcome } from './outcome.ts';
+import { receiptLayer, sendable } from './receipts.ts';
+import { layerChanged, sendLayer } from './send.ts';
+import type { TaskHost, TaskRun } from './task.ts';
+
+type CutoverInput = Extract<TaskInput, { kind: 'cutover' }>;
+
+/**
+ * Pushes the top layer of a stopped VM, waits for the destination's receipt and commits, if both sides hold the same
+ * and nobody has touched the images meanwhile. Until then the VM is the source's.
+ * Errors: IMAGE_HELD, LAYER_CHANGED, RECEIPTS_DIFFER, EPOCH_STALE and those of sendLayer.
+ */
+export async function cutover(host: TaskHost, run: TaskRun, input: CutoverInput): Promise<TaskResult> {
+  const { migration, chain: wanted } = input;
+  // An attempt before this one may have committed and not come to report it.
+  const outcome = run.attempt > 1 ? await vmOutcome(host.api, migration, wanted.vm, run.signal) : 'moving';
+  if (outcome === 'committed') return { kind: 'cutover', streams: [] };
+  const image = await host.images.find(wanted.vm);
+  return withChain(image.top, { imageFolder: host.images.path }, async (chain) => {
+    const before = await identities(chain);
+    await assertNotHeld(pathsOf(chain));
+    const bases = await surveyedBases(host, input, chain);
+    const top = await sendTop(host, run, input, chain);
+    const layers = [...bases, top.receipt];
+    const own: Receipt = {
+      vm: wanted.vm,
+      migration,
+      side: 'source',
+      chunkBytes: input.chunk_bytes,
+      layers,
+      atMs: host.clock.nowMs(),
+    };
+    assertAgreed(own, await host.news.receipt(migration, wanted.vm, run.signal));
+    await assertNotHeld(pathsOf(chain));
+    await assertSame(chain, before);
+    await commit(host, run, input, own);
+    return { kind: 'cutover', streams: top.counts };
+  });
+}
+
+/** The layers below the top are those that were surveyed: the catalog says so without a read. */
+async function surveyedBases(host: TaskHost, input: CutoverInput, chain: Chain): Promise<ReceiptLayer[]> {
+  const wanted = input.chain.layers;
+  if (chain.layers.length !== wanted.length) throw layerChanged(topOf(chain).path);
+  const found: ReceiptLayer[] = [];
+  for (const [depth, layer] of chain.layers.slice(0, -1).entries()) {
+    const known = await host.catalog.lookup(layer.path, input.chunk_bytes);
+    if (known === undefined || known.layerId !== wanted[depth]!.layer.layer_id) throw layerChanged(layer.path);
+    found.push(receiptLayer(known, input.migration));
+  }
+  return found;
+}
+
+async function sendTop(
+  host: TaskHost,
+  run: TaskRun,
+  input: CutoverInput,
+  chain: Chain,
+): Promise<{ receipt: ReceiptLayer; counts: StreamCounts[] }> {
+  const transfer = input.chain.layers.at(-1)!;
+  const layer = topOf(chain);
+  if (layer.virtualBytes !== transfer.layer.virtual_bytes) throw layerChanged(layer.path);
+  if (transfer.treatment === 'direct') {
+    const { layerId, counts } = await sendLayer(host, run, input, transfer, layer);
+    await forgetManifest(host, layerId);
+    const receipt = { name: nameOf(layer), layerId, virtualBytes: layer.virtualBytes, evidence: 'read' } as const;
+    return { receipt, counts: [counts] };
+  }
+  const known = await host.catalog.lookup(layer.path, input.chunk_bytes);
+  if (known === undefined || known.layerId !== transfer.layer.layer_id) throw layerChanged(layer.path);
+  const counts = isSent(transfer) ? [] : [(await sendLayer(host, run, input, transfer, layer)).counts];
+  return { receipt: receiptLayer(known, input.migration), counts };
+}
+
+/** Nothing is to be sent of what the destination or the store has. */
+function isSent({ treatment, stored }: LayerTransfer): boolean {
+  return treatment === 'skip' || stored;
+}
+
+function identities(chain: Chain): Promise<(FileIdentity | undefined)[]> {
+  return Promise.all(pathsOf(chain).map(identityOf));
+}
+
+async function assertSame(chain: Chain, before: readonly (FileIdentity | undefined)[]): Promise<void> {
+  const now = await identities(chain);
+  const changed = chain.layers.find((_, depth) => !sameFile(before[depth], now[depth]));
+  if (changed !== undefined) throw layerChanged(changed.path);
+}
+
+async function commit(host: TaskHost, run: TaskRun, input: CutoverInput, receipt: Receipt): Promise<void> {
+  const { migration, epoch } = input;
+  const { vm } = receipt;
+  const body = { task: run.task, attempt: run.attempt, vm, epoch, receipt: sendable(receipt) };
+  await host.api.call('commitMigration', { params: { migration }, body, signal: run.signal });
+  host.log.info({ migration, vm }, 'the VM is committed: it is the destination’s');
+}

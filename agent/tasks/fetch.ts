@@ -1,0 +1,56 @@
+import type { LayerTransfer, StreamCounts, TaskInput, TaskResult } from '../../core/api/tasks.ts';
+import { LayerMoverError } from '../../core/errors.ts';
+import type { KnownLayer } from '../catalog/catalog.ts';
+import { receiveLayer } from './receive.ts';
+import type { TaskHost, TaskRun } from './task.ts';
+
+type FetchInput = Extract<TaskInput, { kind: 'fetch' }>;
+
+/**
+ * Pulls base layers, each after its parent, and gives them their names as soon as they are read back: they belong to no
+ * VM. What is here already is not pulled. Errors: LAYER_LOST and those of receiveLayer.
+ */
+export async function fetch(host: TaskHost, run: TaskRun, input: FetchInput): Promise<TaskResult> {
+  const streams: StreamCounts[] = [];
+  for (const transfer of input.layers) {
+    if ((await host.catalog.byLayer(transfer.stream)) === undefined) {
+      streams.push(await fetchLayer(host, run, input, transfer));
+    }
+    if (transfer.treatment !== 'skip') await announce(host, run, { has: [transfer.stream] });
+  }
+  return { kind: 'fetch', streams };
+}
+
+async function fetchLayer(host: TaskHost, run: TaskRun, input: FetchInput, transfer: LayerTransfer) {
+  if (transfer.treatment === 'skip') throw await layerLost(host, run, transfer.stream);
+  const below = await baseOf(host, run, transfer);
+  const { migration, chunk_bytes: chunkBytes } = input;
+  const { arrived, counts } = await receiveLayer(host, run, { migration, chunkBytes, transfer, below });
+  await host.arrivals.place(arrived);
+  return counts;
+}
+
+/** The layer below, which is here; undefined for a bottom layer. Errors: LAYER_LOST. */
+export async function baseOf(host: TaskHost, run: TaskRun, { parent }: LayerTransfer): Promise<KnownLayer | undefined> {
+  if (parent === null) return undefined;
+  const known = await host.catalog.byLayer(parent);
+  if (known !== undefined) return known;
+  throw await layerLost(host, run, parent);
+}
+
+/** Tells the cloud that a layer which it thinks to be here is not, so that it will be sent next time. */
+export async function layerLost(host: TaskHost, run: TaskRun, layerId: string): Promise<LayerMoverError> {
+  await announce(host, run, { lost: [layerId] });
+  return new LayerMoverError('LAYER_LOST', `the base layer ${layerId} is no longer as it was on ${host.ref}`, {
+    hint: 'its file was changed or removed; run the migration again and it will be sent',
+    data: { layerId, host: host.ref },
+  });
+}
+
+async function announce(
+  { api }: TaskHost,
+  { task, attempt, signal }: TaskRun,
+  { has = [], lost = [] }: { has?: string[]; lost?: string[] },
+): Promise<void> {
+  await api.call('announcePresence', { params: { task }, body: { attempt, has, lost }, signal });
+}

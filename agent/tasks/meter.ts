@@ -1,0 +1,22 @@
+import type { StreamCounts } from '../../core/api/tasks.ts';
+import type { Clock } from '../../core/ports.ts';
+import type { Counts } from '../push/counts.ts';
+import type { TaskRun } from './task.ts';
+
+/** Tells the polls how far a stream is, with the time it has taken so far; gives what it told. */
+export function createMeter(clock: Clock, run: TaskRun, stream: string): (counts: Counts) => StreamCounts {
+  const beganMs = clock.nowMs();
+  return ({ doneBytes, totalBytes, wireBytes, storedBytes, dedupedBytes }) => {
+    const counts = {
+      stream,
+      done_bytes: doneBytes,
+      total_bytes: totalBytes,
+      wire_bytes: wireBytes,
+      stored_bytes: storedBytes,
+      deduped_bytes: dedupedBytes,
+      milliseconds: Math.max(0, clock.nowMs() - beganMs),
+    };
+    run.progress(counts);
+    return counts;
+  };
+}

@@ -1,0 +1,155 @@
+import { basename, relative } from 'node:path';
+import type { LayerTransfer, StreamCounts } from '../../core/api/tasks.ts';
+import { geometryOf } from '../../core/chunk.ts';
+import { LayerMoverError } from '../../core/errors.ts';
+import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
+import type { KnownLayer } from '../catalog/catalog.ts';
+import type { DiskLayer } from '../disk/layer.ts';
+import { createQcow2, createRaw, type DiskWriter } from '../disk/writer.ts';
+import { type Arrival, type Arrived, type ArrivedLayer, partialPath } from '../images/arrivals.ts';
+import { pullLayer } from '../pull/pull-layer.ts';
+import { topOf, withChain } from './chains.ts';
+import { forgetManifest, scanAt } from './know.ts';
+import { createMeter } from './meter.ts';
+import { createSource } from './source.ts';
+import type { TaskHost, TaskRun } from './task.ts';
+
+export interface Wanted {
+  readonly migration: string;
+  readonly chunkBytes: number;
+  readonly transfer: LayerTransfer;
+  /** The layer below, which is here; undefined for a bottom layer. */
+  readonly below: KnownLayer | undefined;
+  /** For a top layer. */
+  readonly vm?: Arrival['vm'];
+}
+
+/**
+ * Brings a layer into a new file under a name that is reserved for it, reads it back, and notes it as arrived. If that
+ * fails nothing of it stays. Errors: READBACK_DIFFERS, those of pullLayer, of creating images and of reading.
+ */
+export async function receiveLayer(
+  host: TaskHost,
+  run: TaskRun,
+  wanted: Wanted,
+): Promise<{ arrived: Arrived; counts: StreamCounts }> {
+  const { migration, transfer, vm } = wanted;
+  const arrival = await host.arrivals.reserve(transfer.layer.name, migration, vm);
+  try {
+    return await host.places.destination(run.signal, async () => {
+      const { layerId, counts } = await pullInto(host, run, wanted, partialPath(arrival));
+      const layer = await arrivedLayer(host, run, wanted, arrival, transfer.layer.layer_id ?? layerId);
+      return { arrived: await host.arrivals.arrived(arrival, layer), counts };
+    });
+  } catch (error) {
+    await host.arrivals.drop(arrival);
+    throw error;
+  }
+}
+
+/** What an arriving file holds, read back. Errors: READBACK_DIFFERS and those of reading. */
+async function arrivedLayer(
+  host: TaskHost,
+  run: TaskRun,
+  { migration, chunkBytes, transfer, below, vm }: Wanted,
+  arrival: Arrival,
+  layerId: string,
+): Promise<ArrivedLayer> {
+  const { kind, container } = transfer.layer;
+  const known = {
+    layerId,
+    chunkBytes,
+    role: vm === undefined ? 'base' : 'top',
+    kind,
+    name: basename(arrival.path),
+    parent: below?.layerId ?? null,
+    below: below?.path ?? null,
+    container,
+    migration,
+  } as const;
+  return { ...known, ...(await readBack(host, run, arrival, known)) };
+}
+
+/**
+ * Opens an arriving file like any image, and fingerprints it as its source did. Errors: READBACK_DIFFERS if that does
+ * not give the layer id that is expected, and those of reading.
+ */
+export async function readBack(
+  host: TaskHost,
+  { signal }: TaskRun,
+  arrival: Arrival,
+  { layerId, chunkBytes, parent, container }: Pick<ArrivedLayer, 'layerId' | 'chunkBytes' | 'parent' | 'container'>,
+): Promise<{ virtualBytes: number; dataBytes: number }> {
+  const options = { imageFolder: host.images.path, topFormat: container.format };
+  return withChain(partialPath(arrival), options, async (chain) => {
+    const layer = topOf(chain);
+    const found = await scanAt(host, { layer, parent, chunkBytes, signal });
+    if (found.layerId !== layerId) throw readbackDiffers(arrival, layerId, found.layerId);
+    if (arrival.vm !== undefined) await forgetManifest(host, layerId);
+    return { virtualBytes: layer.virtualBytes, dataBytes: found.dataBytes };
+  });
+}
+
+async function pullInto(host: TaskHost, run: TaskRun, wanted: Wanted, path: string) {
+  const { below } = wanted;
+  if (below === undefined) return pullOver(host, run, wanted, path, undefined);
+  const options = { imageFolder: host.images.path, topFormat: below.container.format };
+  return withChain(below.path, options, (chain) => pullOver(host, run, wanted, path, topOf(chain)));
+}
+
+async function pullOver(host: TaskHost, run: TaskRun, wanted: Wanted, path: string, below: DiskLayer | undefined) {
+  const { migration, chunkBytes, transfer } = wanted;
+  const { name, virtual_bytes: virtualBytes, data_bytes: totalBytes, layer_id: layerId } = transfer.layer;
+  const geometry = geometryOf(virtualBytes, chunkBytes);
+  const meter = createMeter(host.clock, run, transfer.stream);
+  const writer = await createLike(transfer, path, host.images.path, below);
+  try {
+    const pulled = await pullLayer({
+      name,
+      geometry,
+      parent: wanted.below === undefined ? NO_DIGEST : fromHex(wanted.below.layerId),
+      rounds:
+        transfer.stored && layerId !== undefined
+          ? { layerId }
+          : host.news.rounds(migration, transfer.stream, run.signal),
+      source: createSource(host, run, migration, transfer),
+      writer,
+      signal: run.signal,
+      totalBytes,
+      progress: meter,
+    });
+    await writer.finish();
+    return { layerId: pulled.layerId, counts: meter(pulled.counts) };
+  } catch (error) {
+    await writer.discard();
+    throw error;
+  }
+}
+
+/** A new image whose container is as the source's. Errors: CONTAINER_REFUSED and those of the writers. */
+function createLike(
+  { layer: { container, virtual_bytes: virtualBytes, name } }: LayerTransfer,
+  path: string,
+  imageFolder: string,
+  below: DiskLayer | undefined,
+): Promise<DiskWriter> {
+  if (container.format === 'qcow2') {
+    const { cluster_bytes: clusterBytes, version = 3 } = container;
+    const backing =
+      below === undefined
+        ? {}
+        : { backing: { name: relative(imageFolder, below.path), format: below.format, chain: below } };
+    return createQcow2(path, { virtualBytes, clusterBytes, version, ...backing });
+  }
+  if (below === undefined) return createRaw(path, { virtualBytes });
+  throw new LayerMoverError('CONTAINER_REFUSED', `${name} is a raw image and can lie on no other`, {
+    data: { name, below: below.path },
+  });
+}
+
+function readbackDiffers({ path }: Arrival, expected: string, found: string): LayerMoverError {
+  return new LayerMoverError('READBACK_DIFFERS', `${path} holds something else than was sent`, {
+    hint: 'look into the kernel log for this host’s disk and memory; the source still owns the VM',
+    data: { path, expected, found },
+  });
+}

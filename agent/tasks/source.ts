@@ -1,0 +1,26 @@
+import type { LayerTransfer } from '../../core/api/tasks.ts';
+import { migrationScope, namespaceScope, objectKey } from '../../core/format/keys.ts';
+import type { PullSource } from '../pull/port.ts';
+import { scopeOf } from './sink.ts';
+import type { TaskHost, TaskRun } from './task.ts';
+
+/** The objects of one transfer, from the object store. Its calls fail as those of the store do. */
+export function createSource(
+  host: TaskHost,
+  { store }: TaskRun,
+  migration: string,
+  transfer: LayerTransfer,
+): PullSource {
+  const scope = scopeOf(host, migration, transfer);
+  const packScopes = {
+    namespace: namespaceScope(host.namespace),
+    migration: migrationScope(host.namespace, migration),
+  };
+  return {
+    root: (layerId) => store.get(objectKey(scope, 'layers', layerId)),
+    segment: (id) => store.get(objectKey(scope, 'segments', id)),
+    placement: (segmentId) => store.get(objectKey(scope, 'placements', segmentId)),
+    range: (packScope, pack, offset, length) =>
+      store.get(objectKey(packScopes[packScope], 'packs', pack), { offset, length }),
+  };
+}

@@ -1,0 +1,55 @@
+import type { TableId } from '../adapters/aws/tables.ts';
+import type { Route } from '../core/api/routes.ts';
+
+/** Data that infra and the functions' entries share: what each function uses, and how it is told where that is. */
+
+export type FunctionName = Route['function'] | 'steps';
+
+/** Names of the environment variables that infra sets. */
+export const settings = {
+  bucket: 'BUCKET_NAME',
+  machine: 'STATE_MACHINE_ARN',
+  bus: 'BUS_NAME',
+  /** The role whose sessions agents get. */
+  agentRole: 'AGENT_ROLE_ARN',
+  /** One fingerprint in so many has an index row; 1 = all. */
+  sampling: 'INDEX_SAMPLING',
+} as const;
+export type Setting = keyof typeof settings;
+
+/** The environment variable that holds the name of a table. */
+export function tableSetting(table: TableId): string {
+  return `TABLE_${table.toUpperCase()}`;
+}
+
+export interface Uses {
+  readonly tables: Readonly<Partial<Record<TableId, 'read' | 'write'>>>;
+  readonly settings: readonly Setting[];
+}
+
+/** What a function is told of, and may touch; nothing else. */
+export const uses: Readonly<Record<FunctionName, Uses>> = {
+  hosts: {
+    tables: { hosts: 'write', layers: 'write', tasks: 'write', migrations: 'write' },
+    settings: ['machine'],
+  },
+  tasks: {
+    tables: { hosts: 'read', tasks: 'write', migrations: 'write', index: 'write', layers: 'write' },
+    settings: ['bucket', 'machine', 'agentRole', 'sampling'],
+  },
+  fingerprints: {
+    tables: { hosts: 'read', tasks: 'read', index: 'write' },
+    settings: ['bucket', 'sampling'],
+  },
+  migrations: {
+    tables: { hosts: 'read', tasks: 'write', migrations: 'write', vms: 'write' },
+    settings: ['machine', 'bus'],
+  },
+  layers: { tables: { layers: 'read' }, settings: [] },
+  steps: {
+    tables: { hosts: 'read', tasks: 'write', migrations: 'write', vms: 'write', layers: 'read' },
+    settings: ['bucket', 'bus'],
+  },
+};
+
+export const FUNCTIONS = Object.keys(uses) as FunctionName[];

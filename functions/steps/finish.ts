@@ -1,0 +1,44 @@
+import { migrationScope } from '../../core/format/keys.ts';
+import { limits } from '../../core/limits.ts';
+import { endState, RUNNING } from '../../core/migration.ts';
+import type { MigrationRecord } from '../../core/records.ts';
+import { changeState } from '../records/change-state.ts';
+import { gangOf, requireMigration } from '../records/require-migration.ts';
+import type { StepDeps } from './deps.ts';
+import type { InputOf } from './input.ts';
+
+/** Ends a migration: its record, its leases, and what lies in the object store for it alone. Called again until done. */
+export async function finish(deps: StepDeps, { migration, round }: InputOf<'finish'>) {
+  if (round === 0) await end(deps, await requireMigration(deps, migration));
+  const record = await requireMigration(deps, migration);
+  const gone = await removeObjects(deps, record);
+  return {
+    state: record.state,
+    error: record.error?.code ?? 'ENDED',
+    cause: record.error?.message ?? `the migration ended as ${record.state}`,
+    more: !gone && round + 1 < limits.cleanup_rounds_max,
+    round: round + 1,
+  };
+}
+
+async function end(deps: StepDeps, record: MigrationRecord): Promise<void> {
+  const gang = await gangOf(deps, record);
+  for (const vm of record.vmNames) await deps.vms.release(record.namespace, vm, record.id);
+  const states = gang.map((vm) => vm.state);
+  const state = endState(states, record.abortRequested ?? false);
+  const error = record.error ?? gang.find((vm) => vm.error !== undefined)?.error;
+  const endedMs = deps.clock.nowMs();
+  const told = error === undefined || state === 'committed' ? {} : { error };
+  await changeState(deps, record, RUNNING, { state, endedMs, ...told });
+}
+
+/** True when the migration's scope is empty. What a late agent still writes there the bucket's own rule expires. */
+async function removeObjects({ objects }: StepDeps, { namespace, id }: MigrationRecord): Promise<boolean> {
+  const prefix = `${migrationScope(namespace, id)}/`;
+  for (let page = 0; page < limits.cleanup_pages_max; page++) {
+    const keys = await objects.list(prefix, limits.events_list_per_cleanup_max);
+    await objects.remove(keys);
+    if (keys.length < limits.events_list_per_cleanup_max) return true;
+  }
+  return false;
+}

@@ -1,0 +1,35 @@
+import type { HostRef } from '../../core/api/names.ts';
+import { limits } from '../../core/limits.ts';
+import type { MigrationRecord, VmRecord } from '../../core/records.ts';
+import { changeState } from '../records/change-state.ts';
+import { gangOf, requireRunning } from '../records/require-migration.ts';
+import type { StepDeps } from './deps.ts';
+import { findSource } from './find-source.ts';
+import type { InputOf } from './input.ts';
+
+/** Finds where each VM is and leases it, so that no other migration moves it meanwhile. */
+export async function prepare(deps: StepDeps, { migration }: InputOf<'prepare'>) {
+  const record = await requireRunning(deps, migration);
+  await changeState(deps, record, ['requested', 'preparing'], { state: 'preparing' });
+  const known = await gangOf(deps, record);
+  const sources = new Set<HostRef>();
+  for (const name of record.vmNames) {
+    const vm = known.find((each) => each.name === name) ?? (await lease(deps, record, name));
+    sources.add(vm.source);
+  }
+  return {
+    sources: [...sources].map((host) => ({ host })),
+    vms: record.vmNames.map((vm) => ({ vm })),
+    destination: record.to,
+  };
+}
+
+async function lease(deps: StepDeps, record: MigrationRecord, name: string): Promise<VmRecord> {
+  const source = await findSource(deps, record, name);
+  const nowMs = deps.clock.nowMs();
+  const wanted = { migration: record.id, untilMs: nowMs + limits.lease_seconds * 1000 };
+  const { epoch } = await deps.vms.lease(record.namespace, name, source, wanted, nowMs);
+  const vm: VmRecord = { name, source, epoch, state: 'waiting', startedMs: nowMs };
+  await deps.migrations.putVm(record.id, vm);
+  return vm;
+}

@@ -1,0 +1,97 @@
+import type { RestApi } from 'aws-cdk-lib/aws-apigateway';
+import { EventBus } from 'aws-cdk-lib/aws-events';
+import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import type { TableId } from '../adapters/aws/tables.ts';
+import { limits } from '../core/limits.ts';
+import { FUNCTIONS, type FunctionName, type Setting, settings, tableSetting, uses } from '../functions/settings.ts';
+import { createAgentRole } from './agent-role.ts';
+import { createApi } from './api.ts';
+import type { Bundles } from './bundle.ts';
+import { MoverFunction } from './function.ts';
+import { createMachine } from './machine.ts';
+import { MACHINE_RIGHTS, OBJECT_RIGHTS, TABLE_RIGHTS } from './rights.ts';
+import type { Storage } from './storage.ts';
+
+export interface ControlPlaneProps {
+  readonly storage: Storage;
+  readonly bundles: Bundles;
+  /** One fingerprint in so many has an index row; 1 = all. */
+  readonly indexSampling: number;
+}
+
+/** What can be made anew from code: functions, workflow, API, bus, and the role that agents get sessions of. */
+export class ControlPlane extends Construct {
+  readonly api: RestApi;
+  readonly machine: StateMachine;
+  readonly bus: EventBus;
+  readonly functions: Readonly<Record<FunctionName, MoverFunction>>;
+
+  constructor(scope: Construct, id: string, { storage, bundles, indexSampling }: ControlPlaneProps) {
+    super(scope, id);
+    this.bus = new EventBus(this, 'Bus');
+    const made = FUNCTIONS.map((name) => [name, createFunction(this, name, bundles[name])]);
+    this.functions = Object.fromEntries(made);
+    this.machine = createMachine(this, this.functions.steps);
+    const agentRole = createAgentRole(this, storage.bucket, this.functions.tasks);
+    const values: Record<Setting, string> = {
+      bucket: storage.bucket.bucketName,
+      machine: this.machine.stateMachineArn,
+      bus: this.bus.eventBusName,
+      agentRole: agentRole.roleArn,
+      sampling: String(indexSampling),
+    };
+    for (const name of FUNCTIONS) {
+      this.#tell(name, values, storage);
+      this.#allow(name, storage);
+    }
+    const { hosts, tasks, fingerprints, migrations, layers } = this.functions;
+    this.api = createApi(this, {
+      hosts: hosts.lambda,
+      tasks: tasks.lambda,
+      fingerprints: fingerprints.lambda,
+      migrations: migrations.lambda,
+      layers: layers.lambda,
+    });
+  }
+
+  /** Sets the environment variables that a function reads. */
+  #tell(name: FunctionName, values: Readonly<Record<Setting, string>>, { tables }: Storage): void {
+    const { lambda } = this.functions[name];
+    for (const setting of uses[name].settings) lambda.addEnvironment(settings[setting], values[setting]);
+    for (const table of tablesOf(name)) lambda.addEnvironment(tableSetting(table), tables[table].tableName);
+  }
+
+  /** Grants what a function needs of each resource, and no more. */
+  #allow(name: FunctionName, { bucket, tables }: Storage): void {
+    const fn = this.functions[name];
+    for (const table of tablesOf(name)) tables[table].grant(fn.role, ...TABLE_RIGHTS[uses[name].tables[table]!]);
+    for (const { actions, keys } of OBJECT_RIGHTS[name] ?? [])
+      fn.allow(actions, keys === undefined ? bucket.bucketArn : bucket.arnForObjects(keys));
+    const onMachine = MACHINE_RIGHTS[name];
+    if (onMachine !== undefined) fn.allow(onMachine, this.machine.stateMachineArn);
+    if (uses[name].settings.includes('bus')) fn.allow(['events:PutEvents'], this.bus.eventBusArn);
+  }
+}
+
+function tablesOf(name: FunctionName): TableId[] {
+  return Object.keys(uses[name].tables) as TableId[];
+}
+
+const PURPOSE: Readonly<Record<FunctionName, string>> = {
+  hosts: 'enrolment and polls of agents',
+  tasks: 'what agents say of their tasks',
+  fingerprints: 'batches of fingerprints against the index',
+  migrations: 'what users ask of migrations, and commits',
+  layers: 'what the store has',
+  steps: 'the workflow’s own steps',
+};
+
+function createFunction(scope: Construct, name: FunctionName, code: string): MoverFunction {
+  return new MoverFunction(scope, `${name[0]!.toUpperCase()}${name.slice(1)}`, {
+    code,
+    description: `LayerMover: ${PURPOSE[name]}`,
+    memoryMib: name === 'fingerprints' ? limits.batch_memory_mib : limits.function_memory_mib,
+    seconds: name === 'steps' ? limits.step_seconds : limits.function_seconds,
+  });
+}

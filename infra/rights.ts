@@ -1,0 +1,33 @@
+import type { FunctionName } from '../functions/settings.ts';
+
+/** What each function may do, as IAM actions. Tables are in functions/settings.ts, beside what a function is told of. */
+
+const READ = ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'];
+const WRITE = ['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:BatchWriteItem'];
+export const TABLE_RIGHTS = { read: READ, write: [...READ, ...WRITE] } as const;
+
+interface Right {
+  readonly actions: readonly string[];
+  /** Keys in the bucket; none: the bucket itself. */
+  readonly keys?: string;
+}
+
+const EVERY_KEY = 'ns/*';
+const MIGRATIONS = 'ns/*/migrations/*';
+
+/** On the bucket. Whoever may not list it hears that an absent object is forbidden: that is enough for a footer. */
+export const OBJECT_RIGHTS: Readonly<Partial<Record<FunctionName, readonly Right[]>>> = {
+  tasks: [{ actions: ['s3:GetObject'], keys: EVERY_KEY }],
+  fingerprints: [{ actions: ['s3:GetObject'], keys: EVERY_KEY }],
+  steps: [{ actions: ['s3:ListBucket'] }, { actions: ['s3:DeleteObject'], keys: MIGRATIONS }],
+};
+
+/** On the state machine. */
+export const MACHINE_RIGHTS: Readonly<Partial<Record<FunctionName, readonly string[]>>> = {
+  hosts: ['states:SendTaskHeartbeat'],
+  tasks: ['states:SendTaskSuccess', 'states:SendTaskFailure'],
+  migrations: ['states:StartExecution', 'states:SendTaskFailure'],
+};
+
+/** Of agents on the bucket, which each session narrows to its task: objects are created, never replaced. */
+export const AGENT_RIGHTS = { read: 's3:GetObject', create: 's3:PutObject', keys: EVERY_KEY } as const;

@@ -1,0 +1,91 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
+import path from 'node:path';
+import { LayerMoverError } from '../core/errors.ts';
+
+const ROOT = path.resolve(import.meta.dirname, '..');
+
+/** All that the assembly is made of. */
+const SOURCES = ['core', 'adapters', 'functions', 'infra'];
+const LOCK = 'package-lock.json';
+
+const SYNTH_MS_MAX = 120_000;
+/** An assembly that nobody has asked for so long is removed; a cloud that runs may still read it before. */
+const KEPT_MS = 24 * 3600_000;
+
+/**
+ * The assembly of the CDK app as the sources are now, in a folder of `outDir` named after their digest; made if it is not
+ * there yet. Several processes may ask at the same time. Throws SYNTH_FAILED.
+ */
+export function synthesize(outDir: string): string {
+  const assembly = path.join(outDir, sourcesDigest().slice(0, 16));
+  if (!existsSync(assembly)) {
+    mkdirSync(outDir, { recursive: true });
+    make(assembly);
+    removeOld(outDir);
+  }
+  const now = new Date();
+  utimesSync(assembly, now, now);
+  return assembly;
+}
+
+/** SHA-256 (hex) of names and contents of all sources. */
+function sourcesDigest(): string {
+  const digest = createHash('sha256');
+  for (const file of [LOCK, ...SOURCES.flatMap(filesIn)]) {
+    digest
+      .update(`${file}\0`)
+      .update(readFileSync(path.join(ROOT, file)))
+      .update('\0');
+  }
+  return digest.digest('hex');
+}
+
+function filesIn(folder: string): string[] {
+  const names = readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' });
+  return names
+    .filter((name) => name.endsWith('.ts'))
+    .sort()
+    .map((name) => path.join(folder, name));
+}
+
+/** Writes the assembly beside its place and moves it there when it is whole. */
+function make(assembly: string): void {
+  const draft = `${assembly}.${process.pid}`;
+  const app = spawnSync(process.execPath, [path.join(ROOT, 'infra/app.ts')], {
+    cwd: ROOT,
+    env: { ...process.env, CDK_OUTDIR: draft },
+    encoding: 'utf8',
+    timeout: SYNTH_MS_MAX,
+  });
+  try {
+    if (app.status !== 0) {
+      throw new LayerMoverError('SYNTH_FAILED', 'the CDK app could not be synthesized', {
+        hint: 'run `npm run synth` to see what it says',
+        data: { status: app.status, stderr: app.stderr?.slice(-2000) },
+        cause: app.error,
+      });
+    }
+    rename(draft, assembly);
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+/** Another process may have been faster: the same sources made the same assembly. */
+function rename(draft: string, assembly: string): void {
+  try {
+    renameSync(draft, assembly);
+  } catch (error) {
+    if (!existsSync(assembly)) throw error;
+  }
+}
+
+function removeOld(outDir: string): void {
+  for (const name of readdirSync(outDir)) {
+    const folder = path.join(outDir, name);
+    const isOurs = /^[0-9a-f]{16}(\.\d+)?$/.test(name);
+    if (isOurs && Date.now() - statSync(folder).mtimeMs > KEPT_MS) rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,29 @@
+import type { States } from './language.ts';
+import type { StatesOf } from './states.ts';
+
+/** Every way out: VMs that are not committed stay with their source, the record ends, what is left over is removed. */
+export function rollbackStates({ step }: StatesOf): States {
+  const migration = { 'migration.$': '$.migration' };
+  return {
+    Rollback: step('rollback', { ...migration, 'error.$': '$.error' }, { Next: 'Ending' }, { onError: 'Ending' }),
+    Ending: { Type: 'Pass', Result: { round: 0 }, ResultPath: '$.finished', Next: 'Finish' },
+    Finish: step(
+      'finish',
+      { ...migration, 'round.$': '$.finished.round' },
+      { Next: 'HowEnded' },
+      {
+        keep: { at: '$.finished', fields: ['state', 'error', 'cause', 'more', 'round'] },
+      },
+    ),
+    HowEnded: {
+      Type: 'Choice',
+      Choices: [
+        { Variable: '$.finished.more', BooleanEquals: true, Next: 'Finish' },
+        { Variable: '$.finished.state', StringEquals: 'committed', Next: 'Committed' },
+      ],
+      Default: 'NotCommitted',
+    },
+    Committed: { Type: 'Succeed' },
+    NotCommitted: { Type: 'Fail', ErrorPath: '$.finished.error', CausePath: '$.finished.cause' },
+  };
+}

@@ -1,0 +1,85 @@
+import { mkdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { afterEach, beforeEach, expect } from 'vitest';
+import { systemRandom } from '../../adapters/system/random.ts';
+import { type Agent, startAgent } from '../../agent/agent.ts';
+import { openChain } from '../../agent/disk/chain.ts';
+import { DEFAULT_NAMESPACE } from '../../core/api/names.ts';
+import { expectSame, readAll } from '../disk/support.ts';
+import { createLocalCloud, type LocalCloud } from './local-cloud.ts';
+import { eachFolder, hastyClock, keptLog } from './support.ts';
+
+type Site = 'a' | 'b';
+
+/** For each test a cloud, and hosts a/h1 and b/h1 with a folder each. Agents that a test leaves running are stopped. */
+export function twoHosts() {
+  const folder = eachFolder();
+  const log = keptLog();
+  let cloud: LocalCloud;
+  let agents: Agent[] = [];
+
+  beforeEach(() => {
+    cloud = createLocalCloud();
+    log.lines.length = 0;
+    for (const site of ['a', 'b']) mkdirSync(folder.at(site));
+  });
+  afterEach(async () => {
+    await Promise.all(agents.map((agent) => agent.stop()));
+    agents = [];
+    expect(cloud.errors).toEqual([]);
+  });
+
+  async function start(site: Site, vms?: Record<string, string>): Promise<Agent> {
+    const agent = await startAgent({
+      site,
+      host: 'h1',
+      namespace: DEFAULT_NAMESPACE,
+      imageFolder: folder.at(site),
+      api: cloud.api,
+      clock: hastyClock,
+      random: systemRandom,
+      objectStore: ({ renew }) => {
+        const rights = renew();
+        rights.catch(() => undefined);
+        const { objects } = cloud.ports;
+        return {
+          put: (key, parts) => rights.then(() => objects.put(key, parts)),
+          get: (key, range) => rights.then(() => objects.get(key, range)),
+          tail: (key, bytes) => rights.then(() => objects.tail(key, bytes)),
+          close: () => undefined,
+        };
+      },
+      log,
+      workers: 1,
+      ...(vms === undefined ? {} : { vms }),
+    });
+    agents.push(agent);
+    return {
+      async stop() {
+        agents = agents.filter((each) => each !== agent);
+        await agent.stop();
+      },
+    };
+  }
+
+  return { at: folder.at, log, start, cloud: () => cloud };
+}
+
+/** Both chains are of like images and hold the same for the guest, layer by layer. */
+export async function expectEqual(top: string, arrived: string): Promise<void> {
+  const before = await openChain(top, { imageFolder: tmpdir() });
+  const after = await openChain(arrived, { imageFolder: tmpdir() });
+  try {
+    expect(after.layers).toHaveLength(before.layers.length);
+    for (const [depth, layer] of before.layers.entries()) {
+      const other = after.layers[depth]!;
+      expectSame(await readAll(other), await readAll(layer));
+      const { format, clusterBytes, qcow2 } = layer;
+      const container = { format, clusterBytes, ...(qcow2 === undefined ? {} : { qcow2: { version: qcow2.version } }) };
+      expect(other).toMatchObject(container);
+    }
+  } finally {
+    await before.close();
+    await after.close();
+  }
+}

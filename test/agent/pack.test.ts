@@ -1,0 +1,219 @@
+import { zstdCompressSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { openFrame, sealFrame } from '../../agent/pack/frame-codec.ts';
+import type { Pack } from '../../agent/pack/pack.ts';
+import { type Deliver, PackWriter } from '../../agent/pack/pack-writer.ts';
+import { Stop } from '../../agent/scan/stop.ts';
+import { sha256, toHex } from '../../core/fingerprint.ts';
+import { decodeFooter, decodeTrailer, packIdOf, TRAILER_BYTES } from '../../core/format/footer.ts';
+import { encodeFrameHead, type Frame } from '../../core/format/frame.ts';
+import { limits } from '../../core/limits.ts';
+import { noise } from '../disk/support.ts';
+import { KiB, MiB } from './scan-support.ts';
+
+const LEVEL = 3;
+
+/** Bytes that compress. */
+function text(length: number, seed: number): Buffer {
+  return Buffer.concat([noise(length >> 2, seed), Buffer.alloc(length - (length >> 2), `line ${seed}\n`)]);
+}
+
+function frameOf(frame: Partial<Frame>): Buffer {
+  const whole: Frame = { codec: 'zstd', windowLog: 20, rawBytes: 0, prefix: [], payload: Buffer.alloc(0), ...frame };
+  return Buffer.concat([encodeFrameHead(whole), whole.payload]);
+}
+
+describe('frames', () => {
+  it.each([
+    ['zstd', text(300 * KiB, 1), 1],
+    ['stored', noise(300 * KiB, 1), 0],
+    ['zstd', Buffer.from('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'), 1],
+    ['stored', Buffer.from('a'), 0],
+    ['zstd', text(limits.frame_raw_bytes_max, 2), 1],
+  ])('%s frames give back what went in', async (_, raw, codec) => {
+    const sealed = await sealFrame(raw, LEVEL);
+    const bytes = Buffer.concat(sealed.parts);
+    expect(bytes[5]).toBe(codec);
+    expect([sealed.frameBytes, sealed.rawBytes]).toEqual([bytes.length, raw.length]);
+    expect(Buffer.compare(await openFrame(bytes), raw)).toBe(0);
+  });
+
+  it('refuses every flipped bit and every cut', async () => {
+    const bytes = Buffer.concat((await sealFrame(text(2 * KiB, 3), LEVEL)).parts);
+    const refusal = { code: expect.stringMatching(/^(FRAME_CORRUPT|FORMAT_REFUSED|FORMAT_VERSION)$/) };
+    for (let bit = 0; bit < bytes.length * 8; bit += bit < 300 ? 1 : 37) {
+      const bad = Buffer.from(bytes);
+      bad[bit >> 3]! ^= 1 << (bit & 7);
+      await expect(openFrame(bad), `bit ${bit}`).rejects.toMatchObject(refusal);
+    }
+    for (const length of [0, 3, 35, 36, bytes.length - 1]) {
+      await expect(openFrame(bytes.subarray(0, length))).rejects.toMatchObject(refusal);
+    }
+  });
+
+  const raw = text(64 * KiB, 4);
+  it.each([
+    ['more comes out than it says', { rawBytes: 64 * KiB - 1, payload: zstdCompressSync(raw) }, 'FRAME_CORRUPT'],
+    ['less comes out than it says', { rawBytes: 64 * KiB + 1, payload: zstdCompressSync(raw) }, 'FRAME_CORRUPT'],
+    [
+      'a small frame unpacks to much',
+      { rawBytes: 9, payload: zstdCompressSync(Buffer.alloc(9 * MiB)) },
+      'FRAME_CORRUPT',
+    ],
+    ['it wants a larger window', { rawBytes: 64 * KiB, windowLog: 11, payload: streamed(raw, 22) }, 'FRAME_CORRUPT'],
+    ['it has no window', { rawBytes: 64 * KiB, windowLog: 0, payload: zstdCompressSync(raw) }, 'FRAME_CORRUPT'],
+    ['it is empty', { rawBytes: 0, payload: zstdCompressSync(Buffer.alloc(0)) }, 'FRAME_CORRUPT'],
+    ['its payload is no zstd', { rawBytes: 64 * KiB, payload: raw }, 'FRAME_CORRUPT'],
+    [
+      'stored bytes are too few',
+      { codec: 'stored' as const, windowLog: 0, rawBytes: 9, payload: Buffer.alloc(8) },
+      'FRAME_CORRUPT',
+    ],
+    [
+      'it needs other chunks',
+      { rawBytes: 64 * KiB, prefix: [sha256(raw)], payload: zstdCompressSync(raw) },
+      'PREFIX_UNSUPPORTED',
+    ],
+  ])('refuses a well-formed frame if %s', async (_, frame, code) => {
+    await expect(openFrame(frameOf(frame))).rejects.toMatchObject({ code });
+  });
+});
+
+/** A zstd stream that declares a window of 2^`windowLog`: its frame head is written anew. */
+function streamed(bytes: Buffer, windowLog: number): Buffer {
+  const compressed = zstdCompressSync(bytes, { pledgedSrcSize: bytes.length });
+  const sizeBytes = 2;
+  expect(compressed[4]! >> 5).toBe(3);
+  const body = compressed.subarray(5 + sizeBytes);
+  return Buffer.concat([compressed.subarray(0, 4), Buffer.from([0, (windowLog - 10) << 3]), body]);
+}
+
+/** Packs `chunks` and gives the packs as they came. */
+async function packed(chunks: readonly { segment: number; bytes: Buffer }[], flushAt?: number) {
+  const packs: (Pack & { bytes: Buffer })[] = [];
+  const outcomes: string[] = [];
+  const deliver: Deliver = async (pack, forget) => {
+    packs.push({ ...pack, bytes: Buffer.concat(pack.parts) });
+    forget();
+    expect(pack.parts).toEqual([]);
+  };
+  const writer = new PackWriter({ level: LEVEL, stop: new Stop(new AbortController().signal), deliver });
+  for (const [chunk, { segment, bytes }] of chunks.entries()) {
+    outcomes.push(await writer.add({ segment, chunk }, sha256(bytes), bytes));
+    if (chunk === flushAt) await writer.flush();
+  }
+  await writer.flush();
+  return { packs, outcomes };
+}
+
+/** Checks a pack against its own bytes, and gives the content of each of its chunks. */
+async function opened(pack: Pack & { bytes: Buffer }) {
+  const { bytes } = pack;
+  expect(bytes.length).toBe(pack.storedBytes);
+  const footerBytes = decodeTrailer(bytes.subarray(-TRAILER_BYTES));
+  const footerAt = bytes.length - TRAILER_BYTES - footerBytes;
+  const encoded = bytes.subarray(footerAt, footerAt + footerBytes);
+  expect(toHex(packIdOf(encoded))).toBe(pack.id);
+  const { frames, chunks } = decodeFooter(encoded);
+  const raws: Uint8Array[] = [];
+  for (const { offset, frameBytes } of frames) raws.push(await openFrame(bytes.subarray(offset, offset + frameBytes)));
+  const all = Buffer.concat(raws);
+  let at = 0;
+  for (const { fingerprint, length } of chunks) {
+    expect(sha256(all.subarray(at, at + length)).equals(fingerprint)).toBe(true);
+    at += length;
+  }
+  return (place: { frame: number; rawOffset: number }, length: number) =>
+    Buffer.from(raws[place.frame]!.subarray(place.rawOffset, place.rawOffset + length));
+}
+
+describe('PackWriter', () => {
+  const chunks = Array.from({ length: 90 }, (_, at) => ({
+    segment: Math.floor(at / 40),
+    bytes: text(at === 50 ? 100 : 1 * MiB, 1 + (at % 80)),
+  }));
+
+  it('fills frames of 16 MiB and packs of 64 MiB, and places every chunk', async () => {
+    const { packs, outcomes } = await packed(chunks);
+    expect(packs.map(({ frames }) => frames.map(({ rawBytes }) => rawBytes))).toEqual([
+      [16 * MiB, 16 * MiB, 16 * MiB, 15 * MiB + 100],
+      [16 * MiB, 10 * MiB],
+    ]);
+    let at = 0;
+    for (const pack of packs) {
+      const read = await opened(pack);
+      for (const place of pack.chunks) {
+        const { segment, bytes } = chunks[at]!;
+        expect(place).toMatchObject({ segment, chunk: at });
+        expect(Buffer.compare(read(place, bytes.length), bytes), `chunk ${at}`).toBe(0);
+        at++;
+      }
+    }
+    expect(at).toBe(chunks.length);
+    expect(outcomes.filter((outcome) => outcome === 'repeated')).toHaveLength(0);
+  });
+
+  it('gives the same packs for the same chunks', async () => {
+    const [once, again] = [await packed(chunks.slice(0, 20)), await packed(chunks.slice(0, 20))];
+    expect(again.packs.map(({ id }) => id)).toEqual(once.packs.map(({ id }) => id));
+    expect(Buffer.compare(again.packs[0]!.bytes, once.packs[0]!.bytes)).toBe(0);
+    const other = await packed(chunks.slice(1, 21));
+    expect(other.packs[0]!.id).not.toBe(once.packs[0]!.id);
+  });
+
+  it('stores what comes twice once, within a pack', async () => {
+    const twice = [...chunks.slice(0, 3), ...chunks.slice(0, 3)];
+    const { packs, outcomes } = await packed(twice);
+    expect(outcomes).toEqual(['packed', 'packed', 'packed', 'repeated', 'repeated', 'repeated']);
+    expect(packs[0]!.chunks.slice(3).map(({ rawOffset }) => rawOffset)).toEqual([0, 1 * MiB, 2 * MiB]);
+    expect(packs[0]!.frames[0]!.chunks).toBe(3);
+    expect((await packed(twice, 2)).packs).toHaveLength(2);
+  });
+
+  it('closes a pack that touches many segments, or is asked for one chunk too often', async () => {
+    const sparse = Array.from({ length: limits.pack_segments_max + 1 }, (_, segment) => ({
+      segment,
+      bytes: Buffer.from(`chunk ${segment}`),
+    }));
+    expect((await packed(sparse)).packs.map((pack) => pack.chunks.length)).toEqual([limits.pack_segments_max, 1]);
+    const same = Array.from({ length: limits.pack_chunks_max + 1 }, () => ({ segment: 0, bytes: Buffer.from('same') }));
+    const { packs } = await packed(same);
+    expect(packs.map((pack) => [pack.chunks.length, pack.frames[0]!.rawBytes])).toEqual([
+      [limits.pack_chunks_max, 4],
+      [1, 4],
+    ]);
+  });
+
+  it('makes its caller wait while packs are not forgotten', async () => {
+    const kept: (() => void)[] = [];
+    const stop = new AbortController();
+    const deliver: Deliver = async (_, forget) => void kept.push(forget);
+    const writer = new PackWriter({ level: 1, stop: new Stop(stop.signal), deliver });
+    const full = limits.uploads_in_flight + limits.packs_waiting_max;
+    const bytes = Buffer.alloc(1 * MiB, 'much the same');
+    let added = 0;
+    const adding = (async () => {
+      for (; added < full * 64 + 1; added++) {
+        bytes.writeUInt32BE(added);
+        await writer.add({ segment: 0, chunk: added }, sha256(bytes), bytes);
+      }
+    })();
+    await expect.poll(() => kept.length, { timeout: 20_000 }).toBe(full);
+    expect(added).toBe(full * 64);
+    kept[0]!();
+    await adding;
+    stop.abort(new Error('over'));
+    await expect(writer.flush()).rejects.toThrow('over');
+  });
+
+  it('passes a failed delivery on', async () => {
+    const stop = new Stop(new AbortController().signal);
+    const writer = new PackWriter({ level: 1, stop, deliver: () => Promise.reject(new Error('no room')) });
+    await writer.add({ segment: 0, chunk: 0 }, sha256(Buffer.from('a')), Buffer.from('a'));
+    await expect(writer.flush()).rejects.toThrow('no room');
+    await expect(writer.add({ segment: 0, chunk: 1 }, sha256(Buffer.from('b')), Buffer.from('b'))).rejects.toThrow(
+      'no room',
+    );
+    expect(stop.signal.aborted).toBe(true);
+  });
+});

@@ -1,0 +1,104 @@
+import type { MigrationView } from '../../core/api/views.ts';
+import type { LocalCloud } from './local-cloud.ts';
+
+type Words = Readonly<Record<string, unknown>>;
+
+/** What a state of the workflow fails with: name and cause, as a Catch sees them. */
+class StateFailed extends Error {
+  readonly caught: { Error: string; Cause: string };
+  constructor(code: string, cause: unknown) {
+    super(code);
+    this.caught = { Error: code, Cause: JSON.stringify(cause) };
+  }
+}
+
+/** Plays the workflow of a migration, state by state, as infra/workflow defines it (without its timers). */
+export class Workflow {
+  readonly #cloud: LocalCloud;
+  readonly #migration: string;
+  #tokens = 0;
+  /** The latest token of each task state, to be abandoned by a test. */
+  readonly tokens = new Map<string, string>();
+
+  constructor(cloud: LocalCloud, migration: string) {
+    this.#cloud = cloud;
+    this.#migration = migration;
+  }
+
+  async run(): Promise<MigrationView> {
+    try {
+      await this.#move();
+    } catch (error) {
+      if (!(error instanceof StateFailed)) throw error;
+      await this.#step('rollback', { error: error.caught });
+    }
+    for (let round = 0; ; round++) if (!(await this.#step('finish', { round })).more) break;
+    return this.#cloud.api.call('getMigration', { params: { migration: this.#migration } });
+  }
+
+  async #move(): Promise<void> {
+    const { sources, vms, destination } = (await this.#step('prepare')) as {
+      sources: { host: string }[];
+      vms: { vm: string }[];
+      destination: string;
+    };
+    await Promise.all(sources.map(({ host }) => this.#task('survey', host)));
+    const { seeding, seeds } = (await this.#step('plan')) as { seeding: boolean; seeds: { host: string }[] };
+    if (seeding) {
+      await all([...seeds.map(({ host }) => this.#task('seed', host)), this.#task('fetch', destination)]);
+    }
+    await Promise.all(vms.map(({ vm }) => this.#moveVm(vm)));
+  }
+
+  async #moveVm(vm: string): Promise<void> {
+    try {
+      const source = this.#step('decide', { vm, round: 0 }).then(() => this.#task('cutover', vm));
+      await all([source, this.#task('follow', vm)]);
+      await this.#step('verify', { vm });
+      await this.#step('commit', { vm });
+    } catch (error) {
+      if (!(error instanceof StateFailed)) throw error;
+      await this.#step('rollback-vm', { vm, error: error.caught });
+    }
+  }
+
+  /** A token state; a test that abandons its token has it dispatched anew, as a heartbeat that was missed does. */
+  async #task(kind: string, what: string): Promise<void> {
+    for (;;) {
+      const token = `token-${this.#migration}-${++this.#tokens}`;
+      this.tokens.set(`${kind} ${what}`, token);
+      const told = this.#cloud.ports.workflow.wait(token);
+      await this.#step('dispatch', { kind, what, token });
+      const outcome = await told;
+      if (outcome.status === 'succeeded') return;
+      if (outcome.error.code !== 'TEST_ABANDONED') throw new StateFailed(outcome.error.code, outcome.error);
+    }
+  }
+
+  async #step(step: string, words: Words = {}): Promise<Words> {
+    try {
+      return (await this.#cloud.step({ step, migration: this.#migration, ...words })) as Words;
+    } catch (error) {
+      const { name, message } = error as Error;
+      throw new StateFailed(name, JSON.parse(message));
+    }
+  }
+}
+
+/** Waits for all; what fails first is thrown at once, as in a Parallel. */
+async function all(branches: readonly Promise<void>[]): Promise<void> {
+  for (const branch of branches) branch.catch(() => undefined);
+  await Promise.all(branches);
+}
+
+/** Asks for a migration and plays it. */
+export async function migrate(
+  cloud: LocalCloud,
+  request: { vms: string[]; to: `${string}/${string}`; policy?: 'auto' | 'dedup' | 'direct'; chunk_bytes?: number },
+): Promise<{ id: string; workflow: Workflow; ended: Promise<MigrationView> }> {
+  const body = { request_id: `request-${++requests}`, ...request };
+  const { id } = await cloud.api.call('createMigration', { body });
+  const workflow = new Workflow(cloud, id);
+  return { id, workflow, ended: workflow.run() };
+}
+let requests = 0;

@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type TableCloud, tableClouds } from './support/clouds.ts';
+import { digestOf, fresh, layerRecord } from './support/samples.ts';
+
+describe.each(tableClouds)('LayerCatalog on $name', ({ start }) => {
+  let cloud: TableCloud;
+  beforeAll(async () => {
+    cloud = await start();
+  });
+  afterAll(() => cloud.close());
+
+  it('gives a recorded layer as it was, and only in its namespace', async () => {
+    const [namespace, layer] = [fresh('ns'), { ...layerRecord('we'), parent: digestOf('os') }];
+    await cloud.here.layers.record(namespace, layer);
+    expect(await cloud.there.layers.find(namespace, layer.layerId)).toEqual(layer);
+    expect(await cloud.there.layers.find(fresh('ns'), layer.layerId)).toBeUndefined();
+  });
+
+  it('keeps the first record of a layer', async () => {
+    const [namespace, layer] = [fresh('ns'), layerRecord('os')];
+    await cloud.here.layers.record(namespace, layer);
+    await cloud.there.layers.record(namespace, { ...layer, name: 'another.qcow2' });
+    expect(await cloud.here.layers.find(namespace, layer.layerId)).toEqual(layer);
+  });
+
+  it('lists page by page, each layer once, presence left out', async () => {
+    const namespace = fresh('ns');
+    const layers = Array.from({ length: 7 }, (_, i) => layerRecord(`layer ${i}`));
+    for (const layer of layers) await cloud.here.layers.record(namespace, layer);
+    await cloud.here.layers.announce(
+      namespace,
+      'a/h1',
+      layers.map((layer) => layer.layerId),
+    );
+    const pages = [];
+    for (let after: string | undefined; ; ) {
+      const page = await cloud.there.layers.list(namespace, 3, after);
+      pages.push(page);
+      if (page.length < 3) break;
+      after = page.at(-1)?.layerId;
+    }
+    expect(pages.map((page) => page.length)).toEqual([3, 3, 1]);
+    expect(pages.flat()).toEqual([...layers].sort((a, b) => (a.layerId < b.layerId ? -1 : 1)));
+    expect(await cloud.here.layers.list(fresh('ns'), 3)).toEqual([]);
+  });
+
+  it('knows who holds what', async () => {
+    const namespace = fresh('ns');
+    const ids = Array.from({ length: 130 }, (_, i) => digestOf(`held ${i}`));
+    await cloud.here.layers.announce(namespace, 'b/h2', [...ids, ids[0]!]);
+    await cloud.here.layers.announce(namespace, 'a/h1', ids.slice(0, 1));
+    await cloud.there.layers.announce(namespace, 'a/h1', ids.slice(0, 1));
+    expect(await cloud.there.layers.present(namespace, 'b/h2', [...ids, digestOf('other')])).toEqual(new Set(ids));
+    expect(await cloud.there.layers.present(namespace, 'a/h1', ids)).toEqual(new Set(ids.slice(0, 1)));
+    expect(await cloud.here.layers.holders(namespace, ids[0]!)).toEqual(['a/h1', 'b/h2']);
+    expect(await cloud.here.layers.holders(namespace, digestOf('other'))).toEqual([]);
+    expect(await cloud.here.layers.holders(fresh('ns'), ids[0]!)).toEqual([]);
+  });
+
+  it('forgets what is withdrawn, there or not', async () => {
+    const [namespace, layer] = [fresh('ns'), digestOf('lost')];
+    await cloud.here.layers.announce(namespace, 'a/h1', [layer]);
+    await cloud.here.layers.announce(namespace, 'b/h2', [layer]);
+    await cloud.there.layers.withdraw(namespace, 'a/h1', layer);
+    await cloud.there.layers.withdraw(namespace, 'a/h1', layer);
+    expect(await cloud.here.layers.holders(namespace, layer)).toEqual(['b/h2']);
+    expect((await cloud.here.layers.present(namespace, 'a/h1', [layer])).size).toBe(0);
+  });
+});

@@ -1,0 +1,87 @@
+import type { LayerTransfer, SurveyedLayer, TaskInput } from '../../../core/api/tasks.ts';
+import { sha256, toHex } from '../../../core/fingerprint.ts';
+import type { Treatment } from '../../../core/plan.ts';
+import type { Receipt } from '../../../core/receipt.ts';
+import { MIGRATION } from './cloud.ts';
+
+export function id(name: string): string {
+  return toHex(sha256(Buffer.from(name)));
+}
+
+export function surveyed(kind: 'os' | 'we' | 'ud', name: string, parent: string | null): SurveyedLayer {
+  return {
+    kind,
+    name: `${name}.qcow2`,
+    ...(kind === 'ud' ? {} : { layer_id: id(name) }),
+    parent,
+    virtual_bytes: 1 << 30,
+    data_bytes: kind === 'ud' ? 1 << 20 : 1 << 25,
+    container: { format: 'qcow2', cluster_bytes: 65_536, version: 3 },
+  };
+}
+
+/** A chain of three: OS and working environment, which several VMs may share, and user data. */
+export function chain(vm: string, we = 'lamp'): SurveyedLayer[] {
+  return [surveyed('os', 'debian', null), surveyed('we', we, id('debian')), surveyed('ud', vm, id(we))];
+}
+
+export function transfer(stream: string, treatment: Treatment, layer: SurveyedLayer, vm = 'web-1'): LayerTransfer {
+  return { stream, vm, depth: 0, treatment, stored: false, layer, parent: layer.parent };
+}
+
+export function cutover(vm: string, treatment: Treatment = 'direct'): TaskInput {
+  const layers = chain(vm).map((layer, depth) => ({
+    ...transfer(layer.layer_id ?? `ud:${vm}`, depth < 2 ? 'dedup' : treatment, layer, vm),
+    depth,
+  }));
+  return { kind: 'cutover', migration: MIGRATION, chunk_bytes: 65_536, epoch: 0, chain: { vm, layers } };
+}
+
+export function follow(vm: string): TaskInput {
+  return { ...(cutover(vm) as Extract<TaskInput, { kind: 'cutover' }>), kind: 'follow' };
+}
+
+export function seed(
+  layers: readonly LayerTransfer[] = [transfer(id('debian'), 'dedup', surveyed('os', 'debian', null))],
+) {
+  return { kind: 'seed', migration: MIGRATION, chunk_bytes: 65_536, layers: [...layers] } satisfies TaskInput;
+}
+
+export function survey(...vms: string[]): TaskInput {
+  return {
+    kind: 'survey',
+    migration: MIGRATION,
+    chunk_bytes: 65_536,
+    policy: 'auto',
+    vms: vms.map((name) => ({ name })),
+  };
+}
+
+export function receipt(side: Receipt['side'], vm: string, content = vm, migration = MIGRATION) {
+  const names = ['debian', 'lamp', content];
+  return {
+    vm,
+    migration,
+    side,
+    chunkBytes: 65_536,
+    atMs: 1,
+    layers: names.map((name) => ({
+      name: `${name}.qcow2`,
+      layerId: id(name),
+      virtualBytes: 1 << 30,
+      evidence: 'read' as const,
+    })),
+  };
+}
+
+export function counts(stream: string, wire = 100) {
+  return {
+    stream,
+    done_bytes: 1000,
+    total_bytes: 2000,
+    wire_bytes: wire,
+    stored_bytes: 80,
+    deduped_bytes: 20,
+    milliseconds: 500,
+  };
+}
