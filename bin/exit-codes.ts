@@ -11,6 +11,8 @@ export const EXIT = {
   unknown: 3,
   /** The cloud can't be reached, or it doesn't know these credentials. */
   unreachable: 4,
+  /** Stopped by a signal. */
+  interrupted: 130,
 } as const;
 
 const UNKNOWN = ['MIGRATION_UNKNOWN', 'VM_UNKNOWN', 'HOST_UNKNOWN', 'LAYER_UNKNOWN', 'NOT_FOUND'];
@@ -21,13 +23,14 @@ export function exitCodeOf(error: unknown): number {
   if (hasCode(error, ...UNKNOWN)) return EXIT.unknown;
   if (hasCode(error, ...UNREACHABLE)) return EXIT.unreachable;
   if (hasCode(error, ...USAGE)) return EXIT.usage;
+  if (hasCode(error, 'INTERRUPTED')) return EXIT.interrupted;
   return EXIT.failed;
 }
 
 /** The codes as the last lines of a verb's help. */
 export const exitCodesHelp = `
 Exit codes: 0 done · 1 failed or not committed · 2 refused: the call's words are off · 3 no such migration, VM,
-host or layer · 4 the cloud can't be reached or refuses these credentials`;
+host or layer · 4 the cloud can't be reached or refuses these credentials · 130 stopped by a signal`;
 
 export function usage(message: string, hint: string): LayerMoverError {
   return new LayerMoverError('USAGE', message, { hint });

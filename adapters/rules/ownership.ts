@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { HostRef } from '../../core/api/names.ts';
 import type { Ownership } from '../../core/ports.ts';
 import { epochStale, vmLeased, vmOwnedElsewhere } from './refusals.ts';
@@ -16,6 +17,7 @@ export function leaseVm(
   if (current.owner !== source) throw vmOwnedElsewhere(current);
   const held = current.lease !== undefined && current.lease.untilMs > nowMs;
   if (held && current.lease?.migration !== lease.migration) throw vmLeased(current);
+  if (isDeepStrictEqual(known?.lease, lease)) return { answer: current };
   return stored({ ...current, lease });
 }
 

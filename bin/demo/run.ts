@@ -7,6 +7,7 @@ import { LayerMoverError } from '../../core/errors.ts';
 import { connect } from '../connection.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { report } from '../output/report.ts';
+import { stopSignal } from '../signals.ts';
 import { requestMigration } from '../verbs/migrate.ts';
 import { summary, watch } from '../watch.ts';
 import { makeImages } from './images.ts';
@@ -28,6 +29,7 @@ export async function runDemo(options: { acts?: Acts; out?: string; json: boolea
   const work = await mkdtemp(path.join(os.tmpdir(), 'layermover-demo-'));
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const services: { stop(): Promise<void> }[] = [];
+  const signal = stopSignal();
   try {
     const acts = options.acts ?? (await ownActs(path.join(work, 'a'), say));
     const arrivals = path.resolve(options.out ?? path.join(work, 'b'));
@@ -38,6 +40,7 @@ export async function runDemo(options: { acts?: Acts; out?: string; json: boolea
       path.join(work, 'cloud.log'),
     );
     services.unshift(cloud);
+    signal.throwIfAborted();
     const cloudFile = String(cloud.ready.cloud_file);
     const agent = (site: string, host: string, images: string, vms: readonly string[]) =>
       startService(
@@ -61,13 +64,14 @@ export async function runDemo(options: { acts?: Acts; out?: string; json: boolea
       ...(await Promise.all([agent('a', 'h1', acts.imageFolder, named), agent('b', 'h2', arrivals, [])])),
     );
 
+    signal.throwIfAborted();
     const client = await connect(cloudFile);
     const migrations: MigrationView[] = [];
     const proofs: Proof[] = [];
     for (const act of acts.acts) {
       say(`\n${pc.bold(act.title)}`);
       const id = await requestMigration(client, act.vms, { to: DESTINATION, policy: 'auto', chunk: '65536' });
-      const ended = await watch(client, id, options.json);
+      const ended = await watch(client, id, options.json, signal);
       migrations.push(ended);
       if (ended.state !== 'committed') break;
       const { vms } = await client.call('getReceipts', { params: { migration: id } });

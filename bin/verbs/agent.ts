@@ -1,10 +1,8 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import pino from 'pino';
-import { createGrantedObjectStore } from '../../adapters/aws/object-store.ts';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { systemRandom } from '../../adapters/system/random.ts';
-import { startAgent } from '../../agent/agent.ts';
 import { clientOf, readCloudFile } from '../connection.ts';
 import { usage } from '../exit-codes.ts';
 import { jsonLine } from '../output/json-lines.ts';
@@ -33,6 +31,8 @@ export function namedPaths(pairs: readonly string[]): Record<string, string> {
 }
 
 async function run(options: Options): Promise<void> {
+  const { startAgent } = await import('../../agent/agent.ts');
+  const { createGrantedObjectStore } = await import('../../adapters/aws/object-store.ts');
   const log = pino({ name: 'agent', base: { site: options.site, host: options.host } }, pino.destination(2));
   const vms = namedPaths(options.vm);
   const cloud = await readCloudFile(options.cloud);

@@ -1,8 +1,6 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
-import { synthesize } from '../../infra/synth.ts';
-import { startCloud } from '../../localstack/cloud.ts';
 import { CLOUD_FILE, type CloudFile, DEFAULT_DATA } from '../connection.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { untilSignal } from '../signals.ts';
@@ -12,6 +10,8 @@ import { verb } from './verb.ts';
 const ASSEMBLY = path.resolve(import.meta.dirname, '../../cdk.out');
 
 async function start(options: { data: string; port: string; json?: boolean }): Promise<void> {
+  const { synthesize } = await import('../../infra/synth.ts');
+  const { startCloud } = await import('../../localstack/cloud.ts');
   const data = path.resolve(options.data);
   await mkdir(data, { recursive: true, mode: 0o700 });
   const assemblyDir = synthesize(ASSEMBLY);

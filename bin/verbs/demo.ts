@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { type Acts, runDemo } from '../demo/run.ts';
+import type { Acts } from '../demo/run.ts';
 import { EXIT, usage } from '../exit-codes.ts';
 import { verb } from './verb.ts';
 
@@ -40,6 +40,7 @@ function commonFolder(files: readonly string[]): string {
 
 async function run(options: Options): Promise<void> {
   const acts = options.vm.length === 0 ? undefined : await actsOf(options.vm);
+  const { runDemo } = await import('../demo/run.ts');
   const equal = await runDemo({
     ...(acts ? { acts } : {}),
     ...(options.out === undefined ? {} : { out: options.out }),

@@ -3,11 +3,12 @@ import type { ApiClient } from '../../adapters/api/client.ts';
 import { systemRandom } from '../../adapters/system/random.ts';
 import { hostRef } from '../../core/api/names.ts';
 import { migrationRequest } from '../../core/api/views.ts';
+import { errorFromJson } from '../../core/errors.ts';
 import { toHex } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
 import { POLICIES } from '../../core/plan.ts';
 import { connect } from '../connection.ts';
-import { EXIT, usage } from '../exit-codes.ts';
+import { EXIT, exitCodeOf, usage } from '../exit-codes.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { report } from '../output/report.ts';
 import { summary, watch } from '../watch.ts';
@@ -75,7 +76,7 @@ export async function follow(client: ApiClient, id: string, json: boolean): Prom
     });
   else process.stdout.write(`${report(ended)}\n`);
   if (ended.state === 'committed') return;
-  process.exitCode = EXIT.failed;
+  process.exitCode = ended.error ? exitCodeOf(errorFromJson(ended.error)) : EXIT.failed;
   for (const error of [ended.error, ...ended.vms.map((vm) => vm.error)]) {
     if (error)
       process.stderr.write(`error: ${error.message} (${error.code})\n${error.hint ? `hint: ${error.hint}\n` : ''}`);

@@ -1,4 +1,4 @@
-import type { StreamCounts, TaskResult } from '../../core/api/tasks.ts';
+import type { TaskResult } from '../../core/api/tasks.ts';
 import { hasCode } from '../../core/errors.ts';
 import type { Task, TaskOutcome } from '../../core/task.ts';
 import { attemptStale, requireOwnTask } from '../agents/access.ts';
@@ -7,7 +7,7 @@ import { boundedError } from '../records/bounded-error.ts';
 import type { Call } from '../rest/call.ts';
 import { bodyInvalid } from '../rest/check.ts';
 import type { TaskDeps } from './deps.ts';
-import { surveyedVms } from './survey.ts';
+import { assertSurvey } from './survey.ts';
 
 /**
  * The end of a task: closes it on the board, stores what it found, tells the workflow. Each part may be done again, so
@@ -25,22 +25,21 @@ export async function report(deps: TaskDeps, call: Call<'reportTask'>) {
 
 type Told = Exclude<TaskOutcome, { status: 'cancelled' }>;
 
-function readOutcome(task: Task, outcome: Call<'reportTask'>['body']['outcome']): Told {
+/** Refuses (BODY_INVALID) what is no result of this task, before anything is closed. */
+function readOutcome({ id, input }: Task, outcome: Call<'reportTask'>['body']['outcome']): Told {
   if (outcome.status === 'failed') return { status: 'failed', error: boundedError(outcome.error) };
-  const { kind } = task.input;
-  if (outcome.result.kind !== kind)
-    throw bodyInvalid(`${task.id} is a ${kind}, its result is of a ${outcome.result.kind}`);
+  const { result } = outcome;
+  if (result.kind !== input.kind) throw bodyInvalid(`${id} is a ${input.kind}, its result is of a ${result.kind}`);
+  if (input.kind === 'survey' && result.kind === 'survey') assertSurvey(input.vms, result.vms);
   return outcome;
 }
 
 async function store({ migrations }: TaskDeps, task: Task, result: TaskResult): Promise<void> {
-  for (const { name, layers } of surveyedVms(task.input, result))
-    await migrations.updateVm(task.migration, name, { surveyed: layers });
-  for (const record of streamRecords(task, countsOf(result))) await migrations.putStream(task.migration, record);
-}
-
-function countsOf(result: TaskResult): readonly StreamCounts[] {
-  return 'streams' in result ? result.streams : [];
+  if (result.kind === 'survey') {
+    for (const { name, layers } of result.vms) await migrations.updateVm(task.migration, name, { surveyed: layers });
+  } else {
+    for (const record of streamRecords(task, result.streams)) await migrations.putStream(task.migration, record);
+  }
 }
 
 /** The workflow hears that the task is done, not what it found: that is in the records. */

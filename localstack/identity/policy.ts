@@ -19,8 +19,9 @@ export class PolicyError extends Error {
   override readonly name = 'PolicyError';
 }
 
-const listOf = <T extends z.ZodType<unknown, unknown>>(item: T) =>
-  z.union([item.transform((one) => [one]), z.array(item).min(1)]);
+/** IAM writes a list of one as that one. */
+const listOf = <T extends z.ZodType>(item: T) =>
+  z.preprocess((given) => (Array.isArray(given) ? given : [given]), z.array(item).min(1));
 const pattern = z.string().refine((text) => !text.includes('${'), 'policy variables are not supported');
 const conditionValue = z.union([z.string(), z.boolean().transform(String)]);
 const conditionKey = z.string().toLowerCase().pipe(z.enum(CONDITION_KEYS));

@@ -20,7 +20,7 @@ const pool = new ChunkPool({ workers: 2, buffers: 3, bufferBytes: 1 * MiB });
 beforeAll(shrinkLimits);
 afterAll(() => pool.close());
 const signal = new AbortController().signal;
-const RUNS = 5;
+const RUNS = 4;
 
 /** An index that tells of some of what it has, and says of some batches that another agent is sending them. */
 class MoodyStore extends MemoryStore {

@@ -117,7 +117,7 @@ describe('a report', () => {
 
   it('stores what was counted', async () => {
     const { id: task } = await post(cloud, 'b/h2', follow('web-1'));
-    const result = { kind: 'follow', streams: [counts('ud:web-1', 77)] } as const;
+    const result = { kind: 'follow' as const, streams: [counts('ud:web-1', 77)] };
     await cloud.call('reportTask', 'h2', {
       params: { task },
       body: { attempt: 1, outcome: { status: 'done', result } },

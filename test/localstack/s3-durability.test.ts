@@ -5,7 +5,13 @@ import { mkdtempSync, readdirSync, readFileSync, truncateSync, writeFileSync } f
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { BUCKET as Bucket, type Credentials, type Fixture, newClient, signHeaders, startS3 } from './s3-fixture.ts';
 
@@ -45,7 +51,7 @@ it('keeps objects, their metadata and their order over a restart', async () => {
   expect(Contents.map(({ Key }) => Key)).toEqual(['a', 'a/1', 'b', 'ü/ö']);
   for (const { Key = '' } of Contents) {
     expect(body.equals((await read(client, Key)) ?? Buffer.alloc(0))).toBe(true);
-    const { Metadata } = await client.send(new GetObjectCommand({ Bucket, Key }));
+    const { Metadata } = await client.send(new HeadObjectCommand({ Bucket, Key }));
     expect(Metadata).toEqual({ key: encodeURI(Key) });
   }
 });

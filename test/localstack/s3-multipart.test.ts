@@ -105,8 +105,8 @@ it('refuses lists that do not fit what arrived', async () => {
   await expect(uploadPart('refused', UploadId, 10_001, Buffer.alloc(1))).rejects.toMatchObject({
     name: 'InvalidArgument',
   });
-  for (const id of ['..', '../other', '0'.repeat(48), '']) {
-    await expect(complete('refused', id || ' ', [[1, one]])).rejects.toMatchObject({ name: 'NoSuchUpload' });
+  for (const id of ['..', `../${UploadId}`, '0'.repeat(48), ' ']) {
+    await expect(complete('refused', id, [[1, one]])).rejects.toMatchObject({ name: 'NoSuchUpload' });
   }
   await expect(complete('other key', UploadId, [[1, one]])).rejects.toMatchObject({ name: 'NoSuchUpload' });
 });

@@ -1,0 +1,107 @@
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { Catalog } from '../../agent/catalog/catalog.ts';
+import { Arrivals, type ArrivedLayer, partialPath } from '../../agent/images/arrivals.ts';
+import { VmFiles } from '../../agent/images/vm-files.ts';
+import { eachFolder, filesIn } from './support.ts';
+
+const folder = eachFolder();
+const MIGRATION = `m${'a'.repeat(20)}`;
+const VM = { name: 'web-1', kinds: ['ud' as const] };
+
+/** Opens the state as an agent does at its start: a second time it is what a crash left. */
+async function open() {
+  const catalog = await Catalog.open(folder.at('.state', 'layers'));
+  const vms = await VmFiles.open(folder.at('.state', 'vms'), folder.path());
+  const arrivals = await Arrivals.open(folder.at('.state', 'arrivals'), { imageFolder: folder.path(), catalog, vms });
+  return { catalog, vms, arrivals };
+}
+
+const layer = (role: 'base' | 'top'): ArrivedLayer => ({
+  layerId: 'b'.repeat(64),
+  chunkBytes: 65_536,
+  role,
+  kind: role === 'base' ? 'os' : 'ud',
+  name: 'disk.qcow2',
+  parent: null,
+  below: null,
+  virtualBytes: 1,
+  dataBytes: 1,
+  container: { format: 'raw', cluster_bytes: 65_536 },
+  migration: MIGRATION,
+});
+
+async function arrive(arrivals: Arrivals, vm?: typeof VM) {
+  const reserved = await arrivals.reserve('disk.qcow2', MIGRATION, vm);
+  writeFileSync(partialPath(reserved), 'content');
+  return arrivals.arrived(reserved, layer(vm === undefined ? 'base' : 'top'));
+}
+
+const journal = () => readdirSync(folder.at('.state', 'arrivals'));
+
+describe('arriving files', () => {
+  it('get names that nothing else has, even if they are reserved at the same time', async () => {
+    writeFileSync(folder.at('disk.qcow2'), '');
+    writeFileSync(folder.at('other.qcow2.partial'), '');
+    const { arrivals } = await open();
+    const reserve = (name: string) => arrivals.reserve(name, MIGRATION).then(({ path }) => path);
+    const paths = await Promise.all([
+      reserve('disk.qcow2'),
+      reserve('disk.qcow2'),
+      reserve('other.qcow2'),
+      reserve('a'),
+    ]);
+    const names = ['disk-aaaaaaaa.qcow2', 'disk-aaaaaaaa-2.qcow2', 'other-aaaaaaaa.qcow2', 'a'];
+    expect(paths).toEqual(names.map((name) => folder.at(name)));
+    expect(journal()).toHaveLength(4);
+  });
+
+  it('can have a name again that was dropped', async () => {
+    const { arrivals } = await open();
+    const first = await arrivals.reserve('disk.qcow2', MIGRATION);
+    writeFileSync(partialPath(first), 'half');
+    await arrivals.drop(first);
+    expect(existsSync(partialPath(first))).toBe(false);
+    expect((await arrivals.reserve('disk.qcow2', MIGRATION)).path).toBe(first.path);
+  });
+
+  it('that were incomplete at a crash are removed, whatever others left is not', async () => {
+    const { arrivals } = await open();
+    writeFileSync(partialPath(await arrivals.reserve('disk.qcow2', MIGRATION)), 'half');
+    await arrivals.reserve('never-made.qcow2', MIGRATION);
+    writeFileSync(folder.at('foreign.partial'), 'theirs');
+    await open();
+    expect(filesIn(folder.path())).toEqual(['foreign.partial']);
+    expect(journal()).toEqual([]);
+  });
+
+  it('that are bases get their names and are known, whenever the crash came', async () => {
+    for (const renamed of [false, true]) {
+      const { arrivals } = await open();
+      const { path } = await arrive(arrivals);
+      if (renamed) renameSync(`${path}.partial`, path);
+      const { catalog } = await open();
+      expect(readFileSync(path, 'utf8')).toBe('content');
+      expect(await catalog.byLayer(layer('base').layerId)).toMatchObject({ path, role: 'base' });
+      expect(journal()).toEqual([]);
+      renameSync(path, folder.at('gone'));
+    }
+  });
+
+  it('that are a VM’s own disk wait for its commit, whenever the crash came', async () => {
+    const first = await open();
+    const { path } = await arrive(first.arrivals, VM);
+    const { arrivals } = await open();
+    const [waiting, ...others] = arrivals.waiting();
+    expect(others).toEqual([]);
+    expect(waiting).toMatchObject({ path, migration: MIGRATION, vm: VM });
+    expect(filesIn(folder.path())).toEqual(['disk.qcow2.partial']);
+
+    renameSync(`${path}.partial`, path);
+    await (await open()).arrivals.place(waiting!);
+    const { vms, catalog } = await open();
+    expect(vms.all()).toEqual([{ ...VM, top: path }]);
+    expect(await catalog.bases()).toEqual([]);
+    expect(journal()).toEqual([]);
+  });
+});
