@@ -62,7 +62,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const pool = new ChunkPool(options.workers === undefined ? {} : { workers: options.workers });
   try {
     const stop = await begin(options, imageFolder, stateFolder, pool);
-    return { stop: () => stop().finally(unlock) };
+    let stopped: Promise<void> | undefined;
+    return {
+      stop() {
+        stopped ??= stop().finally(unlock);
+        return stopped;
+      },
+    };
   } catch (error) {
     await pool.close();
     unlock();

@@ -50,16 +50,18 @@ export class PollLoop {
     }
   }
 
+  /** Whatever keeps the agent from enrolling, its tasks need the heartbeat. */
   async #poll(signal: AbortSignal): Promise<void> {
     const { ref, instance, api, enrolment, runs, inbox, tidy, freeBytes } = this.#options;
     if (runs.count === 0) await tidy(signal);
-    await enrolment.renew(signal);
+    const [enrolled] = await Promise.allSettled([enrolment.renew(signal)]);
     const [site, host] = ref.split('/') as [string, string];
     const body = { instance, free_bytes: await freeBytes(), running: runs.list(), ...inbox.wants() };
     const answer = await api.call('poll', { params: { site, host }, body, signal });
     runs.cancel(answer.cancelled);
     runs.start(answer.tasks);
     inbox.deliver(answer);
+    if (enrolled.status === 'rejected') throw enrolled.reason;
   }
 
   /** Until the next poll is due, or somebody rings. */
@@ -85,12 +87,12 @@ export class PollLoop {
 
   #lost(error: unknown): void {
     if (hasCode(error, 'HOST_UNKNOWN')) this.#options.enrolment.forget();
-    if (!this.#away) this.#options.log.warn({ error: reportable(error) }, 'the cloud can’t be polled; trying on');
+    if (!this.#away) this.#options.log.warn({ error: reportable(error) }, 'polling or enrolling fails; trying on');
     this.#away = true;
   }
 
   #back(): void {
-    if (this.#away) this.#options.log.info({}, 'the cloud answers again');
+    if (this.#away) this.#options.log.info({}, 'polling works again');
     this.#away = false;
   }
 }

@@ -1,8 +1,8 @@
 import type { ApiClient } from '../../adapters/api/client.ts';
+import type { GrantedObjectStore } from '../../adapters/aws/object-store.ts';
 import type { PollAnswer, PollRequest, ReportRequest } from '../../core/api/agent.ts';
 import type { StreamCounts, TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
-import type { GrantedObjectStore } from '../../adapters/aws/object-store.ts';
 import type { TaskRun } from '../tasks/task.ts';
 import type { Log } from './log.ts';
 import { reportable } from './reportable.ts';
@@ -85,6 +85,7 @@ export class Runs {
     const store = storeFor(id, attempt, signal);
     try {
       const onProgress = (counts: StreamCounts) => progress.set(counts.stream, counts);
+      signal.throwIfAborted();
       const result = await perform(input, { task: id, attempt, signal, store, progress: onProgress });
       await this.#report(id, { attempt, outcome: { status: 'done', result } }, signal);
       log.info(fields, 'task done');

@@ -15,8 +15,12 @@ export interface Place {
   readonly folders: readonly string[];
   /** Bytes of the key that those folders stand for. */
   readonly base: string;
-  readonly file: string;
+  /** How the rest of the key is written, without a suffix: names of entries below a prefix begin with it. */
+  readonly name: string;
 }
+
+/** Suffix of an object's file. */
+export const OBJECT = '.o';
 
 export function toByteString(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
@@ -36,7 +40,7 @@ export function placeOf(key: string): Place {
   });
   const { heads, rest } = pieces(last);
   const base = key.slice(0, key.length - rest.length);
-  return { folders: [...folders, ...heads], base, file: `${encodeName(rest)}.o` };
+  return { folders: [...folders, ...heads], base, name: encodeName(rest) };
 }
 
 /** A segment of exactly `maxNameBytes` is a head and an empty rest: all keys that begin alike then share a folder. */
@@ -62,7 +66,7 @@ export interface Entry {
 /** What a name found in a folder stands for. */
 export function entryOf(name: string): Entry {
   const text = decodeName(name.slice(0, -2));
-  return { name, isObject: name.endsWith('.o'), text: name.endsWith('.d') ? `${text}/` : text };
+  return { name, isObject: name.endsWith(OBJECT), text: name.endsWith('.d') ? `${text}/` : text };
 }
 
 function encodeName(bytes: string): string {
@@ -73,5 +77,6 @@ function encodeName(bytes: string): string {
 }
 
 function decodeName(name: string): string {
+  if (!name.includes('%')) return name;
   return name.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }

@@ -47,7 +47,7 @@ export async function listObjectsV2({ request: { query }, res, bucket }: Call): 
   answerXml(res, xml('ListBucketResult', contents, S3_NAMESPACE));
 }
 
-export async function readPage(objects: ObjectTree, { prefix, delimiter, from, maxKeys }: PageRequest): Promise<Page> {
+async function readPage(objects: ObjectTree, { prefix, delimiter, from, maxKeys }: PageRequest): Promise<Page> {
   const records: ObjectRecord[] = [];
   const commonPrefixes: string[] = [];
   if (maxKeys === 0) return { records, commonPrefixes, next: undefined };

@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { FolderSync } from './folder-sync.ts';
-import { placeOf } from './layout.ts';
+import { OBJECT, placeOf } from './layout.ts';
 import { type ObjectRecord, type OpenObject, openObject, readObjectRecord } from './object-file.ts';
 import { type Cursor, walkKeys } from './walk.ts';
 
@@ -60,8 +60,8 @@ export class ObjectTree {
   }
 
   #pathOf(key: string): string {
-    const { folders, file } = placeOf(key);
-    return join(this.#root, ...folders, file);
+    const { folders, name } = placeOf(key);
+    return join(this.#root, ...folders, name + OBJECT);
   }
 
   async #syncUpTo(folder: string, top: string): Promise<void> {

@@ -13,20 +13,20 @@ export function afterPrefix(prefix: string): string {
   return prefix.slice(0, last) + String.fromCharCode(prefix.charCodeAt(last) + 1);
 }
 
-/** The keys of a bucket's folder that begin with `prefix`, in byte order. Holds the names of one folder a level. */
+/** The keys of a tree that begin with `prefix`, in byte order. Holds the names of one folder a level. */
 export async function* walkKeys(root: string, prefix: string, cursor: Cursor): AsyncGenerator<string> {
-  const { folders, base } = placeOf(prefix);
-  yield* walkFolder(join(root, ...folders), base, prefix, cursor);
+  const { folders, base, name } = placeOf(prefix);
+  yield* walkFolder(join(root, ...folders), base, name, cursor);
 }
 
-async function* walkFolder(folder: string, base: string, prefix: string, cursor: Cursor): AsyncGenerator<string> {
-  const wanted = (entry: Entry) => (base + entry.text).startsWith(prefix) && !isPassed(base, entry, cursor);
-  const entries = (await namesIn(folder)).map(entryOf).filter(wanted);
+async function* walkFolder(folder: string, base: string, begin: string, cursor: Cursor): AsyncGenerator<string> {
+  const names = (await namesIn(folder)).filter((name) => name.startsWith(begin));
+  const entries = names.map(entryOf).filter((entry) => !isPassed(base, entry, cursor));
   entries.sort((a, b) => (a.text < b.text ? -1 : 1));
   for (const entry of entries) {
     if (isPassed(base, entry, cursor)) continue;
     if (entry.isObject) yield base + entry.text;
-    else yield* walkFolder(join(folder, entry.name), base + entry.text, prefix, cursor);
+    else yield* walkFolder(join(folder, entry.name), base + entry.text, '', cursor);
   }
 }
 
