@@ -8,7 +8,10 @@ for (const file of files) {
   try {
     const report = JSON.parse(readFileSync(file, 'utf8'));
     passed += report.numPassedTests;
-    failed += report.numFailedTests + report.numFailedTestSuites * (report.numFailedTests === 0 ? 1 : 0) + report.numPendingTests;
+    failed +=
+      report.numFailedTests +
+      report.numFailedTestSuites * (report.numFailedTests === 0 ? 1 : 0) +
+      report.numPendingTests;
     if (report.numPendingTests > 0) process.stdout.write(`${file}: ${report.numPendingTests} skipped\n`);
   } catch (error) {
     process.stdout.write(`${file}: ${error.message}\n`);

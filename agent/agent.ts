@@ -6,7 +6,6 @@ import { LayerMoverError } from '../core/errors.ts';
 import { toHex } from '../core/fingerprint.ts';
 import { limits } from '../core/limits.ts';
 import type { Clock, Random } from '../core/ports.ts';
-import packageFacts from '../package.json' with { type: 'json' };
 import { Bell } from './daemon/bell.ts';
 import { Enrolment } from './daemon/enrolment.ts';
 import { Inbox } from './daemon/inbox.ts';
@@ -18,6 +17,7 @@ import { PollLoop } from './daemon/poll-loop.ts';
 import { reportable } from './daemon/reportable.ts';
 import { Runs } from './daemon/runs.ts';
 import { openState } from './daemon/state.ts';
+import { VERSION } from './daemon/version.ts';
 import { ChunkPool } from './scan/pool.ts';
 import { perform } from './tasks/perform.ts';
 import { createSettler } from './tasks/settle.ts';
@@ -83,7 +83,7 @@ async function begin(options: AgentOptions, imageFolder: string, stateFolder: st
   const freeBytes = () => statfs(imageFolder).then(({ bavail, bsize }) => bavail * bsize);
   const wake = new Bell();
   const inbox = new Inbox(clock, wake);
-  const enrolment = new Enrolment({ ...state, ref, api, clock, freeBytes, version: packageFacts.version });
+  const enrolment = new Enrolment({ ...state, ref, api, clock, freeBytes, version: VERSION });
   const host: TaskHost = {
     ...state,
     ref,

@@ -127,6 +127,9 @@ export const limits = {
   gang_moves_max: 4,
   /** How often a state calls its function if the function or Lambda itself fails. */
   step_attempts_max: 4,
+  /** The same for the last states, which nothing could make good for: half an hour in all. */
+  last_step_attempts_max: 14,
+  step_delay_seconds_max: 300,
   history_events_max: 20_000,
   task_heartbeat_seconds: 60,
   task_seconds_max: 24 * 3600,
@@ -137,7 +140,7 @@ export const limits = {
   events_list_per_cleanup_max: 1000,
   /** Pages that one clean-up removes, and how often it is called again before the bucket's expiry does the rest. */
   cleanup_pages_max: 20,
-  cleanup_rounds_max: 100,
+  cleanup_rounds_max: 50,
   notes_characters_max: 1024,
 } as const;
 

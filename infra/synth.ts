@@ -20,13 +20,11 @@ const KEPT_MS = 24 * 3600_000;
  */
 export function synthesize(outDir: string): string {
   const assembly = path.join(outDir, sourcesDigest().slice(0, 16));
-  if (!existsSync(assembly)) {
-    mkdirSync(outDir, { recursive: true });
-    make(assembly);
-    removeOld(outDir);
-  }
+  mkdirSync(outDir, { recursive: true });
+  if (!existsSync(assembly)) make(assembly);
   const now = new Date();
   utimesSync(assembly, now, now);
+  removeOld(outDir, now.getTime());
   return assembly;
 }
 
@@ -82,10 +80,10 @@ function rename(draft: string, assembly: string): void {
   }
 }
 
-function removeOld(outDir: string): void {
+function removeOld(outDir: string, nowMs: number): void {
   for (const name of readdirSync(outDir)) {
     const folder = path.join(outDir, name);
     const isOurs = /^[0-9a-f]{16}(\.\d+)?$/.test(name);
-    if (isOurs && Date.now() - statSync(folder).mtimeMs > KEPT_MS) rmSync(folder, { recursive: true, force: true });
+    if (isOurs && nowMs - statSync(folder).mtimeMs > KEPT_MS) rmSync(folder, { recursive: true, force: true });
   }
 }

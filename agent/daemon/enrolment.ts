@@ -31,17 +31,16 @@ export class Enrolment {
 
   /** Looks if it is time to, and enrols if there is news. Errors: HOST_TAKEN and those of findImages. */
   async renew(signal: AbortSignal): Promise<void> {
-    const { api, clock, ref, version, images, catalog, freeBytes } = this.#options;
-    if (clock.nowMs() - this.#lookedMs < limits.rescan_ms) return;
-    const vms = (await images.vms()).map((vm) => vm.name);
-    const layers = (await catalog.bases()).slice(0, LAYERS_MAX);
-    if (!isDeepStrictEqual(this.#told, { vms, layers })) {
-      const [site, host] = ref.split('/') as [string, string];
-      const body = { version, vms, layers, free_bytes: await freeBytes() };
-      await api.call('enrolHost', { params: { site, host }, body, signal });
-      this.#told = { vms, layers };
+    const nowMs = this.#options.clock.nowMs();
+    if (nowMs - this.#lookedMs < limits.rescan_ms) return;
+    // Set before the look: what expires it meanwhile may be news that the look has missed.
+    this.#lookedMs = nowMs;
+    try {
+      await this.#tell(signal);
+    } catch (error) {
+      this.expire();
+      throw error;
     }
-    this.#lookedMs = clock.nowMs();
   }
 
   /** There may be news: look before the next poll. */
@@ -53,5 +52,16 @@ export class Enrolment {
   forget(): void {
     this.#told = undefined;
     this.expire();
+  }
+
+  async #tell(signal: AbortSignal): Promise<void> {
+    const { api, ref, version, images, catalog, freeBytes } = this.#options;
+    const vms = (await images.vms()).map((vm) => vm.name);
+    const layers = (await catalog.bases()).slice(0, LAYERS_MAX);
+    if (isDeepStrictEqual(this.#told, { vms, layers })) return;
+    const [site, host] = ref.split('/') as [string, string];
+    const body = { version, vms, layers, free_bytes: await freeBytes() };
+    await api.call('enrolHost', { params: { site, host }, body, signal });
+    this.#told = { vms, layers };
   }
 }

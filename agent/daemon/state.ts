@@ -27,7 +27,7 @@ export async function openState(
   const catalog = await Catalog.open(join(stateFolder, 'layers'));
   const vms = await VmFiles.open(join(stateFolder, 'vms'), imageFolder);
   const arrivals = await Arrivals.open(join(stateFolder, 'arrivals'), { imageFolder, catalog, vms });
-  const options = { arrived: vms, basePaths: () => catalog.basePaths() };
+  const options = { arrived: vms, notVms: () => new Set([...catalog.basePaths(), ...arrivals.paths()]) };
   const images = new ImageFolder(imageFolder, named === undefined ? options : { ...options, named });
   await images.vms();
   return { manifests, catalog, arrivals, images };

@@ -107,7 +107,7 @@ export class Qcow2Sink implements Sink {
         const { host } = entries.get(i);
         if (this.#options.version === 3) entries.set(i, host, true);
         else if (host !== 0) await this.#file.write(Buffer.alloc(this.clusterBytes), host);
-        else if (this.#options.backing !== undefined) entries.set(i, this.#table.allocate(), false);
+        else entries.set(i, this.#table.allocate(), false);
       }
       done += entries.count;
     }
@@ -118,7 +118,7 @@ export class Qcow2Sink implements Sink {
     const { host, zero } = entries.get(0);
     if (zero) return;
     const nothingBelow = host === 0 && this.#options.backing === undefined;
-    if (!nothingBelow) await this.#writePart(at, Buffer.alloc(length));
-    else if (this.#options.version === 3) entries.set(0, 0, true);
+    if (nothingBelow && this.#options.version === 3) entries.set(0, 0, true);
+    else await this.#writePart(at, Buffer.alloc(length));
   }
 }

@@ -32,6 +32,9 @@ const arrival = z.object({
 export type Arrival = z.infer<typeof arrival>;
 export type Arrived = Arrival & { readonly layer: ArrivedLayer };
 
+/** A VM's own disk that has arrived before its VM was known to be committed. */
+export type Waiting = Arrived & { readonly vm: NonNullable<Arrival['vm']> };
+
 export function partialPath(arrival: Arrival): string {
   return arrival.path + PARTIAL;
 }
@@ -90,12 +93,14 @@ export class Arrivals {
     return arrived;
   }
 
-  /** Top layers that have arrived and whose VMs were not known to be committed. */
-  waiting(): (Arrived & { readonly vm: NonNullable<Arrival['vm']> })[] {
-    return this.#records
-      .all()
-      .map(([, each]) => each)
-      .filter((each) => hasArrived(each) && each.vm !== undefined) as ReturnType<Arrivals['waiting']>;
+  waiting(): Waiting[] {
+    const all = this.#records.all().map(([, each]) => each);
+    return all.filter((each): each is Waiting => hasArrived(each) && each.vm !== undefined);
+  }
+
+  /** The names of everything that is on its way. */
+  paths(): ReadonlySet<string> {
+    return this.#reserved;
   }
 
   /** Gives the file its name and makes it known: a base to the catalog, a top as its VM. May be repeated. */

@@ -21,24 +21,26 @@ export class ImageFolder {
   readonly path: string;
   readonly #named: Readonly<Record<string, string>> | undefined;
   readonly #arrived: VmFiles;
-  readonly #basePaths: () => ReadonlySet<string>;
-  #seen = new Map<string, Seen>();
+  readonly #notVms: () => ReadonlySet<string>;
+  #seen: ReadonlyMap<string, Seen> = new Map();
 
-  /** `path` is absolute, links resolved. `basePaths` tells the files that are known to be bases, used or not. */
+  /** `path` is absolute, links resolved. `notVms` tells files that are known bases, used or not, or on their way here. */
   constructor(
     path: string,
-    options: { named?: Readonly<Record<string, string>>; arrived: VmFiles; basePaths(): ReadonlySet<string> },
+    options: { named?: Readonly<Record<string, string>>; arrived: VmFiles; notVms(): ReadonlySet<string> },
   ) {
     this.path = path;
     this.#named = options.named;
     this.#arrived = options.arrived;
-    this.#basePaths = options.basePaths;
+    this.#notVms = options.notVms;
   }
 
   /** VMs in order of their names, `limits.vms_per_host_max` at the most. Errors: those of findImages. */
   async vms(): Promise<VmImage[]> {
+    const images = this.#named === undefined ? await this.#look() : undefined;
+    // From here on nothing is awaited: what arrives meanwhile is seen either on its way or where it has arrived.
     const arrived = this.#arrived.all().filter((vm) => existsSync(vm.top));
-    const own = this.#named === undefined ? await this.#discover(arrived) : named(this.#named, arrived);
+    const own = images === undefined ? named(this.#named!, arrived) : discover(images, arrived, this.#notVms());
     return [...own, ...arrived].sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, limits.vms_per_host_max);
   }
 
@@ -52,29 +54,34 @@ export class ImageFolder {
     });
   }
 
-  /** Names that two images share, or that an arrived VM has, are left out: they would be ambiguous. */
-  async #discover(arrived: readonly VmImage[]): Promise<VmImage[]> {
+  /** What is in the folder. An image is opened only if it has changed since it was last looked at. */
+  async #look(): Promise<ReadonlyMap<string, Seen>> {
     const seen = new Map<string, Seen>();
-    for (const path of await findImages(this.path)) seen.set(path, await this.#look(path));
+    for (const path of await findImages(this.path)) {
+      const identity = await identityOf(path);
+      const known = this.#seen.get(path);
+      const same = known !== undefined && sameFile(known.identity, identity);
+      seen.set(path, same ? known : { identity, backing: await backingOf(path) });
+    }
     this.#seen = seen;
-    const taken = new Set([...this.#basePaths(), ...arrived.map((vm) => vm.top)]);
-    for (const { backing } of seen.values()) if (backing !== undefined) taken.add(backing);
-    const tops = [...seen.keys()].filter((path) => !taken.has(path));
-    const count = new Map<string, number>(arrived.map((vm) => [vm.name, 1]));
-    for (const top of tops) count.set(stem(top), (count.get(stem(top)) ?? 0) + 1);
-    return tops
-      .filter((top) => count.get(stem(top)) === 1 && vmName.safeParse(stem(top)).success)
-      .map((top) => ({ name: stem(top), top }));
+    return seen;
   }
+}
 
-  /** Opens an image only if it has changed since it was last looked at. */
-  async #look(path: string): Promise<Seen> {
-    const identity = await identityOf(path);
-    const known = this.#seen.get(path);
-    return known !== undefined && sameFile(known.identity, identity)
-      ? known
-      : { identity, backing: await backingOf(path) };
-  }
+/** Names that two images share, or that an arrived VM has, are left out: they would be ambiguous. */
+function discover(
+  images: ReadonlyMap<string, Seen>,
+  arrived: readonly VmImage[],
+  notVms: ReadonlySet<string>,
+): VmImage[] {
+  const taken = new Set([...notVms, ...arrived.map((vm) => vm.top)]);
+  for (const { backing } of images.values()) if (backing !== undefined) taken.add(backing);
+  const tops = [...images.keys()].filter((path) => !taken.has(path));
+  const count = new Map<string, number>(arrived.map((vm) => [vm.name, 1]));
+  for (const top of tops) count.set(stem(top), (count.get(stem(top)) ?? 0) + 1);
+  return tops
+    .filter((top) => count.get(stem(top)) === 1 && vmName.safeParse(stem(top)).success)
+    .map((top) => ({ name: stem(top), top }));
 }
 
 /** A VM that came back has its newest disk where it arrived, not where the operator once said. */

@@ -3,12 +3,12 @@ import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import type { Receipt, ReceiptLayer } from '../../core/receipt.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
-import type { ArrivedLayer } from '../images/arrivals.ts';
+import type { ArrivedLayer, Waiting } from '../images/arrivals.ts';
 import { baseOf, layerLost } from './fetch.ts';
 import { vmOutcome } from './outcome.ts';
 import { receiptLayer, sendable } from './receipts.ts';
 import { readBack, receiveLayer } from './receive.ts';
-import { settle, type Waiting } from './settle.ts';
+import { settle } from './settle.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
 type FollowInput = Extract<TaskInput, { kind: 'follow' }>;

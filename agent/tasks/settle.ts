@@ -1,10 +1,9 @@
 import { errorToJson } from '../../core/errors.ts';
 import { isRefusal } from '../daemon/patient-client.ts';
-import { type Arrivals, partialPath } from '../images/arrivals.ts';
+import { partialPath, type Waiting } from '../images/arrivals.ts';
 import { type VmOutcome, vmOutcome } from './outcome.ts';
 import type { TaskHost } from './task.ts';
 
-export type Waiting = ReturnType<Arrivals['waiting']>[number];
 type Host = Pick<TaskHost, 'api' | 'arrivals' | 'log'>;
 
 /**

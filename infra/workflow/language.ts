@@ -4,6 +4,7 @@ export interface Retrier {
   readonly IntervalSeconds: number;
   readonly MaxAttempts: number;
   readonly BackoffRate: number;
+  readonly MaxDelaySeconds?: number;
   readonly JitterStrategy?: 'FULL';
 }
 

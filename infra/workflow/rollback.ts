@@ -5,7 +5,12 @@ import type { StatesOf } from './states.ts';
 export function rollbackStates({ step }: StatesOf): States {
   const migration = { 'migration.$': '$.migration' };
   return {
-    Rollback: step('rollback', { ...migration, 'error.$': '$.error' }, { Next: 'Ending' }, { onError: 'Ending' }),
+    Rollback: step(
+      'rollback',
+      { ...migration, 'error.$': '$.error' },
+      { Next: 'Ending' },
+      { onError: 'Ending', last: true },
+    ),
     Ending: { Type: 'Pass', Result: { round: 0 }, ResultPath: '$.finished', Next: 'Finish' },
     Finish: step(
       'finish',
@@ -13,6 +18,7 @@ export function rollbackStates({ step }: StatesOf): States {
       { Next: 'HowEnded' },
       {
         keep: { at: '$.finished', fields: ['state', 'error', 'cause', 'more', 'round'] },
+        last: true,
       },
     ),
     HowEnded: {

@@ -7,6 +7,8 @@ interface Options {
   /** Fields of the function's answer that the state keeps, and where; without it nothing is kept. */
   readonly keep?: { readonly at: string; readonly fields: readonly string[] };
   readonly onError?: string;
+  /** Nothing comes after it that could put right what it leaves undone: it is tried far longer. */
+  readonly last?: boolean;
 }
 
 /** What Lambda itself may say, and what the function says when it failed for a reason of its own. */
@@ -21,11 +23,12 @@ const PASSING = [
   'INTERNAL',
 ];
 
-const again = (errors: readonly string[]): Retrier => ({
+const again = (errors: readonly string[], attempts: number = limits.step_attempts_max): Retrier => ({
   ErrorEquals: errors,
   IntervalSeconds: 1,
-  MaxAttempts: limits.step_attempts_max - 1,
+  MaxAttempts: attempts - 1,
   BackoffRate: 2,
+  MaxDelaySeconds: limits.step_delay_seconds_max,
   JitterStrategy: 'FULL',
 });
 
@@ -41,7 +44,8 @@ const handOutAgain: Retrier = {
 export function statesOf(functionName: string) {
   /** Runs one of the function's steps. */
   function step(name: string, payload: Payload, next: Transition, options: Options = {}): TaskState {
-    const { keep } = options;
+    const { keep, last = false } = options;
+    const attempts = last ? limits.last_step_attempts_max : limits.step_attempts_max;
     const selected = keep?.fields.map((field) => [`${field}.$`, `$.Payload.${field}`]);
     return {
       Type: 'Task',
@@ -50,7 +54,7 @@ export function statesOf(functionName: string) {
       ...(selected === undefined ? {} : { ResultSelector: Object.fromEntries(selected) }),
       ResultPath: keep?.at ?? null,
       TimeoutSeconds: limits.step_state_seconds,
-      Retry: [again([...PASSING, 'States.Timeout'])],
+      Retry: [again([...PASSING, 'States.Timeout'], attempts)],
       ...caught(options.onError),
       ...next,
     };

@@ -19,7 +19,7 @@ export interface Place {
   readonly name: string;
 }
 
-/** Suffix of an object's file. */
+/** Suffix of an object's file; the others are as long. */
 export const OBJECT = '.o';
 
 export function toByteString(text: string): string {
@@ -63,9 +63,14 @@ export interface Entry {
   readonly text: string;
 }
 
+/** True if what `name` stands for begins with what `begin`, a place's name, does. The suffix is no part of it. */
+export function isBelow(name: string, begin: string): boolean {
+  return name.startsWith(begin) && name.length >= begin.length + OBJECT.length;
+}
+
 /** What a name found in a folder stands for. */
 export function entryOf(name: string): Entry {
-  const text = decodeName(name.slice(0, -2));
+  const text = decodeName(name.slice(0, -OBJECT.length));
   return { name, isObject: name.endsWith(OBJECT), text: name.endsWith('.d') ? `${text}/` : text };
 }
 

@@ -68,10 +68,8 @@ export function findOperation(request: S3Request): Operation {
       operation.on === on && operation.method === method && (operation.marks ?? []).every((mark) => query.has(mark)),
   );
   if (found === undefined || bucket === '') {
-    throw new S3Error(
-      'NotImplemented',
-      `${method} of a ${bucket === '' ? 'service' : on} with ?${[...query.keys()].join('&')}`,
-    );
+    const what = bucket === '' ? 'service' : on;
+    throw new S3Error('NotImplemented', `${method} on the ${what} with ?${[...query.keys()].join('&')}`);
   }
   refuseUnknown(request, found);
   return found;

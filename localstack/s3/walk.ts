@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Entry, entryOf, placeOf } from './layout.ts';
+import { type Entry, entryOf, isBelow, placeOf } from './layout.ts';
 
 /** Where a walk stands: it passes over all keys below `from`, and whoever consumes it may move that on. Byte strings. */
 export interface Cursor {
@@ -20,7 +20,7 @@ export async function* walkKeys(root: string, prefix: string, cursor: Cursor): A
 }
 
 async function* walkFolder(folder: string, base: string, begin: string, cursor: Cursor): AsyncGenerator<string> {
-  const names = (await namesIn(folder)).filter((name) => name.startsWith(begin));
+  const names = (await namesIn(folder)).filter((name) => isBelow(name, begin));
   const entries = names.map(entryOf).filter((entry) => !isPassed(base, entry, cursor));
   entries.sort((a, b) => (a.text < b.text ? -1 : 1));
   for (const entry of entries) {

@@ -11,12 +11,12 @@ const folder = eachFolder();
 const MIGRATION = `m${'0123456789'.repeat(2)}`;
 const patches = [{ at: 0, length: 65_536, seed: 1 }];
 
-async function imageFolder(options: { named?: Record<string, string>; bases?: string[] } = {}) {
+async function imageFolder(options: { named?: Record<string, string>; notVms?: string[] } = {}) {
   const arrived = await VmFiles.open(folder.at('.state', 'vms'), folder.path());
   const images = new ImageFolder(folder.path(), {
     ...(options.named === undefined ? {} : { named: options.named }),
     arrived,
-    basePaths: () => new Set(options.bases),
+    notVms: () => new Set(options.notVms),
   });
   return { images, arrived };
 }
@@ -84,11 +84,11 @@ describe('the VMs of a host', () => {
     expect(await names(images)).toEqual(['os', 'web-2']);
   });
 
-  it('have names that are no VM names, or shared, or known bases, left out', async () => {
+  it('have names that are no VM names, or shared, or known to be none, left out', async () => {
     mkdirSync(folder.at('sub'));
     for (const name of ['two words.raw', 'same.raw', 'sub/same.img', 'base.raw', 'broken.qcow2'])
       writeFileSync(folder.at(name), 'x');
-    const { images } = await imageFolder({ bases: [folder.at('base.raw')] });
+    const { images } = await imageFolder({ notVms: [folder.at('base.raw')] });
     expect(await names(images)).toEqual(['broken']);
   });
 

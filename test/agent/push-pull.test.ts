@@ -17,7 +17,7 @@ import { type ChainSpec, chainSpecs, chunksOf, expectedLayerId, isZeros, KiB, Mi
 
 const folder = tempFolder();
 const pool = new ChunkPool({ workers: 2, buffers: 3, bufferBytes: 1 * MiB });
-beforeAll(shrinkLimits);
+beforeAll(() => shrinkLimits(2 * MiB));
 afterAll(() => pool.close());
 const signal = new AbortController().signal;
 const RUNS = 4;

@@ -13,12 +13,11 @@ import { DATA, decodeSegment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
 
-/** Bounds under which a few megabytes make several segments, frames and packs. */
-export function shrinkLimits(): void {
-  const MiB = 1024 * 1024;
+/** Bounds under which a few megabytes make several segments, frames and packs of two frames. */
+export function shrinkLimits(frameBytes: number): void {
   Object.assign(limits, {
-    frame_raw_bytes_max: 2 * MiB,
-    pack_raw_bytes_max: 4 * MiB,
+    frame_raw_bytes_max: frameBytes,
+    pack_raw_bytes_max: 2 * frameBytes,
     pack_segments_max: 4,
     segment_chunks: 128,
     segments_cached: 2,

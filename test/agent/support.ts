@@ -2,10 +2,13 @@ import { mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
+import type { ApiClient } from '../../adapters/api/client.ts';
 import { systemClock } from '../../adapters/system/clock.ts';
 import type { Log } from '../../agent/daemon/log.ts';
 import { openChain } from '../../agent/disk/chain.ts';
 import { createQcow2, createRaw } from '../../agent/disk/writer.ts';
+import type { RouteName } from '../../core/api/routes.ts';
+import { LayerMoverError } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports.ts';
 import { noise } from '../disk/support.ts';
 
@@ -24,6 +27,18 @@ export const hastyClock: Clock = {
   nowMs: () => systemClock.nowMs(),
   sleep: (ms, signal) => systemClock.sleep(ms / 20, signal),
 };
+
+/** A client whose answers a test gives. */
+export function scripted(
+  answer: (name: RouteName, call: { body?: unknown; signal?: AbortSignal }) => unknown,
+): ApiClient {
+  return { call: async (name: RouteName, call: object = {}) => answer(name, call) } as ApiClient;
+}
+
+/** An error of which only the code matters. */
+export function coded(code: string): LayerMoverError {
+  return new LayerMoverError(code, code);
+}
 
 export interface LogLine {
   readonly level: 'info' | 'warn' | 'error';

@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createS3Client } from '../../adapters/aws/clients.ts';
+import { collect } from '../../adapters/aws/object-body.ts';
 import { createGrantedObjectStore } from '../../adapters/aws/object-store.ts';
 import { createMemoryGranter } from '../../adapters/memory/granter.ts';
 import { createManualClock } from '../../adapters/memory/manual-clock.ts';
@@ -61,6 +64,17 @@ describe('the object store with a grant (embedded S3 and STS)', () => {
     await expect(store.get('ns/mine-too/x')).rejects.toMatchObject({ code: 'OBJECT_MISSING' });
     await expect(store.get('ns/mine/packs/none')).rejects.toMatchObject({ code: 'OBJECT_MISSING' });
     store.close();
+  });
+
+  it('can replace nothing, whatever a client asks', async () => {
+    const { credentials, bucket: Bucket, region, endpoint } = await cloud.granter.grant('m1.seed', rights);
+    const client = createS3Client({ credentials, region, endpoint: endpoint! });
+    const Key = `ns/mine/migrations/m1/${fresh('k')}`;
+    const replacing = client.send(new PutObjectCommand({ Bucket, Key, Body: 'mine now' }));
+    await expect(replacing).rejects.toMatchObject({ name: 'AccessDenied' });
+    const listing = client.send(new ListObjectsV2Command({ Bucket, Prefix: 'ns/mine/' }));
+    await expect(listing).rejects.toMatchObject({ name: 'AccessDenied' });
+    client.destroy();
   });
 
   it('no right is wider than its session policy can say', async () => {
@@ -182,6 +196,19 @@ describe('the object store with a grant (embedded S3 and STS)', () => {
     const store = granted();
     expect(await store.put(`ns/mine/migrations/m1/${fresh('k')}`, [randomBytes(9)])).toBe('written');
     store.close();
+  });
+});
+
+describe('a body of a known length', () => {
+  const wrong = () => new Error('wrong');
+  async function* body(...parts: string[]) {
+    for (const part of parts) yield Buffer.from(part);
+  }
+
+  it('is collected if it has that length, and refused otherwise', async () => {
+    expect(String(await collect(body('ab', '', 'c'), 3, wrong))).toBe('abc');
+    await expect(collect(body('ab'), 3, wrong)).rejects.toThrow('wrong');
+    await expect(collect(body('ab', 'cd'), 3, wrong)).rejects.toThrow('wrong');
   });
 });
 

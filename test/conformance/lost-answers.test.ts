@@ -11,7 +11,7 @@ import { createVmRegistry } from '../../adapters/aws/vm-registry.ts';
 import { createManualClock } from '../../adapters/memory/manual-clock.ts';
 import { systemRandom } from '../../adapters/system/random.ts';
 import { limits } from '../../core/limits.ts';
-import { digestOf, fresh, freshMigration, migrationRecord, postedTask } from './support/samples.ts';
+import { digestOf, fresh, freshMigration, layerRecord, migrationRecord, postedTask } from './support/samples.ts';
 import { startTables, type Tables } from './support/tables.ts';
 
 /** What DynamoDB does beside answering in full: partial batches, and answers that never arrive. */
@@ -61,6 +61,20 @@ describe('adapters over an unreliable DynamoDB', () => {
     return client;
   }
 
+  /** Answers queries in pages of two items, as if each were half a megabyte. */
+  function paged(client: DynamoDBClient): DynamoDBClient {
+    client.middlewareStack.add(
+      (next, { commandName }) =>
+        (args) => {
+          if (commandName !== 'QueryCommand') return next(args);
+          const { Limit = 2 } = args.input as { Limit?: number };
+          return next({ ...args, input: { ...args.input, Limit: Math.min(Limit, 2) } as never });
+        },
+      { step: 'initialize', name: 'paged', priority: 'low' },
+    );
+    return client;
+  }
+
   /** Loses the first answer of each write; the SDK, which knows no better, sends the request again. */
   function forgetful(client: DynamoDBClient): DynamoDBClient {
     const answered = new Set<unknown>();
@@ -89,6 +103,18 @@ describe('adapters over an unreliable DynamoDB', () => {
     expect((await index.lookup(namespace, hooks)).size).toBe(130);
     expect(sleeps.length).toBeGreaterThan(0);
     expect(Math.max(...sleeps)).toBeLessThanOrEqual(2000);
+  });
+
+  it('reads on where a page was cut, up to what was asked for', async () => {
+    const catalog = createLayerCatalog(open('layers', paged(tables.connect())));
+    const namespace = fresh('ns');
+    const layers = Array.from({ length: 5 }, (_, i) => layerRecord(`layer ${i}`));
+    for (const layer of layers) await catalog.record(namespace, layer);
+    const all = await catalog.list(namespace, 100);
+    expect(all).toHaveLength(5);
+    expect(await catalog.list(namespace, 3)).toEqual(all.slice(0, 3));
+    for (const host of ['a/h1', 'a/h2', 'b/h1'] as const) await catalog.announce(namespace, host, [layers[0]!.layerId]);
+    expect(await catalog.holders(namespace, layers[0]!.layerId)).toEqual(['a/h1', 'a/h2', 'b/h1']);
   });
 
   it('gives up a batch that does not move, and says so', async () => {

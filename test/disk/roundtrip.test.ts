@@ -163,7 +163,7 @@ describe('what a writer stores', () => {
     }));
   }
 
-  test('zeros in chunks smaller than a cluster make zero clusters, in version 2 none', async () => {
+  test('zeros in chunks smaller than a cluster make zero clusters, in version 2 zeroed data', async () => {
     const write = async (writer: DiskWriter) => {
       for (let at = 2 * MiB; at < 6 * MiB; at += 64 * KiB) await writer.writeZeros(at, 64 * KiB);
       await writer.writeZeros(9 * MiB, 64 * KiB);
@@ -177,7 +177,9 @@ describe('what a writer stores', () => {
       { offset: 10 * MiB, length: 54 * MiB, state: 'absent' },
     ]);
     const v2 = await holds(2, 'zeros2.qcow2', write);
-    expect(v2.extents).toEqual([{ offset: 0, length: 64 * MiB, state: 'absent' }]);
+    expect(v2.extents).toEqual(
+      v3.extents.map((extent) => (extent.state === 'zero' ? { ...extent, state: 'data' } : extent)),
+    );
   });
 
   test('more tables than the cache holds, each visited twice', async () => {

@@ -194,7 +194,7 @@ describe('what is not implemented', () => {
   it('is refused by name', async () => {
     const cases: [method: string, path: string, name: string][] = [
       ['GET', '/', 'service'],
-      ['GET', `/${BUCKET}`, 'GET of a bucket'],
+      ['GET', `/${BUCKET}`, 'GET on the bucket'],
       ['GET', `/${BUCKET}?acl`, 'acl'],
       ['GET', `/${BUCKET}/there?versionId=1`, 'versionId'],
       ['GET', `/${BUCKET}/there?response-content-type=a`, 'response-content-type'],

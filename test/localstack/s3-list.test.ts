@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import {
   DeleteObjectsCommand,
   ListObjectsV2Command,
@@ -11,7 +10,8 @@ import {
 } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Store } from '../../localstack/s3/store.ts';
+import { OBJECT, placeOf } from '../../localstack/s3/layout.ts';
+import { encodeRecord } from '../../localstack/s3/object-file.ts';
 import { BUCKET, type Fixture, startS3 } from './s3-fixture.ts';
 
 const ODD = [
@@ -21,7 +21,7 @@ const ODD = [
   ...['x'.repeat(79), 'x'.repeat(80), `${'x'.repeat(80)}/y`, `${'x'.repeat(80)}!`, 'x'.repeat(300), 'x'.repeat(1_024)],
   ...['/'.repeat(1_024), 'ü'.repeat(512), `${'%'.repeat(500)}/${'ä'.repeat(250)}`],
 ];
-const MANY = Array.from({ length: 2_500 }, (_, at) => `many/${(at * 7_919) % 2_500}/k${at % 3}`);
+const MANY = Array.from({ length: 2_500 }, (_, at) => `many/${at % 50}/k${(at * 7_919) % 2_500}`);
 const KEYS = [...ODD, ...MANY];
 const Body = '7 bytes';
 
@@ -31,23 +31,21 @@ beforeAll(async () => {
   s3 = await startS3();
   client = s3.client();
   for (const Key of ODD) await client.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body }));
-  await seed(new Store(s3.dir, [BUCKET]), MANY);
+  seed(MANY);
 });
 afterAll(async () => {
   await s3[Symbol.asyncDispose]();
 });
 
-/** Puts objects under the server's feet: a third of the time that the SDK takes, and nothing is kept in memory to differ. */
-async function seed(store: Store, keys: readonly string[]): Promise<void> {
-  const queue = keys.values();
-  const put = async () => {
-    for (const key of queue) {
-      const record = { key, size: 0, etag: 'd41d8', modifiedMs: 0, contentHeaders: {}, userMetadata: {} };
-      const publish = async (file: string) => store.bucket(BUCKET)?.objects.publish(file, key, () => {});
-      await store.stage(Readable.from([]), () => record, publish);
-    }
-  };
-  await Promise.all(Array.from({ length: 8 }, put));
+/** Puts objects under the server's feet, without the time that 2,500 durable uploads take. */
+function seed(keys: readonly string[]): void {
+  for (const key of keys) {
+    const { folders, name } = placeOf(key);
+    const folder = join(s3.dir, 'buckets', BUCKET, ...folders);
+    mkdirSync(folder, { recursive: true });
+    const record = { key, size: 0, etag: 'd41d8', modifiedMs: 0, contentHeaders: {}, userMetadata: {} };
+    writeFileSync(join(folder, name + OBJECT), encodeRecord(record));
+  }
 }
 
 /** All pages; names come percent-encoded, as XML can't hold every character. */
@@ -127,7 +125,7 @@ describe('prefixes and delimiters', () => {
   }
 
   it('starts after any text', async () => {
-    for (const StartAfter of ['a', 'a/', 'a/b', 'many/17', 'many/2499/k9', 'ünïcödé', '\u0000', '\uffee']) {
+    for (const StartAfter of ['a', 'a/', 'a/b', 'many/17', 'many/49/k9', 'ünïcödé', '\u0000', '\uffee']) {
       expect(await list({ StartAfter, Prefix: 'a', MaxKeys: 2 })).toMatchObject(expected(KEYS, 'a', '', StartAfter));
     }
     expect(await list({ StartAfter: 'many/17' })).toMatchObject(expected(KEYS, '', '', 'many/17'));
@@ -159,6 +157,6 @@ describe('prefixes and delimiters', () => {
       await client.send(new DeleteObjectsCommand({ Bucket: 'other', Delete }));
       expect((await list({ Bucket: 'other' })).found).toEqual([]);
     });
-    await fc.assert(property, { numRuns: 30 });
+    await fc.assert(property, { numRuns: 20 });
   });
 });

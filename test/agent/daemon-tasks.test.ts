@@ -1,65 +1,28 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { ApiClient } from '../../adapters/api/client.ts';
 import { createManualClock, type ManualClock } from '../../adapters/memory/manual-clock.ts';
 import { Bell } from '../../agent/daemon/bell.ts';
-import { Enrolment } from '../../agent/daemon/enrolment.ts';
 import { Inbox } from '../../agent/daemon/inbox.ts';
-import { lockStateFolder } from '../../agent/daemon/lock.ts';
 import { createPatientClient } from '../../agent/daemon/patient-client.ts';
 import { createPlaces } from '../../agent/daemon/places.ts';
-import { PollLoop } from '../../agent/daemon/poll-loop.ts';
 import { reportable } from '../../agent/daemon/reportable.ts';
-import { Runs } from '../../agent/daemon/runs.ts';
+import { Runs, type RunsOptions } from '../../agent/daemon/runs.ts';
 import type { TaskRun } from '../../agent/tasks/task.ts';
-import { errorJson, type PollAnswer, type PollRequest } from '../../core/api/agent.ts';
-import type { RouteName } from '../../core/api/routes.ts';
+import { errorJson } from '../../core/api/agent.ts';
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
-import { eachFolder, keptLog } from './support.ts';
+import { coded, keptLog, scripted } from './support.ts';
 
-const folder = eachFolder();
 const MIGRATION = `m${'0'.repeat(20)}`;
 const STREAM = 'ud:web-1';
-const nothing: PollAnswer = { tasks: [], cancelled: [], rounds: [], receipts: [] };
 const never = new AbortController().signal;
 
-/** A client whose answers a test gives. */
-function scripted(answer: (name: RouteName, call: { body?: unknown; signal?: AbortSignal }) => unknown): ApiClient {
-  return { call: async (name: RouteName, call: object = {}) => answer(name, call) } as ApiClient;
-}
-
-const seconds = (code: string) => new LayerMoverError(code, code);
 const round = (cursor: string, layer_id?: string) => ({
   migration: MIGRATION,
   stream: STREAM,
   cursor,
   segments: [],
   ...(layer_id === undefined ? {} : { layer_id }),
-});
-
-describe('the lock of a state folder', () => {
-  it('lets one agent in, and the next when it is given back', () => {
-    const unlock = lockStateFolder(folder.at('state'));
-    expect(() => lockStateFolder(folder.at('state'))).toThrow(expect.objectContaining({ code: 'AGENT_RUNNING' }));
-    lockStateFolder(folder.at('other'))();
-    unlock();
-    lockStateFolder(folder.at('state'))();
-  });
-
-  it('ends with its process, however that ends', async () => {
-    const lock = new URL('../../agent/daemon/lock.ts', import.meta.url).href;
-    const script = `const { lockStateFolder } = await import('${lock}');
-      lockStateFolder(process.argv[1]); console.log('locked'); setInterval(() => {}, 1000);`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script, folder.at('state')]);
-    await once(child.stdout, 'data');
-    expect(() => lockStateFolder(folder.at('state'))).toThrow(expect.objectContaining({ code: 'AGENT_RUNNING' }));
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    lockStateFolder(folder.at('state'))();
-  });
 });
 
 async function readAll(rounds: AsyncIterable<{ cursor: string }>): Promise<string[]> {
@@ -105,7 +68,7 @@ describe('an inbox', () => {
     const stop = new AbortController();
     const read = inbox.rounds(MIGRATION, STREAM, stop.signal).next();
     const receipt = inbox.receipt(MIGRATION, 'web-1', stop.signal);
-    stop.abort(seconds('TASK_CANCELLED'));
+    stop.abort(coded('TASK_CANCELLED'));
     await expect(read).rejects.toMatchObject({ code: 'TASK_CANCELLED' });
     await expect(receipt).rejects.toMatchObject({ code: 'TASK_CANCELLED' });
     expect(inbox.wants()).toEqual({ following: [], awaiting: [] });
@@ -141,7 +104,7 @@ describe('a patient client', () => {
     const api = createPatientClient(
       scripted((name) => {
         said.push(name);
-        throw seconds(failures[said.length - 1]!);
+        throw coded(failures[said.length - 1]!);
       }),
       clock,
     );
@@ -160,7 +123,7 @@ describe('places', () => {
     const order: string[] = [];
     const first = places(never, () => gate.promise.then(() => order.push('first')));
     const second = places(never, async () => order.push('second'));
-    const stopped = places(AbortSignal.abort(seconds('STOPPED')), async () => order.push('third'));
+    const stopped = places(AbortSignal.abort(coded('STOPPED')), async () => order.push('third'));
     await expect(stopped).rejects.toMatchObject({ code: 'STOPPED' });
     gate.resolve();
     await Promise.all([first, second]);
@@ -192,7 +155,7 @@ describe('running tasks', () => {
     runs = new Runs({
       api: scripted((_, { body }) => void reports.push(body)),
       log: keptLog(),
-      storeFor: () => ({ close: () => undefined }) as ReturnType<ConstructorParameters<typeof Runs>[0]['storeFor']>,
+      storeFor: () => ({ close: () => undefined }) as ReturnType<RunsOptions['storeFor']>,
       perform: (_, run) => work(run),
       onEnd: () => undefined,
     });
@@ -206,7 +169,7 @@ describe('running tasks', () => {
     runs.start([task(1)]);
     await expect.poll(() => reports).toEqual([{ attempt: 1, outcome: { status: 'done', result: done } }]);
     work = async () => {
-      throw seconds('DISK_FULL');
+      throw coded('DISK_FULL');
     };
     runs.start([task(2)]);
     const error = { code: 'DISK_FULL', message: 'DISK_FULL' };
@@ -265,172 +228,10 @@ describe('running tasks', () => {
 
   it('have nothing to add when they are out of date', async () => {
     work = async () => {
-      throw seconds('ATTEMPT_STALE');
+      throw coded('ATTEMPT_STALE');
     };
     runs.start([task(1)]);
     await expect.poll(() => runs.count).toBe(0);
     expect(reports).toEqual([]);
-  });
-});
-
-describe('the poll loop', () => {
-  let clock: ManualClock;
-  let polls: PollRequest[];
-  let enrolments: unknown[];
-  let vms: string[];
-  let answer: () => PollAnswer;
-  let loop: PollLoop;
-  let inbox: Inbox;
-  let runs: Runs;
-  let wake: Bell;
-  const log = keptLog();
-  let stop: AbortController;
-  let running: Promise<void>;
-  let work: (run: TaskRun) => Promise<TaskResult>;
-
-  beforeEach(() => {
-    clock = createManualClock();
-    [polls, enrolments, vms] = [[], [], ['web-1']];
-    answer = () => nothing;
-    work = () => new Promise(() => undefined);
-    log.lines.length = 0;
-    wake = new Bell();
-    inbox = new Inbox(clock, wake);
-    const api = scripted((name, { body }) => {
-      if (name === 'enrolHost') return void enrolments.push(body);
-      if (name !== 'poll') return undefined;
-      polls.push(body as PollRequest);
-      return answer();
-    });
-    const freeBytes = async () => 1000;
-    const images = { vms: async () => vms.map((name) => ({ name })) };
-    const catalog = { bases: async () => ['a'.repeat(64)] };
-    const known = { images, catalog } as unknown as Pick<
-      ConstructorParameters<typeof Enrolment>[0],
-      'images' | 'catalog'
-    >;
-    const enrolment = new Enrolment({ ...known, ref: 'a/h1', api, clock, version: '1', freeBytes });
-    runs = new Runs({
-      api,
-      log,
-      storeFor: () => ({ close: () => undefined }) as ReturnType<ConstructorParameters<typeof Runs>[0]['storeFor']>,
-      perform: (_, run) => work(run),
-      onEnd: () => {
-        enrolment.expire();
-        wake.ring();
-      },
-    });
-    const tidy = async () => undefined;
-    loop = new PollLoop({
-      ref: 'a/h1',
-      instance: 'f'.repeat(32),
-      api,
-      clock,
-      log,
-      enrolment,
-      runs,
-      inbox,
-      tidy,
-      freeBytes,
-      wake,
-    });
-    stop = new AbortController();
-    running = loop.run(stop.signal);
-    return async () => {
-      stop.abort(seconds('AGENT_STOPPED'));
-      await running;
-    };
-  });
-
-  const task = {
-    id: `${MIGRATION}.seed.a.h1`,
-    attempt: 1,
-    input: { kind: 'seed', migration: MIGRATION, chunk_bytes: 65_536, layers: [] },
-  } as const;
-  /** Hands the task out with the next poll, which comes now. */
-  async function give(): Promise<void> {
-    answer = () => {
-      answer = () => nothing;
-      return { ...nothing, tasks: [{ ...task, input: { ...task.input, layers: [] } }] };
-    };
-    await clock.advance(0);
-    wake.ring();
-    await clock.advance(0);
-  }
-
-  /** Polls within so many milliseconds. */
-  async function pollsIn(ms: number): Promise<number> {
-    const before = polls.length;
-    await clock.advance(ms);
-    return polls.length - before;
-  }
-
-  it('enrols, again only if there is news, and polls seldom while there is nothing to do', async () => {
-    await clock.advance(0);
-    expect(polls).toHaveLength(1);
-    expect(await pollsIn(20_000)).toBe(10);
-    expect(enrolments).toEqual([{ version: '1', vms: ['web-1'], layers: ['a'.repeat(64)], free_bytes: 1000 }]);
-    vms = ['web-1', 'web-2'];
-    await clock.advance(limits.rescan_ms);
-    expect(enrolments).toHaveLength(2);
-    expect(polls[0]).toEqual({ instance: 'f'.repeat(32), free_bytes: 1000, running: [], following: [], awaiting: [] });
-  });
-
-  it('polls often while a task runs and for a while afterwards, and looks for news after it', async () => {
-    const end = Promise.withResolvers<TaskResult>();
-    work = () => end.promise;
-    await give();
-    expect(await pollsIn(1000)).toBe(4);
-    expect(polls.at(-1)?.running).toEqual([{ task: task.id, attempt: 1, progress: [] }]);
-    vms = [];
-    end.resolve({ kind: 'seed', streams: [] });
-    expect(await pollsIn(1000)).toBeGreaterThanOrEqual(4);
-    expect(enrolments).toHaveLength(2);
-    expect(polls.at(-1)?.running).toEqual([]);
-    await clock.advance(limits.poll_linger_ms);
-    expect(await pollsIn(10_000)).toBe(5);
-  });
-
-  it('polls at once and fast when a task begins to wait, ever slower the longer it takes', async () => {
-    await give();
-    const receipt = inbox.receipt(MIGRATION, 'web-1', stop.signal);
-    receipt.catch(() => undefined);
-    expect(await pollsIn(0)).toBe(1);
-    expect(await pollsIn(400)).toBe(8);
-    expect(await pollsIn(10_000)).toBeLessThan(60);
-    expect(await pollsIn(1000)).toBe(4);
-    expect(polls.at(-1)?.awaiting).toEqual([{ migration: MIGRATION, vm: 'web-1' }]);
-  });
-
-  it('stops what the cloud cancels', async () => {
-    let reason: unknown;
-    work = (run) =>
-      new Promise((_, reject) => {
-        run.signal.addEventListener('abort', () => {
-          reason = run.signal.reason;
-          reject(run.signal.reason);
-        });
-      });
-    await give();
-    answer = () => ({ ...nothing, cancelled: [task.id] });
-    await clock.advance(300);
-    expect(reason).toMatchObject({ code: 'TASK_CANCELLED' });
-    expect(runs.count).toBe(0);
-  });
-
-  it('goes on while the cloud is away, and says so once; enrols again where it is not known', async () => {
-    await clock.advance(0);
-    answer = () => {
-      throw seconds('API_UNREACHABLE');
-    };
-    expect(await pollsIn(20_000)).toBe(10);
-    answer = () => {
-      throw seconds('HOST_UNKNOWN');
-    };
-    await clock.advance(limits.poll_idle_ms);
-    answer = () => nothing;
-    await clock.advance(limits.poll_idle_ms);
-    expect(enrolments).toHaveLength(2);
-    expect(log.lines.map(({ level }) => level)).toEqual(['warn', 'info']);
   });
 });

@@ -1,0 +1,133 @@
+import type { PollAnswer } from '../../../core/api/agent.ts';
+import type { TaskInput } from '../../../core/api/tasks.ts';
+import { LayerMoverError } from '../../../core/errors.ts';
+import type { RunningCloud } from './running-workflow.ts';
+import { chain, counts, id, receipt } from './samples.ts';
+
+type Given = PollAnswer['tasks'][number];
+
+export interface AgentOptions {
+  /** Stands in for what the agent does with a task; answers whether it did it all. */
+  readonly before?: (task: Given) => Promise<boolean> | boolean;
+}
+
+const POLL_MS = 1000;
+
+/** An agent that moves no bytes: it polls, says what an agent says in each task, and reports. */
+export class ScriptedAgent {
+  readonly #cloud: RunningCloud;
+  readonly #host: 'h1' | 'h2';
+  readonly #before: NonNullable<AgentOptions['before']>;
+  readonly #running = new Map<string, number>();
+  /** Kinds of the tasks that it was handed, with their attempts. */
+  readonly seen: string[] = [];
+  instance = '1'.repeat(16);
+  alive = true;
+
+  constructor(cloud: RunningCloud, host: 'h1' | 'h2', { before = () => false }: AgentOptions = {}) {
+    this.#cloud = cloud;
+    this.#host = host;
+    this.#before = before;
+  }
+
+  get #params() {
+    return { site: this.#host === 'h1' ? 'a' : 'b', host: this.#host };
+  }
+
+  async start(vms: readonly string[]): Promise<void> {
+    const body = { version: '1', vms: [...vms], free_bytes: 1e12, layers: [] };
+    await this.#cloud.call('enrolHost', this.#host, { params: this.#params, body });
+    this.#tick();
+  }
+
+  /** A new run of the agent: what the old one did is forgotten. */
+  restart(): void {
+    this.#running.clear();
+    this.instance = '2'.repeat(16);
+    this.alive = true;
+  }
+
+  #tick(): void {
+    this.#cloud.time.schedule(POLL_MS, () => {
+      this.#tick();
+      if (this.alive) void this.#poll();
+    });
+  }
+
+  async #poll(): Promise<void> {
+    const running = [...this.#running].map(([task, attempt]) => ({ task, attempt, progress: [] }));
+    const body = { instance: this.instance, free_bytes: 1e12, running, following: [], awaiting: [] };
+    const answer = await this.#cloud.call('poll', this.#host, { params: this.#params, body });
+    for (const task of answer.cancelled) this.#running.delete(task);
+    for (const task of answer.tasks) {
+      this.#running.set(task.id, task.attempt);
+      this.seen.push(`${task.input.kind} ${task.attempt}`);
+      void this.#run(task);
+    }
+  }
+
+  async #run(task: Given): Promise<void> {
+    try {
+      if (await this.#before(task)) return;
+      await this.report(task, { status: 'done', result: await this.#work(task) });
+    } catch (error) {
+      if (!(error instanceof LayerMoverError)) return;
+      await this.report(task, { status: 'failed', error: error.toJSON() });
+    }
+  }
+
+  async report({ id: task, attempt }: Given, outcome: object): Promise<void> {
+    await this.#cloud.call('reportTask', this.#host, { params: { task }, body: { attempt, outcome } as never });
+    this.#running.delete(task);
+  }
+
+  async #work(task: Given) {
+    const { input } = task;
+    if (input.kind === 'survey')
+      return { kind: input.kind, vms: input.vms.map(({ name }) => ({ name, layers: chain(name) })) };
+    const layers = 'chain' in input ? input.chain.layers.slice(-1) : input.layers;
+    if (input.kind === 'seed' || input.kind === 'cutover') await this.#push(task, layers);
+    if (input.kind === 'fetch')
+      await this.#present(
+        task,
+        layers.map((layer) => layer.stream),
+      );
+    if (input.kind === 'follow') await this.#prove(task, input);
+    if (input.kind === 'cutover') await this.#commit(task, input);
+    return { kind: input.kind, streams: layers.map((layer) => counts(layer.stream)) };
+  }
+
+  async #push({ id: task, attempt }: Given, layers: readonly { stream: string }[]): Promise<void> {
+    for (const { stream } of layers) {
+      const body = { attempt, stream, sequence: 0, segments: [{ index: 0, id: id(stream) }] };
+      await this.#cloud.call('commitRound', this.#host, { params: { task }, body });
+    }
+  }
+
+  async #present({ id: task, attempt }: Given, has: string[]): Promise<void> {
+    await this.#cloud.call('announcePresence', this.#host, { params: { task }, body: { attempt, has, lost: [] } });
+  }
+
+  async #prove(
+    { id: task, attempt }: Given,
+    { migration, chain }: Extract<TaskInput, { kind: 'follow' }>,
+  ): Promise<void> {
+    const said = receipt('destination', chain.vm, chain.vm, migration);
+    await this.#cloud.call('storeReceipt', this.#host, { params: { task }, body: { attempt, receipt: said } });
+  }
+
+  async #commit(
+    task: Given,
+    { migration, epoch, chain: { vm } }: Extract<TaskInput, { kind: 'cutover' }>,
+  ): Promise<void> {
+    const said = receipt('source', vm, vm, migration);
+    const arrived = async () =>
+      (await this.#cloud.migrations.vms(migration)).find((each) => each.name === vm)?.destinationReceipt;
+    while ((await arrived()) === undefined) {
+      await this.#cloud.clock.sleep(POLL_MS);
+      if (!this.#running.has(task.id)) throw new Error('cancelled');
+    }
+    const body = { task: task.id, attempt: task.attempt, vm, epoch, receipt: said };
+    await this.#cloud.call('commitMigration', this.#host, { params: { migration }, body });
+  }
+}
