@@ -14,10 +14,12 @@ export interface ChunkPlace {
 
 /**
  * The chunks of a pack, found by fingerprint: an open hash table over the fingerprints' own first bytes, which are as
- * good as random. About 56 bytes a chunk, where a Map of hex strings needs several times that.
+ * good as random. About 60 bytes a chunk, where a Map of hex strings needs several times that.
  */
 export class PackContents {
   readonly #fingerprints: Buffer;
+  /** The first bytes of each fingerprint: nearly always they tell it from another. */
+  readonly #tags: Uint32Array;
   readonly #frames: readonly FramePlace[];
   readonly #frameOf: Uint16Array;
   readonly #rawOffset: Uint32Array;
@@ -26,6 +28,7 @@ export class PackContents {
   constructor(pack: Uint8Array, footer: Footer) {
     const count = footer.chunks.length;
     this.#fingerprints = Buffer.allocUnsafeSlow(count * DIGEST_BYTES);
+    this.#tags = new Uint32Array(count);
     this.#frames = footer.frames.map(({ offset, frameBytes, rawBytes }) => {
       return { scope: 'namespace', pack, offset, frameBytes, rawBytes };
     });
@@ -44,27 +47,35 @@ export class PackContents {
 
   /** Memory that this holds, about. */
   get bytes(): number {
-    return this.#fingerprints.length + 2 * this.#frameOf.length + 4 * (this.#rawOffset.length + this.#slots.length);
+    const words = this.#tags.length + this.#rawOffset.length + this.#slots.length;
+    return this.#fingerprints.length + this.#frameOf.byteLength + 4 * words;
   }
 
   /** Finds the fingerprint that lies at `at` in `batch`. */
   find(batch: Buffer, at: number): ChunkPlace | undefined {
+    const tag = batch.readUInt32LE(at);
     const mask = this.#slots.length - 1;
-    for (let slot = batch.readUInt32LE(at) & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = tag & mask; ; slot = (slot + 1) & mask) {
       const chunk = this.#slots[slot]!;
       if (chunk === EMPTY) return undefined;
-      const start = chunk * DIGEST_BYTES;
-      if (this.#fingerprints.compare(batch, at, at + DIGEST_BYTES, start, start + DIGEST_BYTES) === 0)
+      if (this.#tags[chunk] === tag && this.#isAt(chunk, batch, at))
         return { frame: this.#frames[this.#frameOf[chunk]!]!, rawOffset: this.#rawOffset[chunk]! };
     }
   }
 
+  #isAt(chunk: number, batch: Buffer, at: number): boolean {
+    const start = chunk * DIGEST_BYTES;
+    return this.#fingerprints.compare(batch, at, at + DIGEST_BYTES, start, start + DIGEST_BYTES) === 0;
+  }
+
   #put(chunk: number, fingerprint: Uint8Array, frame: number, rawOffset: number): void {
     this.#fingerprints.set(fingerprint, chunk * DIGEST_BYTES);
+    const tag = this.#fingerprints.readUInt32LE(chunk * DIGEST_BYTES);
+    this.#tags[chunk] = tag;
     this.#frameOf[chunk] = frame;
     this.#rawOffset[chunk] = rawOffset;
     const mask = this.#slots.length - 1;
-    let slot = this.#fingerprints.readUInt32LE(chunk * DIGEST_BYTES) & mask;
+    let slot = tag & mask;
     while (this.#slots[slot] !== EMPTY) slot = (slot + 1) & mask;
     this.#slots[slot] = chunk;
   }

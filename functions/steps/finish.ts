@@ -1,3 +1,4 @@
+import type { ErrorJson } from '../../core/errors.ts';
 import { migrationScope } from '../../core/format/keys.ts';
 import { limits } from '../../core/limits.ts';
 import { endState, RUNNING } from '../../core/migration.ts';
@@ -6,6 +7,7 @@ import { changeState } from '../records/change-state.ts';
 import { gangOf, requireMigration } from '../records/require-migration.ts';
 import type { StepDeps } from './deps.ts';
 import type { InputOf } from './input.ts';
+import { settle } from './settle.ts';
 
 /** Ends a migration: its record, its leases, and what lies in the object store for it alone. Called again until done. */
 export async function finish(deps: StepDeps, { migration, round }: InputOf<'finish'>) {
@@ -21,9 +23,11 @@ export async function finish(deps: StepDeps, { migration, round }: InputOf<'fini
   };
 }
 
+/** Whatever went before, no VM stays unsettled: agents keep or drop a VM's files by what its record says. */
 async function end(deps: StepDeps, record: MigrationRecord): Promise<void> {
+  for (const vm of await gangOf(deps, record)) await settle(deps, record, vm, record.error ?? UNFINISHED);
+  for (const name of record.vmNames) await deps.vms.release(record.namespace, name, record.id);
   const gang = await gangOf(deps, record);
-  for (const vm of record.vmNames) await deps.vms.release(record.namespace, vm, record.id);
   const states = gang.map((vm) => vm.state);
   const state = endState(states, record.abortRequested ?? false);
   const error = record.error ?? gang.find((vm) => vm.error !== undefined)?.error;
@@ -31,6 +35,11 @@ async function end(deps: StepDeps, record: MigrationRecord): Promise<void> {
   const told = error === undefined || state === 'committed' ? {} : { error };
   await changeState(deps, record, RUNNING, { state, endedMs, ...told });
 }
+
+const UNFINISHED: ErrorJson = {
+  code: 'WORKFLOW_FAILED',
+  message: 'the workflow ended before this VM was moved; its history tells why',
+};
 
 /** True when the migration's scope is empty. What a late agent still writes there the bucket's own rule expires. */
 async function removeObjects({ objects }: StepDeps, { namespace, id }: MigrationRecord): Promise<boolean> {
