@@ -3,51 +3,46 @@ import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import { LayerMoverError } from '../../core/errors.ts';
 import { type Codec, checksumOfHead, decodeFrame, encodeFrameHead, type Frame } from '../../core/format/frame.ts';
 import { limits } from '../../core/limits.ts';
+import { freeBuffer } from './memory.ts';
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
 /** zstd knows no smaller window. */
 const WINDOW_LOG_MIN = 10;
-/** What the library hands over at a time: small pieces would cost a trip through the event loop each. */
-const OUTPUT_PIECE_BYTES = 1024 * 1024;
 /** A little more room than the output needs lets one pass see the end of the stream. */
 const OUTPUT_SLACK_BYTES = 64;
 
-/** A frame as it lies in a pack: `parts`, back to back. */
+/** A frame as it lies in a pack: head and payload, back to back. */
 export interface SealedFrame {
-  readonly parts: readonly [head: Uint8Array, payload: Uint8Array];
-  readonly frameBytes: number;
-  readonly rawBytes: number;
+  readonly head: Uint8Array;
+  /** The raw bytes themselves if they are stored as they are, otherwise memory of its own. */
+  readonly payload: Uint8Array;
   readonly checksum: Uint8Array;
 }
 
 /**
- * Compresses `raw` (1 byte to 16 MiB) in the libuv pool; what does not shrink is stored as it is. `raw` may be used
- * again afterwards. `level` is zstd's, 1 … 22.
+ * Compresses `raw` (1 byte to 16 MiB) in the libuv pool; what does not shrink is stored as it is. `raw` must not change
+ * before the frame was used. `level` is zstd's, 1 … 22.
  */
 export async function sealFrame(raw: Uint8Array, level: number): Promise<SealedFrame> {
-  const windowLog = Math.min(limits.frame_window_log, Math.max(WINDOW_LOG_MIN, Math.ceil(Math.log2(raw.length))));
+  const window = Math.min(limits.frame_window_log, Math.max(WINDOW_LOG_MIN, Math.ceil(Math.log2(raw.length))));
   const shrunk = await compress(raw, {
-    chunkSize: OUTPUT_PIECE_BYTES,
-    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_windowLog]: windowLog },
+    chunkSize: compressBound(raw.length),
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_windowLog]: window },
   });
-  const zstd = shrunk.length < raw.length;
-  const codec: Codec = zstd ? 'zstd' : 'stored';
-  const payload = zstd ? shrunk : Buffer.from(raw);
-  const head = encodeFrameHead({
-    codec,
-    windowLog: zstd ? windowLog : 0,
-    rawBytes: raw.length,
-    prefix: [],
-    payload,
-  });
-  return {
-    parts: [head, payload],
-    frameBytes: head.length + payload.length,
-    rawBytes: raw.length,
-    checksum: checksumOfHead(head),
-  };
+  const isSmaller = shrunk.length < raw.length;
+  if (!isSmaller) freeBuffer(shrunk);
+  const codec: Codec = isSmaller ? 'zstd' : 'stored';
+  const payload = isSmaller ? shrunk : raw;
+  const windowLog = isSmaller ? window : 0;
+  const head = encodeFrameHead({ codec, windowLog, rawBytes: raw.length, prefix: [], payload });
+  return { head, payload, checksum: checksumOfHead(head) };
+}
+
+/** The most that zstd makes of `length` bytes: with that much room it works in one pass and buffers nothing itself. */
+function compressBound(length: number): number {
+  return length + (length >> 8) + OUTPUT_SLACK_BYTES;
 }
 
 /**

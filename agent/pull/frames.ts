@@ -2,6 +2,7 @@ import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { sameDigest, sha256, toHex } from '../../core/fingerprint.ts';
 import type { DiskWriter } from '../disk/writer.ts';
 import { openFrame } from '../pack/frame-codec.ts';
+import { freeBuffer } from '../pack/memory.ts';
 import type { WantedChunk, WantedFrame } from './plan.ts';
 import type { PackRange } from './ranges.ts';
 import { isDamage, type WatchedSource } from './watched-source.ts';
@@ -25,17 +26,24 @@ export async function writeRange(target: Target, range: PackRange): Promise<numb
   let written = 0;
   for (const frame of range.frames) {
     const at = frame.place.offset - range.offset;
-    const raw = await openWanted(target, frame, bytes.subarray(at, at + frame.place.frameBytes));
+    const { raw, isOwn } = await openWanted(target, frame, bytes.subarray(at, at + frame.place.frameBytes));
     for (const run of runsOf(frame.chunks, target.chunkBytes)) {
       target.signal.throwIfAborted();
       await target.writer.write(run.chunk * target.chunkBytes, raw.subarray(run.rawOffset, run.rawOffset + run.length));
       written += run.length;
     }
+    if (isOwn) freeBuffer(raw);
   }
   return written;
 }
 
-async function openWanted(target: Target, frame: WantedFrame, bytes: Uint8Array): Promise<Uint8Array> {
+interface RawFrame {
+  readonly raw: Uint8Array;
+  /** True if the bytes are ours, not a part of what was fetched. */
+  readonly isOwn: boolean;
+}
+
+async function openWanted(target: Target, frame: WantedFrame, bytes: Uint8Array): Promise<RawFrame> {
   try {
     return await openChecked(target.name, frame, bytes);
   } catch (error) {
@@ -45,7 +53,7 @@ async function openWanted(target: Target, frame: WantedFrame, bytes: Uint8Array)
   }
 }
 
-async function openChecked(layer: string, { place, chunks }: WantedFrame, bytes: Uint8Array): Promise<Uint8Array> {
+async function openChecked(layer: string, { place, chunks }: WantedFrame, bytes: Uint8Array): Promise<RawFrame> {
   const raw = await openNamed(layer, chunks[0]!.chunk, bytes);
   for (const { chunk, rawOffset, length, fingerprint } of chunks) {
     if (sameDigest(sha256(raw.subarray(rawOffset, rawOffset + length)), fingerprint)) continue;
@@ -54,7 +62,7 @@ async function openChecked(layer: string, { place, chunks }: WantedFrame, bytes:
       data: { layer, chunk, pack: toHex(place.pack), offset: place.offset },
     });
   }
-  return raw;
+  return { raw, isOwn: raw.buffer !== bytes.buffer };
 }
 
 /** Opens a frame; an error says of which layer and at which chunk. */

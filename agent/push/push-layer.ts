@@ -42,6 +42,7 @@ export async function pushLayer(job: DedupJob | DirectJob): Promise<PushedLayer>
     const assertUnchanged = () => unchanged.check();
     const work = { geometry, signal: stop.signal, counter, sink, settler, packer, assertUnchanged };
     const pushed = job.treatment === 'dedup' ? await pushKnown(job, work) : await pushDirect(job, work);
+    packer.free();
     await settler.finish(pushed.layerId, encodeRoot(pushed.root));
     return { ...pushed, counts: counter.finish() };
   } catch (error) {

@@ -38,7 +38,10 @@ export function createHandler({ layers, logError }: LayerDeps): RestHandler {
       },
       async getLayer({ namespace, path }) {
         const layer = await layers.find(namespace, path.layer);
-        if (layer === undefined) throw new LayerMoverError('LAYER_UNKNOWN', `the store has no layer ${path.layer}`);
+        if (layer === undefined)
+          throw new LayerMoverError('LAYER_UNKNOWN', `the store has no layer ${path.layer}`, {
+            hint: '`layermover layer list` shows those there are',
+          });
         return await view(namespace, layer);
       },
     },

@@ -25,11 +25,13 @@ export class Counts {
       shared: told,
       virtual_bytes: layer.virtualBytes,
       logical_bytes: layer.dataBytes,
-      ...(told ? nothing : this.#bytes(layer.stream)),
+      ...(told ? nothing : this.#bytes(layer)),
     };
   }
 
-  #bytes(stream: string) {
+  #bytes({ stream, treatment, dataBytes }: PlannedLayer) {
+    // What nobody has begun to send counts, too, or the whole would grow while it is watched.
+    const planned = treatment === 'skip' ? 0 : dataBytes;
     const sent = this.#sides.get(`source ${stream}`);
     const arrived = this.#sides.get(`destination ${stream}`);
     return {
@@ -38,7 +40,7 @@ export class Counts {
       deduped_bytes: sent?.dedupedBytes ?? 0,
       pulled_bytes: arrived?.wireBytes ?? 0,
       done_bytes: arrived?.doneBytes ?? 0,
-      total_bytes: Math.max(sent?.totalBytes ?? 0, arrived?.totalBytes ?? 0),
+      total_bytes: Math.max(planned, sent?.totalBytes ?? 0, arrived?.totalBytes ?? 0),
       seconds: Math.max(sent?.milliseconds ?? 0, arrived?.milliseconds ?? 0) / 1000,
     };
   }

@@ -9,7 +9,9 @@ type Ports = Pick<CloudPorts, 'migrations'>;
 export async function requireMigration(ports: Ports, id: string, namespace?: string): Promise<MigrationRecord> {
   const record = await ports.migrations.find(id);
   if (record === undefined || (namespace !== undefined && record.namespace !== namespace))
-    throw new LayerMoverError('MIGRATION_UNKNOWN', `there is no migration ${id}`);
+    throw new LayerMoverError('MIGRATION_UNKNOWN', `there is no migration ${id}`, {
+      hint: '`layermover list` shows those there are',
+    });
   return record;
 }
 
@@ -35,7 +37,7 @@ export async function requireVm(ports: Ports, id: string, name: string): Promise
 }
 
 export function migrationEnded({ id, state }: MigrationRecord): LayerMoverError {
-  return new LayerMoverError('MIGRATION_ENDED', `migration ${id} has ended: ${state}`);
+  return new LayerMoverError('MIGRATION_ENDED', `migration ${id} has ended: ${state}`, { hint: 'ask for a new one' });
 }
 
 export function aborted(id: string): LayerMoverError {

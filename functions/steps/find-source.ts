@@ -12,7 +12,10 @@ export async function findSource(deps: StepDeps, record: MigrationRecord, vm: st
   const owner = (await deps.vms.find(record.namespace, vm))?.owner;
   const source = owner ?? (await announcer(deps, record, vm));
   if (source === record.to) {
-    throw new LayerMoverError('VM_ALREADY_THERE', `${vm} is on ${source} already`, { data: { vm, host: source } });
+    throw new LayerMoverError('VM_ALREADY_THERE', `${vm} is on ${source} already`, {
+      hint: 'nothing is to be done; to move it elsewhere, name another host',
+      data: { vm, host: source },
+    });
   }
   if (record.from !== undefined && source !== record.from) {
     throw new LayerMoverError('VM_OWNED_ELSEWHERE', `${vm} belongs to ${source}, not to ${record.from}`, {

@@ -156,7 +156,7 @@ describe('damage', () => {
   it('that carries a right checksum is found by the fingerprint', async () => {
     const raw = noise(2 * UNIT, 77);
     const sealed = await sealFrame(raw, 1);
-    const forged = Buffer.concat(sealed.parts);
+    const forged = Buffer.concat([sealed.head, sealed.payload]);
     const pack = sha256(forged);
     store.objects.set(`packs/${toHex(pack)}`, forged);
     replacePlacement(({ frames, runs }) => {
