@@ -40,7 +40,7 @@ export class Counts {
       deduped_bytes: sent?.dedupedBytes ?? 0,
       pulled_bytes: arrived?.wireBytes ?? 0,
       done_bytes: arrived?.doneBytes ?? 0,
-      total_bytes: Math.max(planned, sent?.totalBytes ?? 0, arrived?.totalBytes ?? 0),
+      total_bytes: sent || arrived ? Math.max(sent?.totalBytes ?? 0, arrived?.totalBytes ?? 0) : planned,
       seconds: Math.max(sent?.milliseconds ?? 0, arrived?.milliseconds ?? 0) / 1000,
     };
   }

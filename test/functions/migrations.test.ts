@@ -151,6 +151,7 @@ describe('the view', () => {
       total_bytes: 1000,
       seconds: 0.9,
     });
+    expect(vms[0]?.layers[2], 'not begun: what is planned').toMatchObject({ done_bytes: 0, total_bytes: 1 << 20 });
     expect(vms[1]?.layers[1]).toMatchObject({ shared: true, wire_bytes: 0, pulled_bytes: 0, logical_bytes: 1 << 25 });
     expect(vms.map((vm) => vm.wire_bytes)).toEqual([300, 50]);
     expect(vms[0]).toMatchObject({ seconds: 2.5, logical_bytes: 2 * (1 << 25) + (1 << 20), state: 'moving' });
