@@ -5,12 +5,14 @@ import { abortVerb } from './verbs/abort.ts';
 import { agentVerb } from './verbs/agent.ts';
 import { cloudVerb } from './verbs/cloud.ts';
 import { demoVerb } from './verbs/demo.ts';
+import { doctorVerb } from './verbs/doctor.ts';
 import { hostVerb } from './verbs/host.ts';
 import { layerVerb } from './verbs/layer.ts';
 import { listVerb } from './verbs/list.ts';
 import { migrateVerb } from './verbs/migrate.ts';
 import { receiptVerb } from './verbs/receipt.ts';
 import { statusVerb } from './verbs/status.ts';
+import { verifyVerb } from './verbs/verify.ts';
 import { VERSION } from './version.ts';
 
 const verbs = [
@@ -21,8 +23,10 @@ const verbs = [
   listVerb,
   abortVerb,
   receiptVerb,
+  verifyVerb,
   layerVerb,
   hostVerb,
+  doctorVerb,
   demoVerb,
 ];
 

@@ -76,6 +76,18 @@ describe('a chain made by qemu-img', () => {
     const receipt = await layermover(['receipt', migration.id, '--cloud', cloud, '--json']);
     expect(receipt.code).toBe(0);
     expect(receipt.lines[0]).toMatchObject({ message_type: 'receipts', vms: [{ vm: 'web-1', agree: true }] });
+    const verified = await layermover(['verify', migration.id, '--images', b, '--cloud', cloud, '--json']);
+    expect(verified.code).toBe(0);
+    expect(verified.lines.map((line) => [line.name, line.equal])).toEqual(CHAIN.map((name) => [name, true]));
+  });
+
+  it('is found out when somebody has changed it since', async () => {
+    const { lines } = await layermover(['list', '--cloud', cloud, '--json']);
+    const { migration } = lines[0] as { migration: MigrationView };
+    await qemuIo(path.join(b, 'web-1.qcow2'), 'write -P 77 4M 512');
+    const verified = await layermover(['verify', migration.id, '--images', b, '--cloud', cloud, '--json']);
+    expect(verified.code).toBe(1);
+    expect(verified.lines.map((line) => line.equal)).toEqual([true, true, false]);
   });
 
   it('sends nothing but user data the next time, and comes back without touching what is there', async () => {
@@ -122,6 +134,14 @@ describe('a request that can’t be served', () => {
     const outcome = await layermover(['list', '--cloud', path.join(stage.folder, 'none.json')]);
     expect(outcome.code).toBe(4);
     expect(outcome.stderr).toContain('none.json');
+  });
+
+  it('a host that is looked at by doctor: says what is good and what is not', async () => {
+    const good = await layermover(['doctor', '--images', b, '--cloud', cloud, '--json']);
+    expect(good.lines.find((line) => line.what === 'cloud')).toMatchObject({ verdict: 'good' });
+    const bad = await layermover(['doctor', '--images', path.join(stage.folder, 'none'), '--cloud', cloud, '--json']);
+    expect(bad.code).toBe(1);
+    expect(bad.lines.find((line) => line.what === 'image folder')).toMatchObject({ verdict: 'lacking' });
   });
 
   it('wrong words: exit code 2', async () => {

@@ -1,0 +1,68 @@
+import path from 'node:path';
+import type { Command } from 'commander';
+import pc from 'picocolors';
+import type { VerifiedLayer } from '../../agent/verify/verify-chain.ts';
+import type { Receipt } from '../../core/receipt.ts';
+import { connect } from '../connection.ts';
+import { EXIT, usage } from '../exit-codes.ts';
+import { jsonLine } from '../output/json-lines.ts';
+import { bytes } from '../output/units.ts';
+import { stopSignal } from '../signals.ts';
+import { CLOUD_OPTION, verb } from './verb.ts';
+
+interface Options {
+  images: string;
+  cloud?: string;
+  json?: boolean;
+}
+
+function tell(vm: string, layer: VerifiedLayer, json: boolean): boolean {
+  const equal = layer.found === layer.expected;
+  if (json) jsonLine('verified', { vm, ...layer, equal });
+  else {
+    const word = equal ? pc.green('as in the receipt') : pc.red(`differs: ${layer.found}`);
+    process.stdout.write(`${vm} ${layer.name} ${bytes(layer.dataBytes)}: ${word}\n`);
+  }
+  return equal;
+}
+
+/** True if every layer of the VM holds what its destination's receipt says. */
+async function verifyVm(receipt: Receipt, images: string, json: boolean, signal: AbortSignal): Promise<boolean> {
+  const [{ openChain }, { verifyChain }] = await Promise.all([
+    import('../../agent/disk/chain.ts'),
+    import('../../agent/verify/verify-chain.ts'),
+  ]);
+  const chain = await openChain(path.join(images, receipt.layers.at(-1)!.name), { imageFolder: images });
+  try {
+    let equal = chain.layers.length === receipt.layers.length;
+    for await (const layer of verifyChain(chain, receipt, signal)) equal = tell(receipt.vm, layer, json) && equal;
+    return equal;
+  } finally {
+    await chain.close();
+  }
+}
+
+async function run(id: string, options: Options): Promise<void> {
+  const client = await connect(options.cloud);
+  const { vms } = await client.call('getReceipts', { params: { migration: id } });
+  const receipts = vms.map((vm) => vm.destination).filter((receipt) => receipt !== undefined);
+  if (receipts.length === 0)
+    throw usage(`${id} has no receipt of its destination`, 'verify a migration that has committed');
+  const signal = stopSignal();
+  for (const receipt of receipts) {
+    if (!(await verifyVm(receipt, path.resolve(options.images), options.json === true, signal)))
+      process.exitCode = EXIT.failed;
+  }
+}
+
+export function verifyVerb(): Command {
+  return verb(
+    'verify',
+    'Read arrived chains again and hold them against the receipts. A VM that ran since differs in its top layer.',
+    'layermover verify m0123456789abcdef0123 --images /srv/arrivals',
+  )
+    .argument('<migration>', 'the migration that brought them')
+    .requiredOption('--images <dir>', 'the destination’s image folder')
+    .option(...CLOUD_OPTION)
+    .action(run);
+}
