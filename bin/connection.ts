@@ -40,10 +40,10 @@ export async function readCloudFile(option: string | undefined): Promise<CloudFi
   }
   try {
     return cloudFile.parse(JSON.parse(text));
-  } catch (cause) {
+  } catch {
+    // No cause: it would quote the file, which holds a secret.
     throw new LayerMoverError('CLOUD_FILE_INVALID', `${file} is not a cloud file`, {
       hint: '`layermover cloud start` writes it anew',
-      cause,
     });
   }
 }

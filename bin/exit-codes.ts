@@ -5,7 +5,7 @@ export const EXIT = {
   done: 0,
   /** The operation ran and failed, or a migration did not commit. */
   failed: 1,
-  /** The call's words are off, or the request was refused before anything was changed. */
+  /** The call's words are off. */
   usage: 2,
   /** No such migration, VM, host or layer. */
   unknown: 3,
@@ -16,7 +16,7 @@ export const EXIT = {
 } as const;
 
 const UNKNOWN = ['MIGRATION_UNKNOWN', 'VM_UNKNOWN', 'HOST_UNKNOWN', 'LAYER_UNKNOWN', 'NOT_FOUND'];
-const UNREACHABLE = ['CLOUD_UNREACHABLE', 'CLOUD_FILE_MISSING', 'API_UNREACHABLE', 'CALLER_REFUSED', 'API_REFUSED'];
+const UNREACHABLE = ['CLOUD_FILE_MISSING', 'CLOUD_FILE_INVALID', 'API_UNREACHABLE', 'API_TIMEOUT', 'CALLER_REFUSED'];
 const USAGE = ['BODY_INVALID', 'USAGE', 'KINDS_MISMATCH', 'GEOMETRY_REFUSED'];
 
 export function exitCodeOf(error: unknown): number {
@@ -29,7 +29,7 @@ export function exitCodeOf(error: unknown): number {
 
 /** The codes as the last lines of a verb's help. */
 export const exitCodesHelp = `
-Exit codes: 0 done · 1 failed or not committed · 2 refused: the call's words are off · 3 no such migration, VM,
+Exit codes: 0 done · 1 failed or not committed · 2 the call's words are off · 3 no such migration, VM,
 host or layer · 4 the cloud can't be reached or refuses these credentials · 130 stopped by a signal`;
 
 export function usage(message: string, hint: string): LayerMoverError {

@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { EXIT, exitCodesHelp } from './exit-codes.ts';
 import { failure } from './output/failure.ts';
+import { jsonLine } from './output/json-lines.ts';
 import { abortVerb } from './verbs/abort.ts';
 import { agentVerb } from './verbs/agent.ts';
 import { cloudVerb } from './verbs/cloud.ts';
@@ -47,12 +48,22 @@ function leaves(command: Command): Command[] {
   return command.commands.flatMap((each) => (each.commands.length === 0 ? [each] : leaves(each)));
 }
 
+/** Whoever read our output has gone, or can take no more: there is nobody left to tell. */
+function unheard(error: NodeJS.ErrnoException): never {
+  process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed);
+}
+
 /** Runs one call of the command; sets the exit code and never throws. */
 export async function main(argv: readonly string[]): Promise<void> {
+  process.stdout.on('error', unheard);
   try {
     await program().parseAsync(argv);
   } catch (error) {
-    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    else failure(error, argv.includes('--json'));
+    if (!(error instanceof CommanderError)) failure(error, argv.includes('--json'));
+    else if (error.exitCode === 0) process.exitCode = EXIT.done;
+    else {
+      process.exitCode = EXIT.usage;
+      if (argv.includes('--json')) jsonLine('error', { error: { code: 'USAGE', message: error.message } });
+    }
   }
 }

@@ -40,7 +40,7 @@ export const limits = {
   rows_per_announcement_max: 16_384,
 
   // Agent
-  scan_buffer_bytes: 16 * MiB,
+  scan_buffer_bytes: 8 * MiB,
   scan_buffers: 4,
   scan_workers_max: 4,
   pack_level_default: 3,

@@ -38,7 +38,7 @@ export const uses: Readonly<Record<FunctionName, Uses>> = {
     settings: ['bucket', 'machine', 'agentRole', 'sampling'],
   },
   fingerprints: {
-    tables: { hosts: 'read', tasks: 'read', index: 'write' },
+    tables: { hosts: 'read', tasks: 'read', migrations: 'read', index: 'write' },
     settings: ['bucket', 'sampling'],
   },
   migrations: {

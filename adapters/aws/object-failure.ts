@@ -21,10 +21,18 @@ export function isNamed(error: unknown, ...names: readonly string[]): boolean {
   return error instanceof S3ServiceException && names.includes(error.name);
 }
 
+/** Credentials that S3 does not know or takes no longer: a fresh grant may help. */
+const STALE_NAMES = ['ExpiredToken', 'InvalidAccessKeyId', 'InvalidToken', 'TokenRefreshRequired'];
+
+/** True if the store refused the credentials as such, not what they were used for. */
+export function isGrantStale(error: unknown): boolean {
+  return error instanceof LayerMoverError && isNamed(error.cause, ...STALE_NAMES);
+}
+
 /** What S3 refused, as an error of ours; an error of ours stays as it is. */
 function objectFailure(doing: string, key: string, error: unknown): LayerMoverError {
   if (error instanceof LayerMoverError) return error;
-  if (isNamed(error, 'AccessDenied', 'ExpiredToken', 'InvalidAccessKeyId', 'SignatureDoesNotMatch')) {
+  if (isNamed(error, 'AccessDenied', 'SignatureDoesNotMatch', ...STALE_NAMES)) {
     return new LayerMoverError('OBJECT_REFUSED', `no right to ${doing} ${key}`, { data: { key }, cause: error });
   }
   return new LayerMoverError('OBJECT_STORE_FAILED', `could not ${doing} ${key}`, {

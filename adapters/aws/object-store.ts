@@ -3,6 +3,7 @@ import { limits } from '../../core/limits.ts';
 import type { Clock, Grant, ObjectStore, Random } from '../../core/ports.ts';
 import { createBucketObjects } from './bucket-objects.ts';
 import { createS3Client } from './clients.ts';
+import { isGrantStale } from './object-failure.ts';
 
 export interface GrantedStoreOptions {
   /** Asks for a grant: at the first use, and again some minutes before a grant ends. What it throws, the call that needed it throws. */
@@ -33,6 +34,7 @@ export function createGrantedObjectStore({ renew, clock, random, signal }: Grant
 
   async function open(): Promise<ObjectStore> {
     const first = await renew();
+    client?.destroy();
     client = clientOf(first, renew);
     return createBucketObjects({ client, bucket: first.bucket, retry });
   }
@@ -45,10 +47,22 @@ export function createGrantedObjectStore({ renew, clock, random, signal }: Grant
     return opened;
   }
 
+  /** Once more with a fresh grant if the store takes this one no longer: it forgot its sessions, or the clock jumped. */
+  async function granted<T>(work: (objects: ObjectStore) => Promise<T>): Promise<T> {
+    const used = store();
+    try {
+      return await work(await used);
+    } catch (error) {
+      if (!isGrantStale(error)) throw error;
+      if (opened === used) opened = undefined;
+      return work(await store());
+    }
+  }
+
   return {
-    put: async (key, parts) => (await store()).put(key, parts),
-    get: async (key, range) => (await store()).get(key, range),
-    tail: async (key, bytes) => (await store()).tail(key, bytes),
+    put: (key, parts) => granted((objects) => objects.put(key, parts)),
+    get: (key, range) => granted((objects) => objects.get(key, range)),
+    tail: (key, bytes) => granted((objects) => objects.tail(key, bytes)),
     close: () => client?.destroy(),
   };
 }

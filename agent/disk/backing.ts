@@ -12,10 +12,23 @@ export function backingPath(namedBy: string, name: string): string {
   return resolve(dirname(namedBy), name);
 }
 
+/** The path of an external data file, by the same rules (DATA_FILE_NAME_REFUSED). QEMU looks from where it was started. */
+export function dataFilePath(namedBy: string, name: string): string {
+  if (isPlainName(name)) return resolve(dirname(namedBy), name);
+  throw new LayerMoverError('DATA_FILE_NAME_REFUSED', `${namedBy} names no plain file as its external data file`, {
+    hint: 'convert it to an image that has its data in itself: qemu-img convert -O qcow2',
+    data: { path: namedBy, name },
+  });
+}
+
+function isPlainName(name: string): boolean {
+  const plain = name !== '' && !name.includes('\0') && !/^[^/]*:/.test(name);
+  return plain && Buffer.byteLength(name) <= diskLimits.backing_name_bytes_max;
+}
+
 /** Refuses (BACKING_NAME_REFUSED) what is no plain file name of at most 1,023 bytes. */
 export function checkBackingName(namedBy: string, name: string): void {
-  const plain = name !== '' && !name.includes('\0') && !/^[^/]*:/.test(name);
-  if (plain && Buffer.byteLength(name) <= diskLimits.backing_name_bytes_max) return;
+  if (isPlainName(name)) return;
   throw new LayerMoverError('BACKING_NAME_REFUSED', `${namedBy} names no plain file as its backing file`, {
     hint: 'give it a local backing file: qemu-img rebase -u -F qcow2 -b FILE',
     data: { path: namedBy, name },

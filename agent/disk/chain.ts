@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
-import { backingPath, resolveFolder, resolveInside } from './backing.ts';
+import { backingPath, dataFilePath, resolveFolder, resolveInside } from './backing.ts';
 import { formatOf, type ImageFormat, PROBE_BYTES } from './format.ts';
 import { type Backing, readHeader } from './header.ts';
 import { HostFile } from './host-file.ts';
@@ -15,7 +15,8 @@ import { Qcow2Image } from './qcow2-image.ts';
  * nothing is changed. Each file must be a regular one inside `imageFolder`, links resolved. `topFormat` is the
  * caller's word on the top image; without it its magic decides.
  * Errors: IMAGE_FOLDER_MISSING, IMAGE_NOT_FOUND, BACKING_MISSING, IMAGE_OUTSIDE_FOLDER, IMAGE_NOT_REGULAR, IMAGE_NOT_READABLE,
- * IMAGE_FORMAT_UNSUPPORTED, BACKING_NAME_REFUSED, CHAIN_LOOP, CHAIN_TOO_DEEP, DISK_TOO_LARGE and those of readHeader.
+ * IMAGE_FORMAT_UNSUPPORTED, BACKING_NAME_REFUSED, DATA_FILE_MISSING, DATA_FILE_NAME_REFUSED, CHAIN_LOOP, CHAIN_TOO_DEEP,
+ * DISK_TOO_LARGE and those of readHeader and readMetadata.
  */
 export async function openChain(
   topPath: string,
@@ -45,15 +46,19 @@ async function openImages(
   const folder = await resolveFolder(options.imageFolder);
   const images: Image[] = [];
   const seen = new Set<string>();
+  const open = async (path: string, missing: string): Promise<OpenFile> => {
+    const file = await HostFile.openToRead(await resolveInside(folder, path, missing));
+    files.push(file);
+    return { file, fileBytes: await checkFile(file, seen) };
+  };
   let path = resolve(topPath);
   let backing: Backing | undefined = { name: path, format: options.topFormat };
   while (backing !== undefined) {
     if (images.length === limits.chain_layers_max) throw tooDeep(topPath);
     const missing = images.length === 0 ? 'IMAGE_NOT_FOUND' : 'BACKING_MISSING';
-    const file = await HostFile.openToRead(await resolveInside(folder, path, missing));
-    files.push(file);
-    const fileBytes = await checkFile(file, seen);
-    const opened = await openImage(file, fileBytes, backing.format);
+    const from = path;
+    const openData = (name: string) => open(dataFilePath(from, name), 'DATA_FILE_MISSING');
+    const opened = await openImage(await open(path, missing), backing.format, openData);
     images.push(opened.image);
     backing = opened.backing;
     // As QEMU does, a name is relative to the path that was used, not to where a link leads.
@@ -62,21 +67,35 @@ async function openImages(
   return images;
 }
 
-async function openImage(file: HostFile, fileBytes: number, declared: string | undefined) {
+interface OpenFile {
+  readonly file: HostFile;
+  readonly fileBytes: number;
+}
+
+async function openImage(
+  { file, fileBytes }: OpenFile,
+  declared: string | undefined,
+  openData: (name: string) => Promise<OpenFile>,
+) {
   const start = Buffer.alloc(PROBE_BYTES);
   const format = formatOf(file.path, start.subarray(0, await file.read(start, 0)), declared);
   const header = format === 'qcow2' ? await readHeader(file, fileBytes) : undefined;
-  const image = header === undefined ? new RawImage(file, fileBytes) : new Qcow2Image(file, fileBytes, header);
-  if (image.virtualBytes > limits.disk_bytes_max) {
-    throw new LayerMoverError('DISK_TOO_LARGE', `${file.path} is a disk of ${image.virtualBytes} bytes`, {
-      hint: `disks may have up to ${limits.disk_bytes_max} bytes`,
-      data: { path: file.path, virtualBytes: image.virtualBytes, limit: limits.disk_bytes_max },
-    });
-  }
-  return { image, backing: header?.backing };
+  checkSize(file.path, header?.virtualBytes ?? fileBytes);
+  if (header === undefined) return { image: new RawImage(file, fileBytes), backing: undefined };
+  const data = header.dataFile === undefined ? { file, fileBytes } : await openData(header.dataFile);
+  const place = { fd: data.file.fd, fileBytes: data.fileBytes, external: data.file !== file };
+  return { image: await Qcow2Image.open(file, fileBytes, header, place), backing: header.backing };
 }
 
-/** Bytes of a regular file that is not yet part of the chain. */
+function checkSize(path: string, virtualBytes: number): void {
+  if (virtualBytes <= limits.disk_bytes_max) return;
+  throw new LayerMoverError('DISK_TOO_LARGE', `${path} is a disk of ${virtualBytes} bytes`, {
+    hint: `disks may have up to ${limits.disk_bytes_max} bytes`,
+    data: { path, virtualBytes, limit: limits.disk_bytes_max },
+  });
+}
+
+/** Bytes of a regular file that is not yet part of the chain, as an image or as the data of one. */
 async function checkFile(file: HostFile, seen: Set<string>): Promise<number> {
   const { path } = file;
   const stat = await file.stat();
@@ -88,7 +107,7 @@ async function checkFile(file: HostFile, seen: Set<string>): Promise<number> {
   }
   const identity = `${stat.dev}:${stat.ino}`;
   if (seen.has(identity)) {
-    throw new LayerMoverError('CHAIN_LOOP', `${path} is its own backing file, directly or through others`, {
+    throw new LayerMoverError('CHAIN_LOOP', `${path} is twice in its own chain`, {
       hint: 'qemu-img info shows what each image names; mend it with qemu-img rebase -u',
       data: { path },
     });

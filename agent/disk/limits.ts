@@ -6,15 +6,18 @@ export const diskLimits = {
   // What the qcow2 specification and QEMU allow
   cluster_bits_min: 9,
   cluster_bits_max: 21,
+  extended_cluster_bits_min: 14,
   l1_bytes_max: 32 * MiB,
   refcount_table_bytes_max: 8 * MiB,
   snapshots_max: 65_536,
+  snapshot_table_bytes_max: 64 * MiB,
   backing_name_bytes_max: 1023,
   backing_format_bytes_max: 15,
 
   // Memory
   table_page_bytes_max: 64 * KiB,
   table_cache_bytes: 16 * MiB,
+  table_scan_bytes: 1 * MiB,
   write_behind_bytes: 4 * MiB,
   zero_fill_bytes: 1 * MiB,
   raw_touched_blocks_max: 1 * MiB,

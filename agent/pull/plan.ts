@@ -1,7 +1,7 @@
 import { chunkLength, type Geometry } from '../../core/chunk.ts';
 import { toHex } from '../../core/fingerprint.ts';
-import type { FramePlace } from '../../core/format/placement.ts';
-import { ABSENT, ZERO } from '../../core/format/segment.ts';
+import type { FramePlace, Placement } from '../../core/format/placement.ts';
+import { ABSENT, type Segment, ZERO } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
 import { inOrder } from '../scan/in-order.ts';
 import { openPlacement, placedChunks } from './placed.ts';
@@ -63,7 +63,8 @@ export async function* planSegments(target: Target, segments: readonly SegmentVe
 
 interface Changes {
   readonly zeros: number[];
-  readonly data: (WantedChunk & { readonly frame: FramePlace })[];
+  readonly frames: Iterable<WantedFrame>;
+  readonly wanted: number;
   readonly overwrites: boolean;
 }
 
@@ -81,19 +82,20 @@ class OpenPlan implements Plan {
     return this.zeros.length === 0 && this.#frames.size === 0;
   }
 
-  add({ zeros, data, overwrites }: Changes): void {
+  add({ zeros, frames, wanted, overwrites }: Changes): void {
     this.overwrites ||= overwrites;
-    this.chunks += data.length;
+    this.chunks += wanted;
     for (const chunk of zeros) {
       const last = this.zeros.at(-1);
       if (last !== undefined && last.chunk + last.count === chunk) last.count++;
       else this.zeros.push({ chunk, count: 1 });
     }
-    for (const { frame, ...chunk } of data) {
-      const name = `${frame.scope} ${toHex(frame.pack)} ${frame.offset} ${frame.frameBytes} ${frame.rawBytes}`;
-      const wanted = this.#frames.get(name);
-      if (wanted === undefined) this.#frames.set(name, { place: frame, chunks: [chunk] });
-      else wanted.chunks.push(chunk);
+    for (const frame of frames) {
+      const { scope, pack, offset, frameBytes, rawBytes } = frame.place;
+      const name = `${scope} ${toHex(pack)} ${offset} ${frameBytes} ${rawBytes}`;
+      const known = this.#frames.get(name);
+      if (known === undefined) this.#frames.set(name, frame);
+      else for (const chunk of frame.chunks) known.chunks.push(chunk);
     }
   }
 }
@@ -103,21 +105,44 @@ async function changesOf(target: Target, { index, id }: SegmentVersion): Promise
   const { name, geometry, source, versions } = target;
   const step = await versions.advance(index, id);
   if (step === undefined) return undefined;
-  const { segment, before } = step;
+  const { segment } = step;
   const first = index * limits.segment_chunks;
-  const changed = Array.from(segment.states.keys()).filter((chunk) => differs(before, segment, chunk));
-  const zeros = changed.filter((chunk) => segment.states[chunk] === ZERO).map((chunk) => first + chunk);
-  const overwrites = before.states.some((state, chunk) => {
-    return state !== ABSENT && (segment.states[chunk] === ABSENT || differs(before, segment, chunk));
+  const { changed, overwrites } = compare(step);
+  const zeros: number[] = [];
+  let wanted = 0;
+  changed.forEach((isChanged, chunk) => {
+    if (isChanged === 0) return;
+    if (segment.states[chunk] === ZERO) zeros.push(first + chunk);
+    else wanted++;
   });
-  if (zeros.length === changed.length) return { zeros, data: [], overwrites };
+  if (wanted === 0) return { zeros, frames: [], wanted, overwrites };
   const of = { layer: name, geometry, first, segment };
   const placement = await source.placement(id, (bytes) => openPlacement(bytes, of));
-  const data: Changes['data'] = [];
+  return { zeros, frames: wantedFrames(placement, changed, of), wanted, overwrites };
+}
+
+/** One byte a chunk, 1 if it must be written; and whether chunks that were there before are written again or gone. */
+function compare({ segment, before }: { segment: Segment; before: Segment }) {
+  const changed = Uint8Array.from(segment.states, (_, chunk) => Number(differs(before, segment, chunk)));
+  const overwrites = before.states.some((state, chunk) => {
+    return state !== ABSENT && (segment.states[chunk] === ABSENT || changed[chunk] === 1);
+  });
+  return { changed, overwrites };
+}
+
+function wantedFrames(
+  placement: Placement,
+  changed: Uint8Array,
+  { geometry, first, segment }: { geometry: Geometry; first: number; segment: Segment },
+): Iterable<WantedFrame> {
+  const frames = new Map<FramePlace, WantedFrame>();
   for (const { chunk, frame, rawOffset } of placedChunks(placement, geometry.chunkBytes)) {
-    if (!differs(before, segment, chunk)) continue;
+    if (changed[chunk] === 0) continue;
     const length = chunkLength(geometry, first + chunk);
-    data.push({ chunk: first + chunk, frame, rawOffset, length, fingerprint: Buffer.from(segment.fingerprint(chunk)) });
+    const fingerprint = Buffer.from(segment.fingerprint(chunk));
+    const wanted = frames.get(frame) ?? { place: frame, chunks: [] };
+    wanted.chunks.push({ chunk: first + chunk, rawOffset, length, fingerprint });
+    frames.set(frame, wanted);
   }
-  return { zeros, data, overwrites };
+  return frames.values();
 }

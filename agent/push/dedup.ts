@@ -1,7 +1,7 @@
 import { LayerMoverError } from '../../core/errors.ts';
 import { sameDigest } from '../../core/fingerprint.ts';
 import type { Root } from '../../core/format/root.ts';
-import { DATA } from '../../core/format/segment.ts';
+import { DATA, Segment, ZERO } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
 import { type ChunkBatch, readChunks } from '../scan/read.ts';
 import type { DedupJob, PushWork } from './job.ts';
@@ -44,13 +44,15 @@ async function knownRoot({ manifests, layerId, name }: DedupJob, { geometry }: P
 /** Packs the missing chunks that were read, each of which must be what the manifest says. */
 async function takeIn(batch: ChunkBatch, { name }: DedupJob, { settler, packer, counter }: PushWork): Promise<void> {
   const { index, content } = settler.open.get(batch.segment)!;
-  const first = index * limits.segment_chunks;
-  if (batch.zeros.length > 0) throw changed(name, `chunk ${batch.zeros[0]!.chunk}`);
-  for (const { chunk, isData, fingerprint, bytes } of batch.chunks()) {
-    const key = { segment: index, chunk: chunk - first };
-    const same = isData && sameDigest(fingerprint, content.fingerprint(key.chunk));
-    if (!same || content.states[key.chunk] !== DATA) throw changed(name, `chunk ${chunk}`);
-    const outcome = await packer.add(key, fingerprint, bytes);
+  const found = new Segment(content.chunks);
+  batch.describe(found);
+  for (let chunk = 0; chunk < content.chunks; chunk++) {
+    const isZero = found.states[chunk] === ZERO;
+    const isOther = found.states[chunk] === DATA && !sameDigest(found.fingerprint(chunk), content.fingerprint(chunk));
+    if (isZero || isOther) throw changed(name, `chunk ${index * limits.segment_chunks + chunk}`);
+  }
+  for (const { chunk, fingerprint, bytes } of batch.dataChunks()) {
+    const outcome = await packer.add({ segment: index, chunk }, fingerprint, bytes);
     if (outcome === 'repeated') counter.add({ dedupedBytes: bytes.length });
   }
 }

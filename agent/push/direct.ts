@@ -1,7 +1,6 @@
 import { segmentLength } from '../../core/chunk.ts';
 import type { Root } from '../../core/format/root.ts';
 import { Segment } from '../../core/format/segment.ts';
-import { limits } from '../../core/limits.ts';
 import type { ManifestDraft } from '../manifests/draft.ts';
 import { type ChunkBatch, readChunks } from '../scan/read.ts';
 import { touchedRuns } from '../scan/runs.ts';
@@ -45,17 +44,9 @@ function begin(index: number, { geometry, settler }: PushWork): OpenSegment {
 }
 
 async function takeIn(open: OpenSegment, batch: ChunkBatch, { packer, counter }: PushWork): Promise<void> {
-  const first = open.index * limits.segment_chunks;
-  for (const { chunk, count } of batch.zeros) {
-    for (let at = chunk; at < chunk + count; at++) open.content.setZero(at - first);
-  }
-  for (const { chunk, isData, fingerprint, bytes } of batch.chunks()) {
-    if (!isData) {
-      open.content.setZero(chunk - first);
-      continue;
-    }
-    open.addData(chunk - first, fingerprint);
-    const outcome = await packer.add({ segment: open.index, chunk: chunk - first }, fingerprint, bytes);
+  batch.describe(open.content);
+  for (const { chunk, fingerprint, bytes } of batch.dataChunks()) {
+    const outcome = await packer.add({ segment: open.index, chunk }, fingerprint, bytes);
     if (outcome === 'repeated') counter.add({ dedupedBytes: bytes.length });
   }
 }

@@ -7,7 +7,7 @@ const NOWHERE = -1;
 /** A segment on its way to the store: what it holds as far as that is known, and where its data chunks lie by now. */
 export class OpenSegment {
   readonly index: number;
-  /** What the layer holds; data chunks are added with `addData` or are there from the start. */
+  /** What the layer holds; complete from the start, or as its chunks are read. */
   readonly content: Segment;
   /** Set when nothing will be added to the content. */
   isKnown: boolean;
@@ -17,10 +17,11 @@ export class OpenSegment {
   readonly batch: { readonly digest: string; missing: number } | undefined;
   readonly #chunkBytes: number;
   readonly #frames: FramePlace[] = [];
-  readonly #numbers = new Map<string, number>();
+  readonly #numbers = new Map<FramePlace, number>();
+  readonly #numbersByName = new Map<string, number>();
   readonly #frameOf: Int32Array;
   readonly #rawOffsets: Uint32Array;
-  #unplaced: number;
+  #placed = 0;
 
   constructor(options: {
     index: number;
@@ -36,30 +37,19 @@ export class OpenSegment {
     this.#chunkBytes = options.chunkBytes;
     this.#frameOf = new Int32Array(this.content.chunks).fill(NOWHERE);
     this.#rawOffsets = new Uint32Array(this.content.chunks);
-    this.#unplaced = this.content.count(DATA);
-  }
-
-  addData(chunk: number, fingerprint: Uint8Array): void {
-    this.content.setData(chunk, fingerprint);
-    this.#unplaced++;
   }
 
   /** Tells where a data chunk lies: its pack is durable. */
   place(chunk: number, frame: FramePlace, rawOffset: number): void {
-    const name = `${toHex(frame.pack)}.${frame.offset}`;
-    let number = this.#numbers.get(name);
-    if (number === undefined) {
-      number = this.#frames.push(frame) - 1;
-      this.#numbers.set(name, number);
-    }
-    if (this.#frameOf[chunk] === NOWHERE) this.#unplaced--;
+    const number = this.#numbers.get(frame) ?? this.#number(frame);
+    if (this.#frameOf[chunk] === NOWHERE) this.#placed++;
     this.#frameOf[chunk] = number;
     this.#rawOffsets[chunk] = rawOffset;
   }
 
   /** True if its version is the layer's segment. */
   get isComplete(): boolean {
-    return this.isKnown && this.#unplaced === 0;
+    return this.isKnown && this.#placed === this.content.count(DATA);
   }
 
   /** What can be pulled by now: zeros, and data chunks that have a place; all others are absent for the time being. */
@@ -74,6 +64,15 @@ export class OpenSegment {
       this.#appendTo(runs, chunk);
     }
     return { segment, placement: { frames: this.#frames, runs } };
+  }
+
+  /** The frame's number in the placement; a frame that comes as another object again keeps it. */
+  #number(frame: FramePlace): number {
+    const name = `${toHex(frame.pack)}.${frame.offset}`;
+    const number = this.#numbersByName.get(name) ?? this.#frames.push(frame) - 1;
+    this.#numbersByName.set(name, number);
+    this.#numbers.set(frame, number);
+    return number;
   }
 
   #appendTo(runs: Run[], chunk: number): void {

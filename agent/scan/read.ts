@@ -1,6 +1,7 @@
 import type { Geometry } from '../../core/chunk.ts';
 import { DIGEST_BYTES } from '../../core/fingerprint.ts';
-import { DATA } from '../../core/format/segment.ts';
+import { DATA, type Segment, ZERO } from '../../core/format/segment.ts';
+import { limits } from '../../core/limits.ts';
 import type { DiskLayer } from '../disk/layer.ts';
 import { inOrder } from './in-order.ts';
 import { chunksIn } from './job.ts';
@@ -8,11 +9,10 @@ import type { ChunkPool, ReadChunks } from './pool.ts';
 import { type ReadRequest, readRequests } from './requests.ts';
 import type { ChunkRun } from './runs.ts';
 
-/** A chunk that was read. `bytes` are shared and valid only until the batch is given back; a zero chunk has no fingerprint. */
-export interface ReadChunk {
-  /** Number in the layer. */
+/** A data chunk that was read. Its bytes are shared and valid only until the batch is given back. */
+export interface DataChunk {
+  /** Number in its segment. */
   readonly chunk: number;
-  readonly isData: boolean;
   readonly fingerprint: Uint8Array;
   readonly bytes: Uint8Array;
 }
@@ -20,31 +20,45 @@ export interface ReadChunk {
 /** What one request found, within one segment. */
 export class ChunkBatch {
   readonly segment: number;
-  /** Chunks that are zero and were not read. */
-  readonly zeros: ReadRequest['zeros'];
   readonly #request: ReadRequest;
   readonly #chunkBytes: number;
   readonly #read: ReadChunks | undefined;
 
   constructor(request: ReadRequest, chunkBytes: number, read: ReadChunks | undefined) {
     this.segment = request.segment;
-    this.zeros = request.zeros;
     this.#request = request;
     this.#chunkBytes = chunkBytes;
     this.#read = read;
   }
 
-  *chunks(): Generator<ReadChunk> {
+  /** Sets the states and fingerprints of this batch's chunks in their segment. */
+  describe(segment: Segment): void {
+    const first = this.segment * limits.segment_chunks;
+    for (const { chunk, count } of this.#request.zeros) segment.states.fill(ZERO, chunk - first, chunk - first + count);
     if (this.#read === undefined) return;
+    const { states, fingerprints } = this.#read;
+    let slot = 0;
+    for (const { chunk, count } of this.#request.spans) {
+      const end = slot + count;
+      segment.states.set(states.subarray(slot, end), chunk - first);
+      segment.fingerprints.set(
+        fingerprints.subarray(slot * DIGEST_BYTES, end * DIGEST_BYTES),
+        (chunk - first) * DIGEST_BYTES,
+      );
+      slot = end;
+    }
+  }
+
+  *dataChunks(): Generator<DataChunk> {
+    if (this.#read === undefined) return;
+    const first = this.segment * limits.segment_chunks;
     const { states, fingerprints, bytes } = this.#read;
     let slot = 0;
     for (const { chunk, at, length } of chunksIn(this.#request.spans, this.#chunkBytes)) {
-      yield {
-        chunk,
-        isData: states[slot] === DATA,
-        fingerprint: fingerprints.subarray(slot * DIGEST_BYTES, (slot + 1) * DIGEST_BYTES),
-        bytes: bytes.subarray(at, at + length),
-      };
+      if (states[slot] === DATA) {
+        const fingerprint = fingerprints.subarray(slot * DIGEST_BYTES, (slot + 1) * DIGEST_BYTES);
+        yield { chunk: chunk - first, fingerprint, bytes: bytes.subarray(at, at + length) };
+      }
       slot++;
     }
   }
@@ -77,6 +91,7 @@ export async function* readChunks(
   const requests = readRequests(layer, geometry, runs, pool.bufferBytes);
   for await (const batch of inOrder(requests, pool.ahead, read, (unused) => unused.release())) {
     try {
+      signal.throwIfAborted();
       yield batch;
     } finally {
       batch.release();

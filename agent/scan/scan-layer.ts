@@ -1,12 +1,12 @@
 import { chunkLength, type Geometry, geometryOf, segmentLength } from '../../core/chunk.ts';
 import type { Root } from '../../core/format/root.ts';
-import { Segment } from '../../core/format/segment.ts';
+import { DATA, Segment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
 import type { DiskLayer } from '../disk/layer.ts';
 import type { ManifestDraft } from '../manifests/draft.ts';
 import type { ManifestStore } from '../manifests/store.ts';
 import type { ChunkPool } from './pool.ts';
-import { type ChunkBatch, readChunks } from './read.ts';
+import { readChunks } from './read.ts';
 import { touchedRuns } from './runs.ts';
 import { Unchanged } from './unchanged.ts';
 
@@ -54,32 +54,28 @@ async function putSegments(job: ScanJob, geometry: Geometry, draft: ManifestDraf
   let open: { index: number; segment: Segment } | undefined;
   let dataBytes = 0;
   let readBytes = 0;
+  const put = async ({ index, segment }: { index: number; segment: Segment }) => {
+    await draft.putSegment(index, segment);
+    dataBytes += dataBytesOf(geometry, index, segment);
+  };
   for await (const batch of readChunks({ ...job, geometry }, runs, job.signal)) {
     if (open?.index !== batch.segment) {
-      if (open !== undefined) await draft.putSegment(open.index, open.segment);
+      if (open !== undefined) await put(open);
       open = { index: batch.segment, segment: new Segment(segmentLength(geometry, batch.segment)) };
     }
-    dataBytes += setStates(open.segment, batch, geometry);
+    batch.describe(open.segment);
     readBytes += batch.readBytes;
     job.progress?.(readBytes);
   }
-  if (open !== undefined) await draft.putSegment(open.index, open.segment);
+  if (open !== undefined) await put(open);
   return dataBytes;
 }
 
-function setStates(segment: Segment, batch: ChunkBatch, geometry: Geometry): number {
-  const first = batch.segment * limits.segment_chunks;
-  let dataBytes = 0;
-  for (const { chunk, count } of batch.zeros) {
-    for (let at = chunk; at < chunk + count; at++) segment.setZero(at - first);
+function dataBytesOf(geometry: Geometry, index: number, { states, chunks }: Segment): number {
+  const first = index * limits.segment_chunks;
+  let bytes = 0;
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    if (states[chunk] === DATA) bytes += chunkLength(geometry, first + chunk);
   }
-  for (const { chunk, isData, fingerprint } of batch.chunks()) {
-    if (isData) {
-      segment.setData(chunk - first, fingerprint);
-      dataBytes += chunkLength(geometry, chunk);
-    } else {
-      segment.setZero(chunk - first);
-    }
-  }
-  return dataBytes;
+  return bytes;
 }

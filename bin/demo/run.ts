@@ -3,8 +3,8 @@ import os from 'node:os';
 import path from 'node:path';
 import pc from 'picocolors';
 import type { MigrationView } from '../../core/api/views.ts';
-import { LayerMoverError } from '../../core/errors.ts';
 import { connect } from '../connection.ts';
+import { complain } from '../output/failure.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { report } from '../output/report.ts';
 import { stopSignal } from '../signals.ts';
@@ -22,6 +22,7 @@ export interface Acts {
   readonly acts: readonly { readonly title: string; readonly vms: readonly string[] }[];
 }
 
+const SOURCE = 'a/h1';
 const DESTINATION = 'b/h2';
 
 /** Runs a demo in a folder of its own: a cloud and two agents as processes, the acts, the report and the proof. */
@@ -42,35 +43,32 @@ export async function runDemo(options: { acts?: Acts; out?: string; json: boolea
     services.unshift(cloud);
     signal.throwIfAborted();
     const cloudFile = String(cloud.ready.cloud_file);
-    const agent = (site: string, host: string, images: string, vms: readonly string[]) =>
-      startService(
-        [
-          'agent',
-          '--site',
-          site,
-          '--host',
-          host,
-          '--images',
-          images,
-          '--state',
-          path.join(work, `${site}-state`),
-          '--cloud',
-          cloudFile,
-        ].concat(vms.flatMap((vm) => ['--vm', vm])),
-        path.join(work, `agent-${site}.log`),
+    const agent = async (site: string, host: string, images: string, vms: readonly string[]): Promise<void> => {
+      const place = ['--site', site, '--host', host, '--images', images, '--state', path.join(work, `${site}-state`)];
+      const named = vms.flatMap((vm) => ['--vm', vm]);
+      services.unshift(
+        await startService(['agent', ...place, '--cloud', cloudFile, ...named], path.join(work, `agent-${site}.log`)),
       );
-    const named = Object.entries(acts.tops).map(([name, top]) => `${name}=${top}`);
-    services.unshift(
-      ...(await Promise.all([agent('a', 'h1', acts.imageFolder, named), agent('b', 'h2', arrivals, [])])),
+    };
+    await agent(
+      'a',
+      'h1',
+      acts.imageFolder,
+      Object.entries(acts.tops).map(([name, top]) => `${name}=${top}`),
     );
-
+    await agent('b', 'h2', arrivals, []);
     signal.throwIfAborted();
     const client = await connect(cloudFile);
     const migrations: MigrationView[] = [];
     const proofs: Proof[] = [];
     for (const act of acts.acts) {
       say(`\n${pc.bold(act.title)}`);
-      const id = await requestMigration(client, act.vms, { to: DESTINATION, policy: 'auto', chunk: '65536' });
+      const id = await requestMigration(client, act.vms, {
+        from: SOURCE,
+        to: DESTINATION,
+        policy: 'auto',
+        chunk: '65536',
+      });
       const ended = await watch(client, id, options.json, signal);
       migrations.push(ended);
       if (ended.state !== 'committed') break;
@@ -105,30 +103,21 @@ function conclude(
   options: { out?: string; json: boolean },
   arrivals: string,
 ): boolean {
-  const told = summary(migrations);
   const proven = (vm: string): boolean => proofs.find((proof) => proof.vm === vm)?.equal === true;
-  const vms = told.vms.map((vm) => ({ ...vm, equal: vm.equal && proven(vm.name) }));
+  const vms = summary(migrations).vms.map((vm) => ({ ...vm, equal: vm.equal && proven(vm.name) }));
+  const failed = migrations.find((each) => each.state !== 'committed');
+  const error = failed?.error ?? failed?.vms.find((vm) => vm.error)?.error;
   if (options.json) {
     for (const proof of proofs) jsonLine('proof', { ...proof });
-    const error = migrations.find((each) => each.error)?.error;
     jsonLine('summary', { vms, ...(error ? { error } : {}) });
   } else {
-    process.stdout.write(`\n${report({ vms })}\n\n`);
+    if (vms.length > 0) process.stdout.write(`\n${report({ vms })}\n\n`);
     for (const proof of proofs) {
-      process.stdout.write(
-        `${proof.equal ? pc.green('✓') : pc.red('✗')} ${proof.vm}: source and destination compared: ${proof.detail}\n`,
-      );
+      const mark = proof.equal ? pc.green('✓') : pc.red('✗');
+      process.stdout.write(`${mark} ${proof.vm}: source and destination compared: ${proof.detail}\n`);
     }
-    if (options.out !== undefined) process.stdout.write(`\nThe arrived chains are in ${arrivals}\n`);
+    if (options.out !== undefined && !failed) process.stdout.write(`\nThe arrived chains are in ${arrivals}\n`);
   }
-  const failed = migrations.find((each) => each.state !== 'committed');
-  if (failed) {
-    const error = failed.error ?? failed.vms.find((vm) => vm.error)?.error;
-    throw new LayerMoverError(
-      error?.code ?? 'MIGRATION_FAILED',
-      error?.message ?? `migration ${failed.id} is ${failed.state}`,
-      { hint: error?.hint },
-    );
-  }
-  return vms.length > 0 && vms.every((vm) => vm.equal);
+  if (error) complain(error);
+  return !failed && vms.length > 0 && vms.every((vm) => vm.equal);
 }

@@ -3,13 +3,21 @@ import pc from 'picocolors';
 import type { LayerView, MigrationView, VmView } from '../../core/api/views.ts';
 import { bytes, rate, seconds } from './units.ts';
 
+/** The table paints by itself: only where colours are wanted. */
+const tableStyle = {
+  head: pc.isColorSupported ? ['bold'] : [],
+  border: pc.isColorSupported ? ['dim'] : [],
+  compact: true,
+};
+
 /** Bytes of a layer that did not cross the wire, and why not. */
 function notSent(layer: LayerView): string {
   if (layer.shared) return `${bytes(layer.logical_bytes)} sent once, with another VM`;
   if (layer.treatment === 'skip') return `${bytes(layer.logical_bytes)} the destination has it`;
   const squeezed = Math.max(0, layer.logical_bytes - layer.deduped_bytes - layer.wire_bytes);
   const parts = [];
-  if (layer.deduped_bytes > 0) parts.push(`${bytes(layer.deduped_bytes)} known`);
+  const twin = layer.treatment === 'dedup' ? 'known' : 'repeated within it';
+  if (layer.deduped_bytes > 0) parts.push(`${bytes(layer.deduped_bytes)} ${twin}`);
   if (squeezed > 0) parts.push(`${bytes(squeezed)} compressed away`);
   return parts.join(', ') || '–';
 }
@@ -31,7 +39,8 @@ function layerRow(vm: VmView, layer: LayerView, at: number): string[] {
 
 function vmRow(vm: VmView): string[] {
   const word = vm.state === 'committed' ? (vm.equal ? pc.green('equal ✓') : pc.red('not proven')) : pc.red(vm.state);
-  const share = vm.logical_bytes > 0 ? `${Math.round((100 * vm.wire_bytes) / vm.logical_bytes)} % of it sent` : '';
+  const share =
+    vm.logical_bytes > vm.wire_bytes ? `${Math.round((100 * vm.wire_bytes) / vm.logical_bytes)} % of it sent` : '';
   return [
     '',
     pc.bold('all'),
@@ -49,7 +58,7 @@ export function report(migration: Pick<MigrationView, 'vms'>): string {
   const table = new Table({
     head: ['VM', 'layer', 'treatment', 'logical', 'on the wire', 'not sent, and why', 'time', 'rate'],
     colAligns: ['left', 'left', 'left', 'right', 'right', 'left', 'right', 'right'],
-    style: { head: ['bold'], border: ['dim'], compact: true },
+    style: tableStyle,
   });
   for (const vm of migration.vms) {
     vm.layers.forEach((layer, at) => {
@@ -62,7 +71,7 @@ export function report(migration: Pick<MigrationView, 'vms'>): string {
 
 /** Plain rows under a heading, for lists. */
 export function list(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const table = new Table({ head: [...head], style: { head: ['bold'], border: ['dim'], compact: true } });
+  const table = new Table({ head: [...head], style: tableStyle });
   for (const row of rows) table.push([...row]);
   return table.toString();
 }

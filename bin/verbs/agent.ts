@@ -33,7 +33,7 @@ export function namedPaths(pairs: readonly string[]): Record<string, string> {
 async function run(options: Options): Promise<void> {
   const { startAgent } = await import('../../agent/agent.ts');
   const { createGrantedObjectStore } = await import('../../adapters/aws/object-store.ts');
-  const log = pino({ name: 'agent', base: { site: options.site, host: options.host } }, pino.destination(2));
+  const log = pino({ name: `agent ${options.site}/${options.host}`, base: {} }, pino.destination(2));
   const vms = namedPaths(options.vm);
   const cloud = await readCloudFile(options.cloud);
   const agent = await startAgent({

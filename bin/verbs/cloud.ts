@@ -2,6 +2,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
 import { CLOUD_FILE, type CloudFile, DEFAULT_DATA } from '../connection.ts';
+import { usage } from '../exit-codes.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { untilSignal } from '../signals.ts';
 import { verb } from './verb.ts';
@@ -12,6 +13,9 @@ const ASSEMBLY = path.resolve(import.meta.dirname, '../../cdk.out');
 async function start(options: { data: string; port: string; json?: boolean }): Promise<void> {
   const { synthesize } = await import('../../infra/synth.ts');
   const { startCloud } = await import('../../localstack/cloud.ts');
+  if (!/^\d{1,5}$/.test(options.port) || Number(options.port) > 65_535) {
+    throw usage(`--port ${options.port} is no port`, 'a number from 0 to 65535; 0 = the last one, or any');
+  }
   const data = path.resolve(options.data);
   await mkdir(data, { recursive: true, mode: 0o700 });
   const assemblyDir = synthesize(ASSEMBLY);

@@ -1,6 +1,8 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Command } from 'commander';
+import { vmName } from '../../core/api/names.ts';
+import { limits } from '../../core/limits.ts';
 import type { Acts } from '../demo/run.ts';
 import { EXIT, usage } from '../exit-codes.ts';
 import { verb } from './verb.ts';
@@ -18,7 +20,7 @@ async function actsOf(files: readonly string[]): Promise<Acts> {
     if (!(await stat(file).catch(() => undefined))?.isFile())
       throw usage(`--vm ${file} is not a file`, 'name the top image of a VM');
   }
-  const named = paths.map((file) => [path.parse(file).name.replace(/[^A-Za-z0-9._-]/g, '-'), file] as const);
+  const named = paths.map((file) => [nameOf(file), file] as const);
   const tops = Object.fromEntries(named);
   const names = Object.keys(tops);
   if (names.length < paths.length)
@@ -28,6 +30,17 @@ async function actsOf(files: readonly string[]): Promise<Acts> {
     tops,
     acts: [{ title: `${names.join(', ')} to a site that has nothing`, vms: names }],
   };
+}
+
+/** A VM's name from its file's: what the API doesn't take as a name gives way to dashes. */
+function nameOf(file: string): string {
+  const name = path
+    .parse(file)
+    .name.replace(/[^A-Za-z0-9._-]/g, '-')
+    .replace(/^[._-]+/, '')
+    .slice(0, limits.name_length_max);
+  if (vmName.safeParse(name).success) return name;
+  throw usage(`${file} gives no name for a VM`, 'give the file a name of letters and digits');
 }
 
 /** The nearest folder that holds all of the files: backing files must lie in it, too. */

@@ -3,11 +3,15 @@ import { connect } from '../connection.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { list } from '../output/report.ts';
 import { bytes } from '../output/units.ts';
+import { allPages, limitOf } from '../pages.ts';
 import { CLOUD_OPTION, verb } from './verb.ts';
 
 async function run(options: { limit: string; cloud?: string; json?: boolean }): Promise<void> {
   const client = await connect(options.cloud);
-  const { layers } = await client.call('listLayers', { query: { limit: options.limit } });
+  const layers = await allPages(limitOf(options.limit), async (query) => {
+    const page = await client.call('listLayers', { query });
+    return { items: page.layers, next: page.next };
+  });
   if (options.json) {
     for (const layer of layers) jsonLine('layer', { layer });
     return;

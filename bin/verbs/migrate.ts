@@ -9,6 +9,7 @@ import { limits } from '../../core/limits.ts';
 import { POLICIES } from '../../core/plan.ts';
 import { connect } from '../connection.ts';
 import { EXIT, exitCodeOf, usage } from '../exit-codes.ts';
+import { complain } from '../output/failure.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { report } from '../output/report.ts';
 import { summary, watch } from '../watch.ts';
@@ -74,13 +75,11 @@ export async function follow(client: ApiClient, id: string, json: boolean): Prom
       ...summary([ended]),
       ...(ended.error ? { error: ended.error } : {}),
     });
-  else process.stdout.write(`${report(ended)}\n`);
+  else if (ended.vms.length > 0) process.stdout.write(`${report(ended)}\n`);
   if (ended.state === 'committed') return;
   process.exitCode = ended.error ? exitCodeOf(errorFromJson(ended.error)) : EXIT.failed;
-  for (const error of [ended.error, ...ended.vms.map((vm) => vm.error)]) {
-    if (error)
-      process.stderr.write(`error: ${error.message} (${error.code})\n${error.hint ? `hint: ${error.hint}\n` : ''}`);
-  }
+  const errors = [ended.error, ...ended.vms.map((vm) => vm.error)].filter((error) => error !== undefined);
+  for (const error of new Map(errors.map((each) => [each.message, each])).values()) complain(error);
   process.stderr.write(`migration ${id} is ${ended.state}; VMs that are not committed stay with their source\n`);
 }
 

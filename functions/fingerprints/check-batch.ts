@@ -5,17 +5,18 @@ import { DIGEST_BYTES, fromHex, isNone, sha256, toHex } from '../../core/fingerp
 import { decodeQuestion, encodeAnswer } from '../../core/format/batch.ts';
 import { refuse } from '../../core/format/bytes.ts';
 import { limits } from '../../core/limits.ts';
+import { hasEnded } from '../../core/migration.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { Task } from '../../core/task.ts';
 import { requireTask } from '../agents/access.ts';
-import { claimOwner } from '../packs/claim-owner.ts';
+import { claimOwner, migrationOf } from '../packs/claim-owner.ts';
 import type { FooterCache } from '../packs/footer-cache.ts';
 import { PackContents } from '../packs/pack-contents.ts';
 import { readFooter } from '../packs/read-footer.ts';
 import type { Call } from '../rest/call.ts';
 import { findAll, framesOf, hooksOf, packsNamed } from './answer-batch.ts';
 
-export interface FingerprintDeps extends Pick<CloudPorts, 'objects' | 'index' | 'hosts' | 'tasks'> {
+export interface FingerprintDeps extends Pick<CloudPorts, 'objects' | 'index' | 'hosts' | 'tasks' | 'migrations'> {
   readonly clock: Clock;
   /** One fingerprint in so many has an index row. */
   readonly sampling: number;
@@ -79,6 +80,17 @@ async function contentsOf(deps: FingerprintDeps, namespace: string, pack: string
 async function claim(deps: FingerprintDeps, task: Task, batch: Buffer): Promise<number> {
   const nowMs = deps.clock.nowMs();
   const wanted = { owner: claimOwner(task), untilMs: nowMs + limits.claim_ms };
-  const standing = await deps.index.claim(task.namespace, toHex(sha256(batch)), wanted, nowMs);
-  return standing.owner === wanted.owner ? 0 : standing.untilMs;
+  const digest = toHex(sha256(batch));
+  const standing = await deps.index.claim(task.namespace, digest, wanted, nowMs);
+  if (standing.owner === wanted.owner) return 0;
+  if (!(await isForsaken(deps, standing.owner))) return standing.untilMs;
+  await deps.index.release(task.namespace, digest, standing.owner);
+  const next = await deps.index.claim(task.namespace, digest, wanted, nowMs);
+  return next.owner === wanted.owner ? 0 : next.untilMs;
+}
+
+/** True if the claim's migration has ended: whoever was to send this batch no longer will. */
+async function isForsaken({ migrations }: FingerprintDeps, owner: string): Promise<boolean> {
+  const migration = await migrations.find(migrationOf(owner));
+  return migration !== undefined && hasEnded(migration.state);
 }

@@ -154,6 +154,22 @@ describe('scanLayer', () => {
     closeSync(fd);
   });
 
+  it('gives the buffers back if its caller fails', async () => {
+    const path = folder.at('caller');
+    writeFileSync(path, noise(8 * MiB, 7));
+    const fd = openSync(path, 'r');
+    const all: Extent[] = [{ offset: 0, length: 8 * MiB, state: 'data' }];
+    const layer = fakeLayer(path, 8 * MiB, all, async (at, length) => [{ at, length, kind: 'file', fd, offset: at }]);
+    const manifests = new ManifestStore(folder.at('manifests-caller'));
+    const job = { layer, chunkBytes: 64 * KiB, parent: NO_DIGEST, pool, manifests, signal: quiet };
+    const progress = () => {
+      throw new Error('my fault');
+    };
+    for (let time = 0; time < 4; time++) await expect(scanLayer({ ...job, progress })).rejects.toThrow('my fault');
+    expect((await scanLayer(job)).dataBytes).toBe(8 * MiB);
+    closeSync(fd);
+  });
+
   it('passes a read error on by its code and reads on afterwards', async () => {
     const path = folder.at('unreadable');
     writeFileSync(path, noise(1 * MiB, 5));

@@ -94,6 +94,27 @@ describe('the object store with a grant (embedded S3 and STS)', () => {
     }
   });
 
+  it('asks anew when the store no longer knows its grant, and no more than once a call', async () => {
+    const forgotten = { accessKeyId: 'ASIAFORGOTTEN0000000', secretAccessKey: 'x'.repeat(40), sessionToken: 'gone' };
+    let asked = 0;
+    const store = granted(async () => {
+      const grant = await cloud.granter.grant('m1.seed', rights);
+      asked += 1;
+      return asked === 1 ? { ...grant, credentials: forgotten } : grant;
+    });
+    const key = `ns/mine/migrations/m1/${fresh('k')}`;
+    expect(await store.put(key, [Buffer.from('kept')])).toBe('written');
+    expect(Buffer.from(await store.get(key)).toString()).toBe('kept');
+    expect(asked).toBe(2);
+    store.close();
+    const hopeless = granted(async () => ({
+      ...(await cloud.granter.grant('m1.seed', rights)),
+      credentials: forgotten,
+    }));
+    await expect(hopeless.get(key)).rejects.toMatchObject({ code: 'OBJECT_REFUSED' });
+    hopeless.close();
+  });
+
   it('asks for a grant when it is used first, once, and anew when it is about to end', async () => {
     const asked: number[] = [];
     const store = granted(async () => {

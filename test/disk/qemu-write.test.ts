@@ -44,7 +44,7 @@ describeWithQemu('images that we made', () => {
     ([2, 3] as const).map((version) => [cluster, version] as const),
   );
 
-  test.each(shapes)('a chain of three, clusters of %i bytes, version %i', async (clusterBytes, version) => {
+  test.concurrent.each(shapes)('a chain of three, clusters of %i bytes, version %i', async (clusterBytes, version) => {
     const name = (i: number) => `ours-${clusterBytes}-${version}-${i}.qcow2`;
     const expected = Buffer.alloc(SIZE);
     for (const i of [0, 1, 2]) {
@@ -58,8 +58,9 @@ describeWithQemu('images that we made', () => {
       await writer.finish();
       await below?.close();
       await expectClean(folder.at(name(i)));
-      writeFileSync(folder.at('expected.raw'), expected);
-      await qemuImg('compare', '-f', 'qcow2', '-F', 'raw', folder.at(name(i)), folder.at('expected.raw'));
+      const raw = folder.at(`${name(i)}.expected`);
+      writeFileSync(raw, expected);
+      await qemuImg('compare', '-f', 'qcow2', '-F', 'raw', folder.at(name(i)), raw);
       const info = JSON.parse(await qemuImg('info', '--output=json', folder.at(name(i))));
       expect(info).toMatchObject({ 'virtual-size': SIZE, 'cluster-size': clusterBytes });
       expect(info['format-specific'].data.compat).toBe(version === 2 ? '0.10' : '1.1');

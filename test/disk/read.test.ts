@@ -118,6 +118,9 @@ describe('an image built by hand', () => {
       patch: (file) => {
         file.writeUInt32BE(1, 60);
         file.writeBigUInt64BE(BigInt((FIRST_DATA + 1) * CLUSTER), 64);
+        // A snapshot's entry begins with 36 bytes, then the length of what follows: no less than 16.
+        file.fill(0, (FIRST_DATA + 1) * CLUSTER, (FIRST_DATA + 1) * CLUSTER + 40);
+        file.writeUInt32BE(16, (FIRST_DATA + 1) * CLUSTER + 36);
         return file;
       },
     });

@@ -9,6 +9,8 @@ import { COPIED, compressedEntry, dataEntry, FIRST_DATA, type TinyImage, writeTi
 const folder = tempFolder();
 const CLUSTER = 64 * KiB;
 const ONE: TinyImage = { l2: [dataEntry(FIRST_DATA)], data: noise(CLUSTER, 1) };
+/** Extended L2 entries: two numbers each. */
+const SUB: TinyImage = { ...ONE, incompatible: 16n, virtualBytes: CLUSTER };
 
 function open(name: string): Promise<unknown> {
   return withChain(folder.at(name), folder.path(), async () => undefined);
@@ -32,12 +34,56 @@ function set(at: number, value: bigint | number): Pick<TinyImage, 'patch'> {
   };
 }
 
+function externalData(dataFile: string): TinyImage {
+  return { ...ONE, l2: [COPIED], incompatible: 4n, dataFile };
+}
+
+function snapshotAt(offset: number): Pick<TinyImage, 'patch'> {
+  return {
+    patch: (file) => {
+      file.writeUInt32BE(1, 60);
+      file.writeBigUInt64BE(BigInt(offset), 64);
+      if (offset < FIRST_DATA * CLUSTER) file.writeUInt32BE(16, offset + 36);
+      return file;
+    },
+  };
+}
+
+function twoTables(file: Buffer): Buffer {
+  file.writeUInt32BE(2, 36);
+  file.writeBigUInt64BE(dataEntry(4), 3 * CLUSTER + 8);
+  return file;
+}
+
 describe('openChain refuses', () => {
   const cases: readonly (readonly [what: string, code: string, image: TinyImage])[] = [
     ['a dirty image', 'QCOW2_DIRTY', { ...ONE, incompatible: 1n }],
     ['a corrupt image', 'QCOW2_CORRUPT', { ...ONE, incompatible: 2n }],
-    ['an external data file', 'QCOW2_EXTERNAL_DATA', { ...ONE, incompatible: 4n }],
-    ['extended L2 entries', 'QCOW2_EXTENDED_L2', { ...ONE, incompatible: 16n }],
+    ['an external data file without a name', 'QCOW2_INVALID', { ...ONE, incompatible: 4n }],
+    ['an external data file elsewhere', 'IMAGE_OUTSIDE_FOLDER', externalData('/etc/passwd')],
+    ['an external data file above', 'IMAGE_OUTSIDE_FOLDER', externalData('../../etc/passwd')],
+    ['an external data file that is not there', 'DATA_FILE_MISSING', externalData('nowhere')],
+    ['an external data file of a protocol', 'DATA_FILE_NAME_REFUSED', externalData('nbd:host')],
+    ['an external data file that is the image', 'CHAIN_LOOP', externalData('refused.qcow2')],
+    ['a folder as external data file', 'IMAGE_NOT_REGULAR', externalData('folder')],
+    ['raw external data without a file', 'QCOW2_INVALID', { ...ONE, ...set(88, 2n) }],
+    ['sub-clusters of 256 bytes', 'QCOW2_INVALID', { ...ONE, clusterBits: 13, incompatible: 16n }],
+    ['no refcount table', 'QCOW2_INVALID', { ...ONE, ...set(56, 0) }],
+    ['an L1 table in the refcount table', 'QCOW2_OVERLAP', { ...ONE, ...set(40, BigInt(CLUSTER)) }],
+    ['a refcount table that reaches over L1', 'QCOW2_OVERLAP', { ...ONE, ...set(56, 3) }],
+    ['a snapshot table over L1', 'QCOW2_OVERLAP', { ...ONE, ...snapshotAt(3 * CLUSTER) }],
+    ['snapshots beyond the file', 'QCOW2_INVALID', { ...ONE, ...snapshotAt(6 * CLUSTER) }],
+    ['a snapshot with endless names', 'QCOW2_INVALID', { ...ONE, ...snapshotAt(5 * CLUSTER) }],
+    ['an L2 table that is the L1 table', 'QCOW2_OVERLAP', { ...ONE, ...set(3 * CLUSTER, dataEntry(3)) }],
+    ['an L2 table in the refcount table', 'QCOW2_OVERLAP', { ...ONE, ...set(3 * CLUSTER, dataEntry(1)) }],
+    ['an L2 table that is a refcount block', 'QCOW2_OVERLAP', { ...ONE, ...set(3 * CLUSTER, dataEntry(2)) }],
+    ['two L2 tables at one place', 'QCOW2_OVERLAP', { ...ONE, patch: twoTables }],
+    ['a refcount block that is an L2 table', 'QCOW2_OVERLAP', { ...ONE, ...set(CLUSTER, BigInt(4 * CLUSTER)) }],
+    ['a refcount block in the header', 'QCOW2_INVALID', { ...ONE, ...set(CLUSTER + 8, 512n) }],
+    ['a refcount block outside the file', 'QCOW2_INVALID', { ...ONE, ...set(CLUSTER, BigInt(6 * CLUSTER)) }],
+    ['an L2 table outside the file', 'QCOW2_INVALID', { ...ONE, ...set(3 * CLUSTER, COPIED | 0x5000000n) }],
+    ['an L2 table that is not aligned', 'QCOW2_INVALID', { ...ONE, ...set(3 * CLUSTER, COPIED | 0x10200n) }],
+    ['an L2 table at 0', 'QCOW2_INVALID', { ...ONE, ...set(3 * CLUSTER, COPIED) }],
     ['an unknown feature', 'QCOW2_FEATURE_UNKNOWN', { ...ONE, incompatible: 1n << 40n }],
     ['encryption', 'QCOW2_ENCRYPTED', { ...ONE, ...set(32, 2) }],
     ['version 1', 'QCOW2_VERSION_UNSUPPORTED', { ...ONE, ...set(4, 1) }],
@@ -146,9 +192,30 @@ describe('reading refuses', () => {
     ['reserved bits', 'QCOW2_INVALID', { ...ONE, l2: [dataEntry(FIRST_DATA) | 2n] }],
     ['reserved high bits', 'QCOW2_INVALID', { ...ONE, l2: [dataEntry(FIRST_DATA) | (1n << 57n)] }],
     ['a zero cluster in version 2', 'QCOW2_INVALID', { ...ONE, version: 2, l2: [1n] }],
-    ['an L2 table outside the file', 'QCOW2_INVALID', { ...ONE, ...set(3 * CLUSTER, COPIED | 0x5000000n) }],
-    ['an L2 table that is not aligned', 'QCOW2_INVALID', { ...ONE, ...set(3 * CLUSTER, COPIED | 0x10200n) }],
-    ['an L2 table at 0', 'QCOW2_INVALID', { ...ONE, ...set(3 * CLUSTER, COPIED) }],
+    ['data in the refcount table', 'QCOW2_OVERLAP', { ...ONE, l2: [dataEntry(1)] }],
+    ['data in a refcount block', 'QCOW2_OVERLAP', { ...ONE, l2: [dataEntry(2)] }],
+    ['data in the L1 table', 'QCOW2_OVERLAP', { ...ONE, l2: [dataEntry(3)] }],
+    ['data in an L2 table', 'QCOW2_OVERLAP', { ...ONE, l2: [dataEntry(4)] }],
+    ['a run of data that starts in the L2 table', 'QCOW2_OVERLAP', { ...ONE, l2: [4, 5].map((i) => dataEntry(i)) }],
+    ['zeros whose cluster is the L2 table', 'QCOW2_OVERLAP', { ...ONE, l2: [dataEntry(4) | 1n] }],
+    ['compressed data in the header', 'QCOW2_OVERLAP', { ...ONE, l2: [compressedEntry(100, 100)] }],
+    ['compressed data in the L2 table', 'QCOW2_OVERLAP', { ...ONE, l2: [compressedEntry(start - 100, 200)] }],
+    [
+      'sub-clusters both zero and allocated',
+      'QCOW2_INVALID',
+      { ...SUB, l2: [dataEntry(FIRST_DATA), (1n << 32n) | 1n] },
+    ],
+    ['sub-clusters of no cluster', 'QCOW2_INVALID', { ...SUB, l2: [0n, 1n] }],
+    ['sub-clusters and a zero flag', 'QCOW2_INVALID', { ...SUB, l2: [dataEntry(FIRST_DATA) | 1n, 1n] }],
+    ['sub-clusters in metadata', 'QCOW2_OVERLAP', { ...SUB, l2: [dataEntry(2), 1n] }],
+    ['compressed sub-clusters', 'QCOW2_INVALID', { ...SUB, l2: [compressedEntry(start, 100), 1n] }],
+    [
+      'external data elsewhere than the guest has them',
+      'QCOW2_INVALID',
+      { ...externalData('plain'), l2: [0n, COPIED] },
+    ],
+    ['external data beyond its file', 'QCOW2_INVALID', { ...externalData('plain'), l2: [0n, dataEntry(1)] }],
+    ['compressed external data', 'QCOW2_INVALID', { ...externalData('plain'), l2: [compressedEntry(0, 100)] }],
     ['compressed data outside the file', 'QCOW2_INVALID', { l2: [compressedEntry(start + CLUSTER, 100)] }],
     ['compressed data with refcount one', 'QCOW2_INVALID', { ...ONE, l2: [COPIED | compressedEntry(start, 100)] }],
     ['compressed data that is none', 'CLUSTER_CORRUPT', { ...ONE, l2: [compressedEntry(start, 1000)] }],
@@ -163,6 +230,7 @@ describe('reading refuses', () => {
   }
 
   test.each(cases)('%s: %s', async (_, code, image) => {
+    writeFileSync(folder.at('plain'), noise(CLUSTER, 2));
     writeTinyImage(folder.at('bad.qcow2'), image);
     await expect(readEverything('bad.qcow2')).rejects.toMatchObject({ code, hint: expect.any(String) });
   });

@@ -76,12 +76,14 @@ function modelOver(below: Model | undefined, sectors: number): Model {
 }
 
 async function checkChain(shapes: readonly Shape[], operations: readonly (readonly Operation[])[]): Promise<void> {
-  const path = (i: number) => folder.at(`layer${i}.qcow2`);
+  // By the size of clusters: tests of other sizes run at the same time.
+  const name = (i: number) => `layer${i}-${shapes[0]!.clusterBytes}.qcow2`;
+  const path = (i: number) => folder.at(name(i));
   const models: Model[] = [];
   for (const [i, { clusterBytes, version, sectors }] of shapes.entries()) {
     rmSync(path(i), { force: true });
     const below = i === 0 ? undefined : await openChain(path(i - 1), { imageFolder: folder.path() });
-    const backing = below && { name: `layer${i - 1}.qcow2`, format: 'qcow2' as const, chain: below.layers.at(-1)! };
+    const backing = below && { name: name(i - 1), format: 'qcow2' as const, chain: below.layers.at(-1)! };
     const writer = await createQcow2(path(i), {
       ...{ virtualBytes: sectors * SECTOR, clusterBytes, version },
       ...(backing === undefined ? {} : { backing }),
@@ -117,7 +119,7 @@ async function checkExtents(layer: Parameters<typeof extentsOf>[0], model: Model
 }
 
 describe('a chain of three that was written is read back as a model in memory has it', () => {
-  test.each([
+  test.concurrent.each([
     ['4 KiB', 4 * KiB, 400 * KiB, 60],
     ['64 KiB', 64 * KiB, 1 * MiB, 60],
     ['2 MiB', 2 * MiB, 7 * MiB, 12],
@@ -241,13 +243,13 @@ describe('what a writer stores', () => {
   });
 
   test('raw zeros over holes stay holes', async () => {
-    const writer = await createRaw(folder.at('holes.raw'), { virtualBytes: 256 * MiB + 100 });
-    await writer.write(64 * MiB, noise(MiB, 1));
-    await writer.writeZeros(0, 256 * MiB + 100);
+    const writer = await createRaw(folder.at('holes.raw'), { virtualBytes: 64 * MiB + 100 });
+    await writer.write(16 * MiB, noise(MiB, 1));
+    await writer.writeZeros(0, 64 * MiB + 100);
     await writer.finish();
     await withChain(folder.at('holes.raw'), folder.path(), async ({ layers: [layer] }) => {
-      expect(layer!.virtualBytes).toBe(256 * MiB + 100);
-      expectSame(await readAll(layer!), Buffer.alloc(256 * MiB + 100));
+      expect(layer!.virtualBytes).toBe(64 * MiB + 100);
+      expectSame(await readAll(layer!), Buffer.alloc(64 * MiB + 100));
     });
     const { blocks } = statSync(folder.at('holes.raw'));
     expect(blocks * 512).toBeLessThanOrEqual(2 * MiB);

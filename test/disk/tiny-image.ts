@@ -10,6 +10,7 @@ export interface TinyImage {
   /** What follows the tables, from cluster `FIRST_DATA` on. */
   data?: Buffer;
   backing?: { name: string; format?: string };
+  dataFile?: string;
   compression?: number;
   incompatible?: bigint;
   /** Last changes to the whole file. */
@@ -54,6 +55,11 @@ export function writeTinyImage(path: string, image: TinyImage): void {
     if (image.compression !== undefined) file[104] = image.compression;
   }
   if (image.backing !== undefined) writeBacking(file, extensions, image.backing);
+  if (image.dataFile !== undefined) {
+    file.writeUInt32BE(0x44415441, extensions);
+    file.writeUInt32BE(image.dataFile.length, extensions + 4);
+    file.write(image.dataFile, extensions + 8);
+  }
   file.writeBigUInt64BE(BigInt(2 * cluster), cluster);
   for (let i = 0; i < clusters; i++) file.writeUInt16BE(1, 2 * cluster + 2 * i);
   file.writeBigUInt64BE(COPIED | BigInt(4 * cluster), 3 * cluster);

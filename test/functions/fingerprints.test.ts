@@ -141,6 +141,27 @@ describe('a claim', () => {
     expect(free).toMatchObject({ answers: [{ status: 'missing' }], claimedUntilMs: 0 });
   });
 
+  it('does not outlive its migration', async () => {
+    const ended = `m${'e'.repeat(20)}`;
+    const other = { owner: `${ended}/a/h9`, untilMs: cloud.clock.nowMs() + limits.claim_ms };
+    await cloud.index.claim('default', toHex(sha256(Buffer.concat(batch))), other, cloud.clock.nowMs());
+    await cloud.migrations.create({
+      id: ended,
+      namespace: 'default',
+      requestId: 'request-1',
+      vmNames: ['web-9'],
+      to: 'b/h2',
+      policy: 'auto',
+      chunkBytes: 65_536,
+      state: 'moving',
+      createdMs: 1,
+      updatedMs: 1,
+    });
+    expect((await ask(batch)).answers).toEqual([{ status: 'claimed' }]);
+    await cloud.migrations.update(ended, ['moving'], { state: 'aborted' });
+    expect((await ask(batch)).answers).toEqual([{ status: 'missing' }]);
+  });
+
   it('ends when the packs are announced', async () => {
     await ask(batch);
     const body = { attempt: 1, packs: [], release: toHex(sha256(Buffer.concat(batch))) };
