@@ -20,7 +20,8 @@ export const limits = {
   frame_window_log: 24,
   frame_window_log_max: 26,
   frame_prefix_chunks_max: 1024,
-  pack_raw_bytes_max: 64 * MiB,
+  /** Several packs are in memory while one is filled: larger ones would break the agent's bound. */
+  pack_raw_bytes_max: 32 * MiB,
   pack_frames_max: 4096,
   pack_chunks_max: 16_384,
   footer_bytes_max: 4 * MiB,

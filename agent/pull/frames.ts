@@ -7,6 +7,8 @@ import type { WantedChunk, WantedFrame } from './plan.ts';
 import type { PackRange } from './ranges.ts';
 import { isDamage, type WatchedSource } from './watched-source.ts';
 
+const SENT_ANEW = 'If it comes again, migrate with --policy direct: that sends the layer anew';
+
 interface Target {
   /** The layer's name. */
   readonly name: string;
@@ -58,7 +60,7 @@ async function openChecked(layer: string, { place, chunks }: WantedFrame, bytes:
   for (const { chunk, rawOffset, length, fingerprint } of chunks) {
     if (sameDigest(sha256(raw.subarray(rawOffset, rawOffset + length)), fingerprint)) continue;
     throw new LayerMoverError('CHUNK_CORRUPT', `chunk ${chunk} of layer ${layer} differs from its fingerprint`, {
-      hint: 'what the object store holds is not what the source sent; nothing of this frame was written',
+      hint: `what the object store holds is not what the source sent; nothing of it was written. ${SENT_ANEW}`,
       data: { layer, chunk, pack: toHex(place.pack), offset: place.offset },
     });
   }
@@ -72,7 +74,7 @@ async function openNamed(layer: string, chunk: number, bytes: Uint8Array): Promi
   } catch (cause) {
     if (!hasCode(cause, 'FRAME_CORRUPT', 'FORMAT_REFUSED')) throw cause;
     throw new LayerMoverError('FRAME_CORRUPT', `a frame of layer ${layer} with chunk ${chunk} is damaged`, {
-      hint: 'the object store or the way to it changed bytes; nothing of this frame was written',
+      hint: `the object store or the way to it changed bytes; nothing of it was written. ${SENT_ANEW}`,
       data: { layer, chunk },
       cause,
     });

@@ -133,12 +133,22 @@ describe('PackWriter', () => {
     bytes: text(at === 50 ? 100 : 1 * MiB, 1 + (at % 80)),
   }));
 
-  it('fills frames of 16 MiB and packs of 64 MiB, and places every chunk', async () => {
+  it('fills frames and packs as far as whole chunks go, and places every chunk', async () => {
     const { packs, outcomes } = await packed(chunks);
-    expect(packs.map(({ frames }) => frames.map(({ rawBytes }) => rawBytes))).toEqual([
-      [16 * MiB, 16 * MiB, 16 * MiB, 15 * MiB + 100],
-      [16 * MiB, 10 * MiB],
-    ]);
+    const raw = packs.map(({ frames }) => frames.map(({ rawBytes }) => rawBytes));
+    const full = (bytes: number, max: number) => bytes > max - 1 * MiB && bytes <= max;
+    for (const frames of raw.slice(0, -1)) {
+      expect(
+        full(
+          frames.reduce((sum, bytes) => sum + bytes),
+          limits.pack_raw_bytes_max,
+        ),
+      ).toBe(true);
+    }
+    for (const bytes of raw.flatMap((frames) => frames.slice(0, -1))) {
+      expect(full(bytes, limits.frame_raw_bytes_max)).toBe(true);
+    }
+    expect(packs.length).toBeGreaterThan(1);
     let at = 0;
     for (const pack of packs) {
       const read = await opened(pack);
@@ -190,16 +200,17 @@ describe('PackWriter', () => {
     const deliver: Deliver = async (_, forget) => void kept.push(forget);
     const writer = new PackWriter({ level: 1, stop: new Stop(stop.signal), deliver });
     const full = limits.uploads_in_flight + limits.packs_waiting_max;
+    const perPack = limits.pack_raw_bytes_max / MiB;
     const bytes = Buffer.alloc(1 * MiB, 'much the same');
     let added = 0;
     const adding = (async () => {
-      for (; added < full * 64 + 1; added++) {
+      for (; added < full * perPack + 1; added++) {
         bytes.writeUInt32BE(added);
         await writer.add({ segment: 0, chunk: added }, sha256(bytes), bytes);
       }
     })();
     await expect.poll(() => kept.length, { timeout: 20_000 }).toBe(full);
-    expect(added).toBe(full * 64);
+    expect(added).toBe(full * perPack);
     kept[0]!();
     await adding;
     stop.abort(new Error('over'));
