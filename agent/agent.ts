@@ -93,7 +93,7 @@ async function begin(options: AgentOptions, imageFolder: string, stateFolder: st
     log,
     pool,
     news: inbox,
-    places: { source: createPlaces(limits.agent_tasks_max), destination: createPlaces(limits.agent_tasks_max) },
+    places: { source: createPlaces(limits.pushes_at_once), destination: createPlaces(limits.pulls_at_once) },
   };
   const runs = new Runs({
     api: host.api,

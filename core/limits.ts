@@ -41,6 +41,9 @@ export const limits = {
   rows_per_announcement_max: 16_384,
 
   // Agent
+  /** Layers that an agent sends, and brings, at the same time: each has its own buffers, and one keeps cores and link busy. */
+  pushes_at_once: 1,
+  pulls_at_once: 2,
   scan_buffer_bytes: 8 * MiB,
   scan_buffers: 4,
   scan_workers_max: 4,
