@@ -1,4 +1,4 @@
-import { Slots } from '../scan/slots.ts';
+import { Slots } from '../flow/slots.ts';
 import type { Places } from '../tasks/task.ts';
 
 /** Room for `count` at a time; the others wait their turn. */

@@ -1,7 +1,7 @@
 import { toHex } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
-import { Slots } from '../scan/slots.ts';
-import type { Stop } from '../scan/stop.ts';
+import { Slots } from '../flow/slots.ts';
+import type { Stop } from '../flow/stop.ts';
 import { sealFrame } from './frame-codec.ts';
 import { freeBuffer, largeBuffer } from './memory.ts';
 import { OpenPack, PACK_BUFFER_BYTES } from './open-pack.ts';

@@ -1,4 +1,4 @@
-import { abortable } from '../scan/abortable.ts';
+import { abortable } from '../flow/abortable.ts';
 
 /**
  * Gives what `source` gives, and has it work on the next item while the caller uses the one before. When the signal

@@ -3,7 +3,7 @@ import { toHex } from '../../core/fingerprint.ts';
 import type { FramePlace, Placement } from '../../core/format/placement.ts';
 import { ABSENT, type Segment, ZERO } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
-import { inOrder } from '../scan/in-order.ts';
+import { inOrder } from '../flow/in-order.ts';
 import { openPlacement, placedChunks } from './placed.ts';
 import { differs, type Versions } from './versions.ts';
 import type { WatchedSource } from './watched-source.ts';

@@ -1,6 +1,6 @@
 import { hasCode } from '../../core/errors.ts';
 import type { PackScope } from '../../core/format/placement.ts';
-import { abortable } from '../scan/abortable.ts';
+import { abortable } from '../flow/abortable.ts';
 import type { PullSource } from './port.ts';
 
 /** What the readers of damaged objects throw; fetching again may help, as it does not where an object is absent. */

@@ -2,7 +2,7 @@ import { toHex } from '../../core/fingerprint.ts';
 import { encodePlacement } from '../../core/format/placement.ts';
 import { encodeSegment, segmentId } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
-import { inOrder } from '../scan/in-order.ts';
+import { inOrder } from '../flow/in-order.ts';
 import type { OpenSegment } from './open-segment.ts';
 import type { PushSink } from './port.ts';
 

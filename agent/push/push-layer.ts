@@ -1,8 +1,8 @@
 import { geometryOf } from '../../core/chunk.ts';
 import { encodeRoot, type Root } from '../../core/format/root.ts';
 import { limits } from '../../core/limits.ts';
+import { Stop } from '../flow/stop.ts';
 import { PackWriter } from '../pack/pack-writer.ts';
-import { Stop } from '../scan/stop.ts';
 import { Unchanged } from '../scan/unchanged.ts';
 import { Counter, type Counts } from './counts.ts';
 import { pushKnown } from './dedup.ts';

@@ -5,7 +5,7 @@ import type { FramePlace } from '../../core/format/placement.ts';
 import type { Root } from '../../core/format/root.ts';
 import { DATA } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
-import { inOrder } from '../scan/in-order.ts';
+import { inOrder } from '../flow/in-order.ts';
 import type { ChunkRun } from '../scan/runs.ts';
 import { type Batch, batchesOf, loadBatch } from './batches.ts';
 import type { DedupJob, PushWork } from './job.ts';

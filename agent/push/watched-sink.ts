@@ -1,5 +1,5 @@
 import type { BatchAnswer } from '../../core/format/batch.ts';
-import { abortable } from '../scan/abortable.ts';
+import { abortable } from '../flow/abortable.ts';
 import type { Counter } from './counts.ts';
 import type { ObjectKind, PushRound, PushSink } from './port.ts';
 

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
+import { Slots } from '../flow/slots.ts';
 import type { Found, Span } from './job.ts';
-import { Slots } from './slots.ts';
 import { ScanThread } from './thread.ts';
 
 /** Chunks in a shared buffer. Whoever got it calls `release` once, when the bytes have been used. */

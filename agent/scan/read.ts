@@ -3,7 +3,7 @@ import { DIGEST_BYTES } from '../../core/fingerprint.ts';
 import { DATA, type Segment, ZERO } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
 import type { DiskLayer } from '../disk/layer.ts';
-import { inOrder } from './in-order.ts';
+import { inOrder } from '../flow/in-order.ts';
 import { chunksIn } from './job.ts';
 import type { ChunkPool, ReadChunks } from './pool.ts';
 import { type ReadRequest, readRequests } from './requests.ts';

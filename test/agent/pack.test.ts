@@ -1,9 +1,9 @@
 import { zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { Stop } from '../../agent/flow/stop.ts';
 import { openFrame, sealFrame } from '../../agent/pack/frame-codec.ts';
 import type { Pack } from '../../agent/pack/pack.ts';
 import { type Deliver, PackWriter } from '../../agent/pack/pack-writer.ts';
-import { Stop } from '../../agent/scan/stop.ts';
 import { sha256, toHex } from '../../core/fingerprint.ts';
 import { decodeFooter, decodeTrailer, packIdOf, TRAILER_BYTES } from '../../core/format/footer.ts';
 import { encodeFrameHead, type Frame } from '../../core/format/frame.ts';
