@@ -38,7 +38,6 @@ export const limits = {
   footer_reads_in_flight: 16,
   claim_ms: 10 * 60_000,
   claim_poll_ms: 2_000,
-  rows_per_announcement_max: 16_384,
 
   // Agent
   /** Layers that an agent sends, and brings, at the same time: each has its own buffers, and one keeps cores and link busy. */

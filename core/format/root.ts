@@ -1,5 +1,6 @@
 import { type Geometry, geometryOf } from '../chunk.ts';
 import { DIGEST_BYTES, sha256 } from '../fingerprint.ts';
+import { limits } from '../limits.ts';
 import { ByteReader, ByteWriter, refuse } from './bytes.ts';
 
 const SHA256 = 1;
@@ -32,6 +33,7 @@ export function encodeRoot(root: Root): Buffer {
 
 /** Reads a root; refuses whatever is not canonical. */
 export function decodeRoot(bytes: Uint8Array): Root {
+  if (bytes.length > limits.root_bytes_max) throw refuse('root', `has ${bytes.length} bytes`);
   const reader = new ByteReader('root', bytes);
   reader.header('LMRT');
   if (reader.u8() !== SHA256) throw refuse('root', 'names an unknown fingerprint algorithm');

@@ -82,6 +82,10 @@ describe('a segment', () => {
 });
 
 describe('a root', () => {
+  it('longer than any disk’s is refused before it is read', () => {
+    expect(() => decodeRoot(Buffer.alloc(limits.root_bytes_max + 1))).toThrow(/has \d+ bytes/);
+  });
+
   it('differs when parent, size or a segment differs', () => {
     const geometry = geometryOf(10 * 65536, 65536);
     const root = { geometry, parent: sha256(Buffer.from('a')), segmentIds: sha256(Buffer.from('s')) };
