@@ -8,6 +8,8 @@ export interface Route {
   readonly path: string;
   /** Which function answers: its folder in functions/. */
   readonly function: 'hosts' | 'tasks' | 'fingerprints' | 'migrations' | 'layers';
+  /** One line for the API's document. */
+  readonly summary: string;
   /** Absent: no body. 'binary': see docs/FORMAT.md. */
   readonly body?: z.ZodType | 'binary';
   readonly query?: z.ZodType;
@@ -16,14 +18,22 @@ export interface Route {
 
 export const routes = {
   enrolHost: {
+    summary: 'Announces a host, its VMs and its base layers; again to renew',
     method: 'PUT',
     path: '/hosts/{site}/{host}',
     function: 'hosts',
     body: agent.enrolRequest,
     answer: agent.ok,
   },
-  listHosts: { method: 'GET', path: '/hosts', function: 'hosts', answer: views.hostPage },
+  listHosts: {
+    summary: 'Hosts of the namespace',
+    method: 'GET',
+    path: '/hosts',
+    function: 'hosts',
+    answer: views.hostPage,
+  },
   poll: {
+    summary: 'An agent’s heartbeat: what it does, and what it is to do',
     method: 'POST',
     path: '/hosts/{site}/{host}/poll',
     function: 'hosts',
@@ -31,6 +41,7 @@ export const routes = {
     answer: agent.pollAnswer,
   },
   reportTask: {
+    summary: 'How a task ended',
     method: 'POST',
     path: '/tasks/{task}/report',
     function: 'tasks',
@@ -38,6 +49,7 @@ export const routes = {
     answer: agent.ok,
   },
   grant: {
+    summary: 'Credentials for the objects of a task, for an hour',
     method: 'POST',
     path: '/tasks/{task}/grant',
     function: 'tasks',
@@ -45,6 +57,7 @@ export const routes = {
     answer: agent.grantAnswer,
   },
   announcePacks: {
+    summary: 'Packs that are stored: the index learns of them',
     method: 'POST',
     path: '/tasks/{task}/packs',
     function: 'tasks',
@@ -52,6 +65,7 @@ export const routes = {
     answer: agent.ok,
   },
   commitRound: {
+    summary: 'Segments of a layer that are stored',
     method: 'POST',
     path: '/tasks/{task}/rounds',
     function: 'tasks',
@@ -59,6 +73,7 @@ export const routes = {
     answer: agent.ok,
   },
   recordLayer: {
+    summary: 'A base layer all of which is stored',
     method: 'POST',
     path: '/tasks/{task}/layers',
     function: 'tasks',
@@ -66,6 +81,7 @@ export const routes = {
     answer: agent.ok,
   },
   storeReceipt: {
+    summary: 'What the destination holds, read back',
     method: 'POST',
     path: '/tasks/{task}/receipt',
     function: 'tasks',
@@ -73,6 +89,7 @@ export const routes = {
     answer: agent.ok,
   },
   announcePresence: {
+    summary: 'Base layers that a host has, or has lost',
     method: 'POST',
     path: '/tasks/{task}/presence',
     function: 'tasks',
@@ -80,6 +97,7 @@ export const routes = {
     answer: agent.ok,
   },
   checkFingerprints: {
+    summary: 'Which chunks the store has, and where (binary, docs/FORMAT.md)',
     method: 'POST',
     path: '/fingerprints',
     function: 'fingerprints',
@@ -88,6 +106,7 @@ export const routes = {
     answer: 'binary',
   },
   createMigration: {
+    summary: 'Asks for a migration; the same request id again is the same migration',
     method: 'POST',
     path: '/migrations',
     function: 'migrations',
@@ -95,20 +114,29 @@ export const routes = {
     answer: views.migrationView,
   },
   listMigrations: {
+    summary: 'Migrations, newest first',
     method: 'GET',
     path: '/migrations',
     function: 'migrations',
     query: views.pageQuery,
     answer: views.migrationPage,
   },
-  getMigration: { method: 'GET', path: '/migrations/{migration}', function: 'migrations', answer: views.migrationView },
+  getMigration: {
+    summary: 'How far a migration is',
+    method: 'GET',
+    path: '/migrations/{migration}',
+    function: 'migrations',
+    answer: views.migrationView,
+  },
   abortMigration: {
+    summary: 'Stops a migration; what is not committed stays with its source',
     method: 'POST',
     path: '/migrations/{migration}/abort',
     function: 'migrations',
     answer: views.migrationView,
   },
   commitMigration: {
+    summary: 'The fenced Commit of one VM, by its source’s agent',
     method: 'POST',
     path: '/migrations/{migration}/commit',
     function: 'migrations',
@@ -116,13 +144,27 @@ export const routes = {
     answer: agent.commitAnswer,
   },
   getReceipts: {
+    summary: 'Both sides’ receipts',
     method: 'GET',
     path: '/migrations/{migration}/receipts',
     function: 'migrations',
     answer: views.receiptsView,
   },
-  listLayers: { method: 'GET', path: '/layers', function: 'layers', query: views.pageQuery, answer: views.layerPage },
-  getLayer: { method: 'GET', path: '/layers/{layer}', function: 'layers', answer: views.storedLayerView },
+  listLayers: {
+    summary: 'Base layers in the store',
+    method: 'GET',
+    path: '/layers',
+    function: 'layers',
+    query: views.pageQuery,
+    answer: views.layerPage,
+  },
+  getLayer: {
+    summary: 'One base layer and the hosts that hold it',
+    method: 'GET',
+    path: '/layers/{layer}',
+    function: 'layers',
+    answer: views.storedLayerView,
+  },
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;
