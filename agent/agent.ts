@@ -1,8 +1,9 @@
-import { realpath, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApiClient } from '../adapters/api/client.ts';
 import type { GrantedObjectStore, GrantedStoreOptions } from '../adapters/aws/object-store.ts';
+import { systemFiles } from '../adapters/system/files.ts';
 import { LayerMoverError } from '../core/errors.ts';
+import type { Files } from '../core/files.ts';
 import { toHex } from '../core/fingerprint.ts';
 import { limits } from '../core/limits.ts';
 import type { Clock, Random } from '../core/ports.ts';
@@ -18,8 +19,11 @@ import { reportable } from './daemon/reportable.ts';
 import { Runs } from './daemon/runs.ts';
 import { openState } from './daemon/state.ts';
 import { VERSION } from './daemon/version.ts';
+import { Journals } from './journal/journals.ts';
+import type { Zstd } from '../adapters/system/zstd.ts';
 import { ChunkPool } from './scan/pool.ts';
 import { perform } from './tasks/perform.ts';
+import { forgetJournals } from './tasks/send.ts';
 import { createSettler } from './tasks/settle.ts';
 import type { TaskHost } from './tasks/task.ts';
 
@@ -41,6 +45,15 @@ export interface AgentOptions {
   readonly log: Log;
   /** Threads that read and fingerprint; by default as many as there are cores, `limits.scan_workers_max` at the most. */
   readonly workers?: number;
+  readonly machine?: Machine;
+}
+
+/** What a host computes with and stores on, by default this machine; a simulation has hosts of its own. */
+export interface Machine {
+  readonly files: Files;
+  /** Closed with the agent. */
+  readonly pool: ChunkPool;
+  readonly zstd: Zstd;
 }
 
 export interface Agent {
@@ -54,14 +67,17 @@ export interface Agent {
  * API refuses an enrolment with.
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const imageFolder = await realpath(options.imageFolder).catch((cause) => {
+  const files = options.machine?.files ?? systemFiles;
+  const imageFolder = await files.resolve(options.imageFolder).catch((cause) => {
     throw folderMissing(options.imageFolder, cause);
   });
   const stateFolder = options.stateFolder ?? join(imageFolder, '.layermover');
-  const unlock = lockStateFolder(stateFolder);
-  const pool = new ChunkPool(options.workers === undefined ? {} : { workers: options.workers });
+  await files.makeFolder(stateFolder);
+  const unlock = lockStateFolder(stateFolder, files);
+  const pool =
+    options.machine?.pool ?? new ChunkPool(options.workers === undefined ? {} : { workers: options.workers });
   try {
-    const stop = await begin(options, imageFolder, stateFolder, pool);
+    const stop = await begin(options, { imageFolder, stateFolder, files, pool });
     let stopped: Promise<void> | undefined;
     return {
       stop() {
@@ -76,33 +92,47 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 }
 
-async function begin(options: AgentOptions, imageFolder: string, stateFolder: string, pool: ChunkPool) {
+async function begin(
+  options: AgentOptions,
+  {
+    imageFolder,
+    stateFolder,
+    files,
+    pool,
+  }: { imageFolder: string; stateFolder: string; files: Files; pool: ChunkPool },
+) {
   const { api, clock, log, random } = options;
   const ref = `${options.site}/${options.host}` as const;
-  const state = await openState(imageFolder, stateFolder, options.vms);
-  const freeBytes = () => statfs(imageFolder).then(({ bavail, bsize }) => bavail * bsize);
+  const state = await openState(files, imageFolder, stateFolder, options.vms);
+  const journals = new Journals(join(stateFolder, 'journal'), { files, clock, log });
+  await journals.sweep();
+  const freeBytes = () => files.freeBytes(imageFolder);
   const wake = new Bell();
   const inbox = new Inbox(clock, wake);
   const enrolment = new Enrolment({ ...state, ref, api, clock, freeBytes, version: VERSION });
   const host: TaskHost = {
     ...state,
+    journals,
     ref,
     namespace: options.namespace,
     api: createPatientClient(api, clock),
     clock,
     log,
     pool,
+    zstd: options.machine?.zstd,
     news: inbox,
     places: { source: createPlaces(limits.pushes_at_once), destination: createPlaces(limits.pulls_at_once) },
   };
   const runs = new Runs({
     api: host.api,
+    clock,
     log,
     storeFor: (task, attempt, signal) => {
       const renew = () => host.api.call('grant', { params: { task }, body: { attempt }, signal });
       return options.objectStore({ renew, clock, random, signal });
     },
     perform: (input, run) => perform(host, run, input),
+    onDone: (input) => forgetJournals(host, input),
     onEnd: () => {
       enrolment.expire();
       wake.ring();
@@ -122,6 +152,7 @@ async function begin(options: AgentOptions, imageFolder: string, stateFolder: st
   return async () => {
     stopping.abort(new LayerMoverError('AGENT_STOPPED', 'the agent was stopped'));
     await polling;
+    if (runs.count > 0) log.info({ tasks: runs.count }, 'draining: what is being sent is finished, the rest is left');
     await runs.stop();
     await pool.close();
     log.info({ host: ref }, 'agent stopped');

@@ -60,6 +60,7 @@ export function clientOf(cloud: CloudFile): ApiClient {
     region: cloud.region,
     namespace: cloud.namespace,
     clock: systemClock,
+    fetch: impatient(cloud.api_url),
     credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
   });
 }
@@ -67,4 +68,19 @@ export function clientOf(cloud: CloudFile): ApiClient {
 /** A client of the cloud that the option, the environment or the default place names. */
 export async function connect(option: string | undefined): Promise<ApiClient> {
   return clientOf(await readCloudFile(option));
+}
+
+/** Says once that the cloud doesn't answer, while the client goes on asking for a while. */
+function impatient(url: string): typeof fetch {
+  let told = false;
+  return async (...request) => {
+    try {
+      return await fetch(...request);
+    } catch (error) {
+      if (!told && (error as Error).name === 'TypeError')
+        process.stderr.write(`${url} does not answer; trying on for a while\n`);
+      told = true;
+      throw error;
+    }
+  };
 }

@@ -12,6 +12,8 @@ import { layerVerb } from './verbs/layer.ts';
 import { listVerb } from './verbs/list.ts';
 import { migrateVerb } from './verbs/migrate.ts';
 import { receiptVerb } from './verbs/receipt.ts';
+import { reportVerb } from './verbs/report.ts';
+import { resumeVerb } from './verbs/resume.ts';
 import { statusVerb } from './verbs/status.ts';
 import { verifyVerb } from './verbs/verify.ts';
 import { VERSION } from './version.ts';
@@ -22,23 +24,26 @@ const verbs = [
   migrateVerb,
   statusVerb,
   listVerb,
+  resumeVerb,
   abortVerb,
   receiptVerb,
   verifyVerb,
+  reportVerb,
   layerVerb,
   hostVerb,
   doctorVerb,
   demoVerb,
 ];
 
-function program(): Command {
+/** The whole command. */
+export function program(): Command {
   const command = new Command('layermover')
     .description('Moves the storage of virtual machines between data centres that share none.')
     .version(VERSION)
     .addHelpText('after', `\nExample:\n  layermover migrate web-1 --to site-b/host-7\n${exitCodesHelp}`);
   for (const verb of verbs) command.addCommand(verb());
   for (const verb of leaves(command))
-    verb.addOption(new Option('--json', 'JSON lines on stdout, each with a message_type'));
+    verb.addOption(new Option('--json', 'JSON lines on stdout, each with a message_type (docs/COMMAND.md)'));
   for (const each of [command, ...command.commands, ...leaves(command)])
     each.exitOverride().showHelpAfterError('(--help tells more)');
   return command;

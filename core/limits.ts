@@ -46,7 +46,8 @@ export const limits = {
   scan_buffer_bytes: 8 * MiB,
   scan_buffers: 4,
   scan_workers_max: 4,
-  pack_level_default: 3,
+  /** zstd's: twice as fast as level 3, for a few bytes in a hundred more. */
+  pack_level_default: 2,
   /** Raw frames of one push in memory: one fills while the others are compressed. */
   frames_in_flight: 3,
   /** Segments that a pack, or a batch of fingerprints, may touch: it bounds what waits for them in memory. */
@@ -61,6 +62,8 @@ export const limits = {
   pulls_in_flight: 3,
   pull_gap_bytes: 256 * KiB,
   agent_tasks_max: 4,
+  /** A push's journal is written anew, with the latest version of each segment alone, before it grows past this. */
+  journal_bytes_max: 8 * MiB,
   poll_busy_ms: 250,
   poll_idle_ms: 2_000,
   poll_fast_ms: 50,
@@ -74,11 +77,17 @@ export const limits = {
   image_files_max: 4096,
   arrival_names_max: 64,
   vms_per_host_max: 256,
+  /** What an agent that was asked to stop takes to finish what it is sending. */
+  agent_drain_ms: 20_000,
   agent_retry_attempts_max: 8,
   agent_retry_first_ms: 200,
   agent_retry_ms_max: 20_000,
+  /** An object store that does not answer at all is asked this often, which takes ten minutes or more: a lost network comes back. */
+  agent_away_attempts_max: 64,
+  /** Signatures are refused at 15 minutes (AWS); a clock this far off is made up for when they are. */
+  clock_skew_ms: 4 * 60_000,
   http_timeout_ms: 30_000,
-  object_timeout_ms: 120_000,
+  object_timeout_ms: 30_000,
 
   // API
   api_body_bytes_max: 1 * MiB,
@@ -100,6 +109,15 @@ export const limits = {
   paced_keys_max: 4096,
   queries_in_flight: 8,
 
+  // Rebuild of the index: what one call may do. It begins nothing new after `rebuild_call_ms`.
+  rebuild_call_ms: 8_000,
+  rebuild_objects_max: 64,
+  rebuild_in_flight: 8,
+  /** Parts in which the rows are gone through: one is read at a time, so that a million rows stay small. */
+  rebuild_row_parts: 256,
+  /** Packs that a call remembers to have seen. */
+  rebuild_packs_known: 100_000,
+
   // Tables (DynamoDB). The first two are the service's own.
   table_get_keys_max: 100,
   table_put_items_max: 25,
@@ -113,7 +131,7 @@ export const limits = {
 
   // Functions
   function_memory_mib: 512,
-  /** A whole processor: a batch of fingerprints is the one call that computes much. */
+  /** A whole processor: batches of fingerprints, and packs that are checked, are the calls that compute much. */
   batch_memory_mib: 1769,
   function_seconds: 28,
   step_seconds: 120,
@@ -139,6 +157,9 @@ export const limits = {
   migration_seconds_max: 72 * 3600,
   task_attempts_max: 3,
   lease_seconds: 73 * 3600,
+  /** How often a migration may go on after a failure, its first run among them, and for how long after it was asked for. */
+  runs_max: 20,
+  resume_seconds_max: 4 * 24 * 3600,
   state_payload_bytes_max: 32 * KiB,
   events_list_per_cleanup_max: 1000,
   /** Pages that one clean-up removes, and how often it is called again before the bucket's expiry does the rest. */
@@ -168,6 +189,7 @@ export const relations: readonly (readonly [string, boolean])[] = [
     'a disk at the default chunk fits its segments',
     limits.disk_bytes_max <= limits.layer_segments_max * limits.segment_chunks * limits.chunk_bytes_default,
   ],
+  ['a journal that was written anew has room to grow', limits.journal_bytes_max >= 2 * 40 * limits.layer_segments_max],
   ['a batch holds whole segments', limits.batch_fingerprints_max % limits.segment_chunks === 0],
   ['a batch fits a body', 12 + 32 * limits.batch_fingerprints_max <= limits.api_body_bytes_max],
   [
@@ -179,8 +201,13 @@ export const relations: readonly (readonly [string, boolean])[] = [
     limits.beat_ms * 3 <= limits.task_heartbeat_seconds * 1000,
   ],
   ['a step ends before its state gives up', limits.step_seconds < limits.step_state_seconds],
+  ['a call of a rebuild has time to end what it began', limits.rebuild_call_ms * 3 <= limits.function_seconds * 1000],
   ['a function answers before the gateway gives up', limits.function_seconds < limits.api_seconds_max],
   ['what a migration needs is not expired under it', limits.left_over_days * 24 * 3600 > limits.migration_seconds_max],
+  [
+    'what a resumed migration sent before is not expired under it',
+    limits.left_over_days * 24 * 3600 >= limits.resume_seconds_max + limits.migration_seconds_max,
+  ],
   ['a lease outlives its migration', limits.lease_seconds > limits.migration_seconds_max],
   ['a task ends within its migration', limits.task_seconds_max <= limits.migration_seconds_max],
 ];

@@ -19,9 +19,17 @@ export interface ByteRange {
   readonly length: number;
 }
 
-/** Objects by key. Absent keys are OBJECT_MISSING, a range past the end is OBJECT_RANGE. */
+/** All of an object, of which the reader takes so many bytes at the most. */
+export interface WholeObject {
+  readonly bytesMax: number;
+}
+
+/**
+ * Objects by key. Absent keys are OBJECT_MISSING, a range past the end is OBJECT_RANGE, an object that is larger than
+ * it may be OBJECT_TOO_LARGE: then none of its bytes were taken into memory.
+ */
 export interface ObjectReader {
-  get(key: string, range?: ByteRange): Promise<Uint8Array>;
+  get(key: string, part: ByteRange | WholeObject): Promise<Uint8Array>;
   /** The last `bytes` of an object (all of it if it is shorter) and its whole size. */
   tail(key: string, bytes: number): Promise<{ readonly bytes: Uint8Array; readonly size: number }>;
 }
@@ -47,17 +55,33 @@ export interface Claim {
 export interface FingerprintIndex {
   /** The rows that exist among these hooks. */
   lookup(namespace: string, hooks: readonly string[]): Promise<Map<string, string>>;
-  /** Rows that exist already stay as they are. */
-  add(namespace: string, hooks: readonly string[], pack: string): Promise<void>;
+  /** Rows that exist already stay as they are; answers how many were written. */
+  add(namespace: string, hooks: readonly string[], pack: string): Promise<number>;
   /** Claims a batch for `owner` unless another owner's claim is alive at `nowMs`; gives the claim that stands. */
   claim(namespace: string, batch: string, wanted: Claim, nowMs: number): Promise<Claim>;
   /** Ends a claim if `owner` holds it. */
   release(namespace: string, batch: string, owner: string): Promise<void>;
+  /** All rows in one of `parts` about equal parts of the index: hook → pack. */
+  rows(namespace: string, part: number, parts: number): Promise<Map<string, string>>;
+  /** Removes those of the hooks' rows that name this pack; answers how many those were. */
+  remove(namespace: string, hooks: readonly string[], pack: string): Promise<number>;
+  /** Notes that a pack is damaged and on its way out: nobody is promised it any more. */
+  condemn(namespace: string, pack: string): Promise<void>;
+  /** Those of the packs that are condemned. */
+  condemned(namespace: string, packs: readonly string[]): Promise<Set<string>>;
+  /** The pack's object is gone: the same pack may be stored anew. */
+  acquit(namespace: string, pack: string): Promise<void>;
 }
 
 /** Layers whose manifest, placements and packs are in the namespace, and which hosts hold which layers. */
 export interface LayerCatalog {
   record(namespace: string, layer: LayerRecord): Promise<void>;
+  /** The store has not all of the layer any more. Who holds it stays known. An absent record is no error. */
+  erase(namespace: string, layerId: string): Promise<void>;
+  /** Notes, before it is done, that something which layers may consist of is removed from the store. */
+  noteRemoval(namespace: string, atMs: number): Promise<void>;
+  /** When something was removed last; -Infinity if never. */
+  removedMs(namespace: string): Promise<number>;
   find(namespace: string, layerId: string): Promise<LayerRecord | undefined>;
   list(namespace: string, limit: number, after?: string): Promise<LayerRecord[]>;
   announce(namespace: string, host: HostRef, layerIds: readonly string[]): Promise<void>;
@@ -113,7 +137,10 @@ export interface VmRegistry {
    * Done already by the same migration: answers the same. Otherwise EPOCH_STALE, nothing changed.
    */
   commit(namespace: string, vm: string, move: { migration: string; to: HostRef; epoch: number }): Promise<Ownership>;
-  /** Ends the migration's lease if it holds it. */
+  /**
+   * Ends the migration's lease if it holds it, and counts the epoch up: a commit that was under way does not pass any
+   * more, even if the same migration leases again.
+   */
   release(namespace: string, vm: string, migration: string): Promise<void>;
 }
 
@@ -123,10 +150,15 @@ export interface MigrationStore {
   find(id: string): Promise<MigrationRecord | undefined>;
   /** Newest first. */
   list(namespace: string, limit: number, after?: string): Promise<MigrationRecord[]>;
-  /** Changes fields if the state is one of `from`; answers whether it was. */
-  update(id: string, from: readonly MigrationRecord['state'][], change: Partial<MigrationRecord>): Promise<boolean>;
+  /** Changes fields if the migration is in that run and in one of the states `from`; answers whether it was. */
+  update(
+    migration: Pick<MigrationRecord, 'id' | 'run'>,
+    from: readonly MigrationRecord['state'][],
+    change: Partial<MigrationRecord>,
+  ): Promise<boolean>;
   putVm(id: string, vm: VmRecord): Promise<void>;
-  updateVm(id: string, name: string, change: Partial<VmRecord>): Promise<void>;
+  /** Changes fields. VM_UNKNOWN if there is no such VM, or another run of the migration moves it by now. */
+  updateVm(id: string, vm: Pick<VmRecord, 'name' | 'run'>, change: Partial<VmRecord>): Promise<void>;
   vms(id: string): Promise<VmRecord[]>;
   /** Replaces the stream's record of one side. */
   putStream(id: string, stream: StreamRecord): Promise<void>;
@@ -154,7 +186,7 @@ export interface TaskBoard {
 }
 
 export interface Workflow {
-  /** The same id with the same input again is no error. */
+  /** Starts an execution of that name. The same again is no error. */
   start(id: string, input: unknown): Promise<void>;
   succeed(token: string, output: unknown): Promise<void>;
   fail(token: string, error: ErrorJson): Promise<void>;

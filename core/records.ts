@@ -28,6 +28,8 @@ export interface MigrationRecord {
   readonly policy: Policy;
   readonly chunkBytes: number;
   readonly kinds?: readonly Kind[] | undefined;
+  /** 1 at first; one more each time it is resumed. What an earlier run still says is refused. */
+  readonly run: number;
   readonly state: MigrationState;
   readonly createdMs: number;
   readonly updatedMs: number;
@@ -39,6 +41,8 @@ export interface MigrationRecord {
 /** One VM of a migration. */
 export interface VmRecord {
   readonly name: string;
+  /** The run of the migration that moves it, or moved it. */
+  readonly run: number;
   readonly source: HostRef;
   /** The ownership's epoch when the migration leased it; Commit is fenced on it. */
   readonly epoch: number;
@@ -73,14 +77,19 @@ export interface StreamRecord {
 /** Segments of a layer that became durable together; the destination pulls what changed against what it has. */
 export interface Round {
   readonly stream: string;
-  /** Sorts rounds of a stream: attempt and sequence within it. */
+  /** Sorts rounds of a stream: run, attempt and sequence within it. */
   readonly cursor: string;
   readonly segments: readonly { readonly index: number; readonly id: string }[];
   /** Set on the last round: the layer's id, whose root is stored. */
   readonly layerId?: string | undefined;
 }
 
-/** The cursor of a round: attempts in order, then sequence numbers. */
-export function roundCursor(attempt: number, sequence: number): string {
-  return `${String(attempt).padStart(6, '0')}.${String(sequence).padStart(8, '0')}`;
+/** The cursor of a round: runs in order, then attempts, then sequence numbers. */
+export function roundCursor(run: number, attempt: number, sequence: number): string {
+  return `${roundsBegin(run)}.${String(attempt).padStart(6, '0')}.${String(sequence).padStart(8, '0')}`;
+}
+
+/** Sorts before every round of a run and after those of earlier runs, which told of what may have changed since. */
+export function roundsBegin(run: number): string {
+  return String(run).padStart(4, '0');
 }

@@ -17,13 +17,17 @@ export const settings = {
 } as const;
 export type Setting = keyof typeof settings;
 
+/** Set to `1` only where an emulator's gateway tells nobody's ARN: see functions/rest/emulated-caller.ts. */
+export const EMULATED_CALLERS = 'EMULATED_CALLERS';
+
 /** The environment variable that holds the name of a table. */
 export function tableSetting(table: TableId): string {
   return `TABLE_${table.toUpperCase()}`;
 }
 
 export interface Uses {
-  readonly tables: Readonly<Partial<Record<TableId, 'read' | 'write'>>>;
+  /** `write` reads as well; `scan` does that and goes through the whole table. */
+  readonly tables: Readonly<Partial<Record<TableId, 'read' | 'write' | 'scan'>>>;
   readonly settings: readonly Setting[];
 }
 
@@ -46,6 +50,7 @@ export const uses: Readonly<Record<FunctionName, Uses>> = {
     settings: ['machine', 'bus'],
   },
   layers: { tables: { layers: 'read' }, settings: [] },
+  rebuild: { tables: { index: 'scan', layers: 'write' }, settings: ['bucket', 'sampling'] },
   steps: {
     tables: { hosts: 'read', tasks: 'write', migrations: 'write', vms: 'write', layers: 'read' },
     settings: ['bucket', 'bus'],

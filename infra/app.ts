@@ -19,7 +19,11 @@ const app = new App({
 const stack = new Stack(app, 'LayerMover', {
   description: 'LayerMover: moves the storage of virtual machines between data centres',
 });
-new LayerMover(stack, 'LayerMover', { bundles: bundleFunctions(code) });
+new LayerMover(stack, 'LayerMover', {
+  bundles: bundleFunctions(code),
+  // `cdk deploy -c emulated-callers=true`, for emulators alone.
+  emulatedCallers: app.node.tryGetContext('emulated-callers') === 'true',
+});
 app.synth();
 // The assembly holds its own copy by now.
 rmSync(code, { recursive: true });

@@ -4,7 +4,15 @@ import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { TableId } from '../adapters/aws/tables.ts';
 import { limits } from '../core/limits.ts';
-import { FUNCTIONS, type FunctionName, type Setting, settings, tableSetting, uses } from '../functions/settings.ts';
+import {
+  EMULATED_CALLERS,
+  FUNCTIONS,
+  type FunctionName,
+  type Setting,
+  settings,
+  tableSetting,
+  uses,
+} from '../functions/settings.ts';
 import { createAgentRole } from './agent-role.ts';
 import { createApi } from './api.ts';
 import type { Bundles } from './bundle.ts';
@@ -18,6 +26,8 @@ export interface ControlPlaneProps {
   readonly bundles: Bundles;
   /** One fingerprint in so many has an index row; 1 = all. */
   readonly indexSampling: number;
+  /** For emulators alone: callers are whom their access key ids name. */
+  readonly emulatedCallers: boolean;
 }
 
 /** What can be made anew from code: functions, workflow, API, bus, and the role that agents get sessions of. */
@@ -27,8 +37,9 @@ export class ControlPlane extends Construct {
   readonly bus: EventBus;
   readonly functions: Readonly<Record<FunctionName, MoverFunction>>;
 
-  constructor(scope: Construct, id: string, { storage, bundles, indexSampling }: ControlPlaneProps) {
+  constructor(scope: Construct, id: string, props: ControlPlaneProps) {
     super(scope, id);
+    const { storage, bundles, indexSampling, emulatedCallers } = props;
     this.bus = new EventBus(this, 'Bus');
     const made = FUNCTIONS.map((name) => [name, createFunction(this, name, bundles[name])]);
     this.functions = Object.fromEntries(made);
@@ -45,13 +56,18 @@ export class ControlPlane extends Construct {
       this.#tell(name, values, storage);
       this.#allow(name, storage);
     }
-    const { hosts, tasks, fingerprints, migrations, layers } = this.functions;
+    const { hosts, tasks, fingerprints, migrations, layers, rebuild } = this.functions;
+    if (emulatedCallers) {
+      for (const { lambda } of [hosts, tasks, fingerprints, migrations, layers, rebuild])
+        lambda.addEnvironment(EMULATED_CALLERS, '1');
+    }
     this.api = createApi(this, {
       hosts: hosts.lambda,
       tasks: tasks.lambda,
       fingerprints: fingerprints.lambda,
       migrations: migrations.lambda,
       layers: layers.lambda,
+      rebuild: rebuild.lambda,
     });
   }
 
@@ -84,14 +100,18 @@ const PURPOSE: Readonly<Record<FunctionName, string>> = {
   fingerprints: 'batches of fingerprints against the index',
   migrations: 'what users ask of migrations, and commits',
   layers: 'what the store has',
+  rebuild: 'index and placements made anew from packs, damage taken out',
   steps: 'the workflow’s own steps',
 };
+
+/** Batches of fingerprints, and packs that are checked chunk by chunk, want a whole processor. */
+const COMPUTING: readonly FunctionName[] = ['fingerprints', 'rebuild'];
 
 function createFunction(scope: Construct, name: FunctionName, code: string): MoverFunction {
   return new MoverFunction(scope, `${name[0]!.toUpperCase()}${name.slice(1)}`, {
     code,
     description: `LayerMover: ${PURPOSE[name]}`,
-    memoryMib: name === 'fingerprints' ? limits.batch_memory_mib : limits.function_memory_mib,
+    memoryMib: COMPUTING.includes(name) ? limits.batch_memory_mib : limits.function_memory_mib,
     seconds: name === 'steps' ? limits.step_seconds : limits.function_seconds,
   });
 }

@@ -1,10 +1,15 @@
+import { OBJECT_KINDS, type ObjectKind } from '../core/format/keys.ts';
 import type { FunctionName } from '../functions/settings.ts';
 
 /** What each function may do, as IAM actions. Tables are in functions/settings.ts, beside what a function is told of. */
 
 const READ = ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'];
 const WRITE = ['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:BatchWriteItem'];
-export const TABLE_RIGHTS = { read: READ, write: [...READ, ...WRITE] } as const;
+export const TABLE_RIGHTS = {
+  read: READ,
+  write: [...READ, ...WRITE],
+  scan: [...READ, ...WRITE, 'dynamodb:Scan'],
+} as const;
 
 interface Right {
   readonly actions: readonly string[];
@@ -14,12 +19,19 @@ interface Right {
 
 const EVERY_KEY = 'ns/*';
 const MIGRATIONS = 'ns/*/migrations/*';
+const keysOf = (kind: ObjectKind) => `ns/*/${kind}/*`;
 
 /** On the bucket. Whoever may not list it hears that an absent object is forbidden: that is enough for a footer. */
 export const OBJECT_RIGHTS: Readonly<Partial<Record<FunctionName, readonly Right[]>>> = {
   tasks: [{ actions: ['s3:GetObject'], keys: EVERY_KEY }],
   fingerprints: [{ actions: ['s3:GetObject'], keys: EVERY_KEY }],
   steps: [{ actions: ['s3:ListBucket'] }, { actions: ['s3:DeleteObject'], keys: MIGRATIONS }],
+  rebuild: [
+    { actions: ['s3:ListBucket'] },
+    { actions: ['s3:GetObject'], keys: EVERY_KEY },
+    { actions: ['s3:PutObject'], keys: keysOf('placements') },
+    ...OBJECT_KINDS.map((kind) => ({ actions: ['s3:DeleteObject'], keys: keysOf(kind) })),
+  ],
 };
 
 /** On the state machine. */

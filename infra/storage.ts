@@ -61,7 +61,7 @@ function keysOf({ partitionKey, sortKey }: { readonly partitionKey: string; read
   };
 }
 
-/** A migration removes its own objects when it ends; this is for what an agent wrote after that. */
+/** A migration removes its own objects when it ends; this is for one that failed and was not resumed, and for what an agent wrote late. */
 function leftOvers(namespace: string): LifecycleRule {
   return {
     id: `left-overs-${namespace}`,

@@ -67,7 +67,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const operator = operatorKey(dataDir, model.account, keys);
   const services = openServices({ model, dataDir, clock, keys, endpointUrl: url, dynamo });
   opened.defer(() => services.close());
-  front.resolve(createFront(services.handlers, log));
+  front.resolve(createFront(services.handlers, clock, log));
   services.resume();
   log(`listening on ${url}`);
 

@@ -9,6 +9,8 @@ export const limits = {
   /** A pack over a slow link takes its time. */
   request_ms_max: 3_600_000,
   keep_alive_ms: 65_000,
+  /** A connection on which nothing moves for so long is half open: its other end is gone. */
+  still_ms: 60_000,
   drain_ms: 500,
 
   // API Gateway (REST) quotas
@@ -42,6 +44,7 @@ assertLimits(
   limits.lambda_payload_bytes_max <= limits.api_body_bytes_max,
   'a function takes no more than the API lets in',
 );
+assertLimits(limits.api_integration_ms_default < limits.still_ms, 'a connection outlives the answer that it waits for');
 assertLimits(
   limits.api_header_bytes_max <= limits.header_bytes_max,
   'the API judges headers before the server cuts them',

@@ -8,6 +8,7 @@ import { systemRandom } from '../system/random.ts';
 import { errorOfAnswer, parseAnswer, readBody } from './answer.ts';
 import type { AnswerOf, CallOf } from './call.ts';
 import { createSigner, type PlainCall, type SigningOptions } from './request.ts';
+import { clockSkewed, skewOf } from './skew.ts';
 
 export interface ApiClientOptions extends SigningOptions {
   /** Spreads the retries of many agents. */
@@ -18,8 +19,9 @@ export interface ApiClientOptions extends SigningOptions {
 export interface ApiClient {
   /**
    * Calls a route and gives its answer. What the API refuses is thrown as it says (code, message, hint, data); lost
-   * connections, 429 and 5xx are tried again, limits.agent_retry_attempts_max times in all. Throws API_UNREACHABLE,
-   * API_TIMEOUT, API_ANSWER_INVALID, and the signal's reason as soon as it aborts.
+   * connections, 429 and 5xx are tried again, limits.agent_retry_attempts_max times in all. A clock that is wrong is
+   * made up for by the API's own. Throws API_UNREACHABLE, API_TIMEOUT, API_ANSWER_INVALID, CLOCK_SKEWED, and the
+   * signal's reason as soon as it aborts.
    */
   call<N extends RouteName>(name: N, ...call: CallArguments<N>): Promise<AnswerOf<N>>;
 }
@@ -31,15 +33,26 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   const { clock, random = systemRandom } = options;
   const send = options.fetch ?? fetch;
   const sign = createSigner(options);
+  let skewMs = 0;
 
   async function exchangeOnce(route: Route, call: PlainCall, signal: AbortSignal): Promise<Buffer> {
-    const request = await sign(route, call).catch((error) => {
+    const usedMs = skewMs;
+    const request = await sign(route, call, usedMs).catch((error) => {
       throw final(error);
     });
     const { response, body } = await converse(request, signal);
     if (response.ok) return body;
     const error = errorOfAnswer(response.status, body);
+    if (error.code === 'CALLER_REFUSED') throw refused(error, response, usedMs);
     throw response.status === 429 || response.status >= 500 ? error : final(error);
+  }
+
+  /** A signature made by a wrong clock is worth another try, by the API's; what is refused for another reason is not. */
+  function refused(error: LayerMoverError, response: Response, usedMs: number): Error {
+    const foundMs = skewOf(response, clock.nowMs());
+    if (foundMs === undefined || Math.abs(foundMs - usedMs) <= limits.clock_skew_ms) return final(error);
+    skewMs = foundMs;
+    return clockSkewed(foundMs, error);
   }
 
   async function converse(request: Request, signal: AbortSignal): Promise<{ response: Response; body: Buffer }> {

@@ -26,14 +26,15 @@ export interface SigningOptions {
   readonly clock: Clock;
 }
 
-export type Signer = (route: Route, call: PlainCall) => Promise<Request>;
+/** `skewMs` is how far the API's clock is ahead of this machine's. */
+export type Signer = (route: Route, call: PlainCall, skewMs?: number) => Promise<Request>;
 
 /** Makes requests of routes, signed with AWS Signature Version 4 for execute-api, as IAM authorization of API Gateway wants them. */
 export function createSigner({ url, region, credentials, namespace, clock }: SigningOptions): Signer {
   const base = new URL(url);
   const signer = new SignatureV4({ service: 'execute-api', region, credentials, sha256: Sha256 });
 
-  return async (route, call) => {
+  return async (route, call, skewMs = 0) => {
     const body = bodyOf(route, call.body);
     const request = new HttpRequest({
       method: route.method,
@@ -44,7 +45,7 @@ export function createSigner({ url, region, credentials, namespace, clock }: Sig
       headers: { host: base.host, [NAMESPACE_HEADER]: namespace, ...mediaTypes(route) },
       body,
     });
-    const { headers, path, query } = await signer.sign(request, { signingDate: new Date(clock.nowMs()) });
+    const { headers, path, query } = await signer.sign(request, { signingDate: new Date(clock.nowMs() + skewMs) });
     const { host: _setByFetch, ...sent } = headers;
     return new Request(`${base.origin}${path}${searchOf(query as Record<string, string>)}`, {
       method: route.method,

@@ -2,16 +2,15 @@ import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import { GetObjectCommand, type GetObjectCommandOutput, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { ByteRange, ObjectStore } from '../../core/ports.ts';
-import type { RetryPolicy } from '../retry.ts';
-import { objectMissing, objectRange } from '../rules/refusals.ts';
+import { objectMissing, objectRange, objectTooLarge } from '../rules/refusals.ts';
 import { collect } from './object-body.ts';
-import { createAttempts, isNamed } from './object-failure.ts';
+import { createAttempts, isNamed, type StorePolicy } from './object-failure.ts';
 
 export interface BucketOptions {
   readonly client: S3Client;
   readonly bucket: string;
   /** For whole requests, bodies included: the SDK can't send a stream again, nor finish one that broke off, so its own retries are off. */
-  readonly retry: RetryPolicy;
+  readonly retry: StorePolicy;
 }
 
 /** Objects in an S3 bucket. Throws OBJECT_REFUSED and OBJECT_STORE_FAILED beside what the port says. */
@@ -19,10 +18,15 @@ export function createBucketObjects({ client, bucket: Bucket, retry: policy }: B
   const attempt = createAttempts(policy);
   const sending = policy.signal === undefined ? {} : { abortSignal: policy.signal };
 
-  async function read(key: string, Range?: string): Promise<{ bytes: Buffer; size: number }> {
+  async function read(key: string, Range?: string, bytesMax?: number): Promise<{ bytes: Buffer; size: number }> {
     const answer = await client.send(new GetObjectCommand({ Bucket, Key: key, ...(Range && { Range }) }), sending);
     const length = answer.ContentLength ?? 0;
-    const bytes = await collect(bodyOf(answer), length, () => brokenOff(key));
+    const body = bodyOf(answer);
+    if (bytesMax !== undefined && length > bytesMax) {
+      body.destroy();
+      throw objectTooLarge(key, length, bytesMax);
+    }
+    const bytes = await collect(body, length, () => brokenOff(key));
     return { bytes, size: Number(answer.ContentRange?.split('/')[1] ?? length) };
   }
 
@@ -40,14 +44,15 @@ export function createBucketObjects({ client, bucket: Bucket, retry: policy }: B
         }
       });
     },
-    get: (key, range) =>
+    get: (key, part) =>
       attempt('read', key, async () => {
         try {
-          const { bytes } = await read(key, range && header(key, range));
-          if (range !== undefined && bytes.length !== range.length) throw objectRange(key, range);
+          if ('bytesMax' in part) return (await read(key, undefined, part.bytesMax)).bytes;
+          const { bytes } = await read(key, header(key, part));
+          if (bytes.length !== part.length) throw objectRange(key, part);
           return bytes;
         } catch (error) {
-          if (range !== undefined && isNamed(error, 'InvalidRange')) throw objectRange(key, range, error);
+          if ('offset' in part && isNamed(error, 'InvalidRange')) throw objectRange(key, part, error);
           throw told(key, error);
         }
       }),
@@ -81,7 +86,7 @@ function told(key: string, error: unknown): unknown {
   return isNamed(error, 'NoSuchKey', 'AccessDenied') ? objectMissing(key, error) : error;
 }
 
-function bodyOf(answer: GetObjectCommandOutput): AsyncIterable<Uint8Array> {
+function bodyOf(answer: GetObjectCommandOutput): Readable {
   return answer.Body instanceof Readable ? answer.Body : Readable.from([]);
 }
 

@@ -34,6 +34,7 @@ const storedError: z.ZodType<ErrorJson> = z.lazy(() =>
 /** The records as they lie in the tables. Keys and bookkeeping around them are left out when they are read. */
 export const claimItem = z.object({ owner: z.string(), untilMs: count });
 export const rowItem = z.object({ pk: z.string(), pack: digest });
+export const condemnedItem = z.object({ condemned: digest });
 
 export const layerItem: z.ZodType<LayerRecord> = z.object({
   layerId: digest,
@@ -73,6 +74,7 @@ export const migrationItem: z.ZodType<MigrationRecord> = z.object({
   policy: z.enum(POLICIES),
   chunkBytes: count,
   kinds: z.array(z.enum(KINDS)).optional(),
+  run: count,
   state: z.enum(MIGRATION_STATES),
   createdMs: count,
   updatedMs: count,
@@ -96,6 +98,7 @@ const plannedLayer = z.object({
 
 export const vmItem: z.ZodType<VmRecord> = z.object({
   name: vmName,
+  run: count,
   source: hostRef,
   epoch: count,
   state: z.enum(VM_STATES),

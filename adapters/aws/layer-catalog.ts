@@ -6,12 +6,23 @@ import { layerItem, readItem } from './items.ts';
 import type { Key, Table } from './table.ts';
 
 const presenceItem = z.object({ layer: z.string(), sk: hostRef });
+const removalItem = z.object({ atMs: z.number() });
 
 /** Layers and the hosts that hold them, in the `layers` table. */
 export function createLayerCatalog(table: Table): LayerCatalog {
   return {
     async record(namespace, layer) {
       await table.put({ ...layer, pk: namespace, sk: layer.layerId }, { text: 'attribute_not_exists(#pk)' });
+    },
+    async erase(namespace, layerId) {
+      await table.remove({ pk: namespace, sk: layerId });
+    },
+    async noteRemoval(namespace, atMs) {
+      await table.put({ ...removalKey(namespace), atMs });
+    },
+    async removedMs(namespace) {
+      const item = await table.get(removalKey(namespace));
+      return item === undefined ? Number.NEGATIVE_INFINITY : readItem(removalItem, item).atMs;
     },
     async find(namespace, layerId) {
       const item = await table.get({ pk: namespace, sk: layerId });
@@ -41,6 +52,11 @@ export function createLayerCatalog(table: Table): LayerCatalog {
       return items.map((item) => readItem(presenceItem, item).sk);
     },
   };
+}
+
+/** Beside the layers of the namespace, which their list must not meet. */
+function removalKey(namespace: string): Key {
+  return { pk: `removed#${namespace}`, sk: 'last' };
 }
 
 function presenceKey(namespace: string, layerId: string, host: HostRef): Key {

@@ -38,17 +38,18 @@ export function createMigrationStore(table: Table): MigrationStore {
       const items = await table.getMany(keys.map(({ pk }) => recordKey(String(pk))));
       return items.map((item) => readItem(migrationItem, item)).sort((a, b) => (listedAt(a) < listedAt(b) ? 1 : -1));
     },
-    async update(id, from, change) {
+    async update({ id, run }, from, change) {
       const names = from.map((_, i) => `:from_${i}`);
-      const values = Object.fromEntries(from.map((state, i) => [`from_${i}`, state]));
-      return table.update(recordKey(id), change, { text: `#state IN (${names.join(', ')})`, values });
+      const states = Object.fromEntries(from.map((state, i) => [`from_${i}`, state]));
+      const text = `#run = :in_run AND #state IN (${names.join(', ')})`;
+      return table.update(recordKey(id), change, { text, values: { in_run: run, ...states } });
     },
     async putVm(id, vm) {
       await table.put({ ...vm, pk: id, sk: `vm#${vm.name}` });
     },
-    async updateVm(id, name, change) {
-      const known = await table.update({ pk: id, sk: `vm#${name}` }, change, { text: 'attribute_exists(#pk)' });
-      if (!known) throw vmUnknown(id, name);
+    async updateVm(id, { name, run }, change) {
+      const where = { text: '#run = :in_run', values: { in_run: run } };
+      if (!(await table.update({ pk: id, sk: `vm#${name}` }, change, where))) throw vmUnknown(id, name, run);
     },
     async vms(id) {
       const items = await parts(id, 'vm#');

@@ -19,12 +19,13 @@ export interface GrantedObjectStore extends ObjectStore {
   close(): void;
 }
 
-/** The object store as one task may use it. Throws OBJECT_REFUSED and OBJECT_STORE_FAILED beside what the port says. */
+/** The object store as one task may use it. Throws OBJECT_REFUSED, OBJECT_STORE_FULL and OBJECT_STORE_FAILED beside what the port says. */
 export function createGrantedObjectStore({ renew, clock, random, signal }: GrantedStoreOptions): GrantedObjectStore {
   const retry = {
     clock,
     random,
     attempts: limits.agent_retry_attempts_max,
+    awayAttempts: limits.agent_away_attempts_max,
     firstMs: limits.agent_retry_first_ms,
     maxMs: limits.agent_retry_ms_max,
     signal,
@@ -35,7 +36,7 @@ export function createGrantedObjectStore({ renew, clock, random, signal }: Grant
   async function open(): Promise<ObjectStore> {
     const first = await renew();
     client?.destroy();
-    client = clientOf(first, renew);
+    client = clientOf(first, renew, clock);
     return createBucketObjects({ client, bucket: first.bucket, retry });
   }
 
@@ -61,22 +62,25 @@ export function createGrantedObjectStore({ renew, clock, random, signal }: Grant
 
   return {
     put: (key, parts) => granted((objects) => objects.put(key, parts)),
-    get: (key, range) => granted((objects) => objects.get(key, range)),
+    get: (key, part) => granted((objects) => objects.get(key, part)),
     tail: (key, bytes) => granted((objects) => objects.tail(key, bytes)),
     close: () => client?.destroy(),
   };
 }
 
-/** A client that starts with the grant at hand; the SDK asks for the next one before this one's `expiresMs`. */
-function clientOf(first: Grant, renew: () => Promise<Grant>): S3Client {
+/**
+ * A client that starts with the grant at hand; the SDK asks for the next one some minutes before this one ends. When that
+ * is follows from how long grants last, not from what they say: the cloud's clock may be another than this machine's.
+ */
+function clientOf(first: Grant, renew: () => Promise<Grant>, clock: Clock): S3Client {
   let atHand: Grant | undefined = first;
   return createS3Client({
     region: first.region,
     ...(first.endpoint === undefined ? {} : { endpoint: first.endpoint }),
     credentials: async () => {
-      const grant = atHand ?? (await renew());
+      const { credentials } = atHand ?? (await renew());
       atHand = undefined;
-      return { ...grant.credentials, expiration: new Date(grant.expiresMs) };
+      return { ...credentials, expiration: new Date(clock.nowMs() + limits.grant_seconds * 1000) };
     },
   });
 }

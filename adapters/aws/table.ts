@@ -5,6 +5,8 @@ import {
   GetCommand,
   PutCommand,
   QueryCommand,
+  ScanCommand,
+  type ScanCommandOutput,
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb';
 import type { RetryPolicy } from '../retry.ts';
@@ -34,6 +36,8 @@ export interface Table {
   /** The items that exist, in any order. */
   getMany(keys: readonly Key[], read?: { consistent: boolean }): Promise<Item[]>;
   putMany(items: readonly Item[]): Promise<void>;
+  /** Every item in one of `parts` parts of the table, in any order. */
+  scan(part: number, parts: number): AsyncIterable<Item>;
 }
 
 export interface TableOptions {
@@ -79,6 +83,16 @@ export function openTable({ client, name, retry }: TableOptions): Table {
     },
     getMany: (keys, { consistent } = { consistent: true }) => getAll({ client, name, retry }, keys, consistent),
     putMany: (items) => putAll({ client, name, retry }, items),
+    async *scan(Segment, TotalSegments) {
+      let ExclusiveStartKey: Item | undefined;
+      do {
+        const page: ScanCommandOutput = await client.send(
+          new ScanCommand({ TableName, Segment, TotalSegments, ConsistentRead: true, ExclusiveStartKey }),
+        );
+        yield* page.Items ?? [];
+        ExclusiveStartKey = page.LastEvaluatedKey;
+      } while (ExclusiveStartKey !== undefined);
+    },
   };
 }
 

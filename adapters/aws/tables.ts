@@ -11,9 +11,12 @@ export interface TableSpec {
 }
 
 export const tables = {
-  /** `<namespace>#<hook>` → pack; `claim#<namespace>#<batch>` → whose claim. */
+  /** `<namespace>#<hook>` → pack; `claim#<namespace>#<batch>` → whose claim; `condemned#<namespace>#<pack>` → on its way out. */
   index: { partitionKey: 'pk', expiry: 'expires_s', indexes: {} },
-  /** `<namespace>`, `<layer id>` → layer; `<namespace>#<layer id>`, `<site/host>` → that the host holds it. */
+  /**
+   * `<namespace>`, `<layer id>` → layer; `<namespace>#<layer id>`, `<site/host>` → that the host holds it;
+   * `removed#<namespace>`, `last` → when something was removed from the store.
+   */
   layers: { partitionKey: 'pk', sortKey: 'sk', indexes: {} },
   /** `<namespace>`, `<site/host>` → host. */
   hosts: { partitionKey: 'pk', sortKey: 'sk', indexes: {} },

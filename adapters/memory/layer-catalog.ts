@@ -7,6 +7,7 @@ import { plain } from '../rules/plain.ts';
 export function createMemoryLayerCatalog(): LayerCatalog {
   const layers = new Map<string, LayerRecord>();
   const presence = new Map<string, Set<HostRef>>();
+  const removals = new Map<string, number>();
 
   const key = (namespace: string, layerId: string) => `${namespace}#${layerId}`;
   const holdersOf = (namespace: string, layerId: string) => presence.get(key(namespace, layerId)) ?? new Set<HostRef>();
@@ -15,6 +16,15 @@ export function createMemoryLayerCatalog(): LayerCatalog {
     async record(namespace, layer) {
       const at = key(namespace, layer.layerId);
       if (!layers.has(at)) layers.set(at, plain(layer));
+    },
+    async erase(namespace, layerId) {
+      layers.delete(key(namespace, layerId));
+    },
+    async noteRemoval(namespace, atMs) {
+      removals.set(namespace, atMs);
+    },
+    async removedMs(namespace) {
+      return removals.get(namespace) ?? Number.NEGATIVE_INFINITY;
     },
     async find(namespace, layerId) {
       const layer = layers.get(key(namespace, layerId));

@@ -36,18 +36,18 @@ export function createMemoryMigrationStore(): MigrationStore {
       if (after !== undefined && at < 0) throw migrationUnknown(after);
       return listed.slice(at + 1, at + 1 + limit).map(plain);
     },
-    async update(id, from, change) {
+    async update({ id, run }, from, change) {
       const known = records.get(id);
-      if (known === undefined || !from.includes(known.state)) return false;
+      if (known === undefined || known.run !== run || !from.includes(known.state)) return false;
       records.set(id, plain({ ...known, ...change }));
       return true;
     },
     async putVm(id, vm) {
       partsOf(id).vms.set(vm.name, plain(vm));
     },
-    async updateVm(id, name, change) {
+    async updateVm(id, { name, run }, change) {
       const known = partsOf(id).vms.get(name);
-      if (known === undefined) throw vmUnknown(id, name);
+      if (known?.run !== run) throw vmUnknown(id, name, run);
       partsOf(id).vms.set(name, plain({ ...known, ...change }));
     },
     async vms(id) {

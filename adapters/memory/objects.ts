@@ -1,5 +1,5 @@
 import type { ByteRange, ObjectJanitor } from '../../core/ports.ts';
-import { objectMissing, objectRange } from '../rules/refusals.ts';
+import { objectMissing, objectRange, objectTooLarge } from '../rules/refusals.ts';
 
 /** Objects in memory. */
 export function createMemoryObjects(): ObjectJanitor {
@@ -17,9 +17,11 @@ export function createMemoryObjects(): ObjectJanitor {
       objects.set(key, Buffer.concat(parts));
       return 'written';
     },
-    async get(key, range) {
+    async get(key, part) {
       const bytes = existing(key);
-      return Buffer.from(range === undefined ? bytes : cut(key, bytes, range));
+      if ('offset' in part) return Buffer.from(cut(key, bytes, part));
+      if (bytes.length > part.bytesMax) throw objectTooLarge(key, bytes.length, part.bytesMax);
+      return Buffer.from(bytes);
     },
     async tail(key, count) {
       const bytes = existing(key);

@@ -27,16 +27,17 @@ export function commitVm(
   move: { vm: string; migration: string; to: HostRef; epoch: number },
 ): OwnershipStep {
   const { vm, migration, to, epoch } = move;
-  const done = known?.epoch === epoch + 1 && known.broughtBy === migration && known.owner === to;
+  const done = known?.broughtBy === migration && known.owner === to && known.epoch > epoch;
   if (done) return { answer: known };
   if (known?.epoch !== epoch || known.lease?.migration !== migration) throw epochStale(vm, migration, epoch);
   return stored({ vm, owner: to, epoch: epoch + 1, broughtBy: migration });
 }
 
+/** A migration may lease again what it gave back; the next epoch refuses a commit of the time before. */
 export function releaseVm(known: Ownership | undefined, migration: string): Step<Ownership, void> {
   if (known?.lease?.migration !== migration) return { answer: undefined };
   const { lease: _ended, ...owned } = known;
-  return { answer: undefined, next: owned };
+  return { answer: undefined, next: { ...owned, epoch: known.epoch + 1 } };
 }
 
 function stored(next: Ownership): OwnershipStep {

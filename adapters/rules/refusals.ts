@@ -19,7 +19,7 @@ export function vmOwnedElsewhere({ vm, owner }: Ownership): LayerMoverError {
 
 export function vmLeased({ vm, lease }: Ownership): LayerMoverError {
   return new LayerMoverError('VM_LEASED', `${vm} is being moved by ${lease?.migration}`, {
-    hint: 'wait until that migration has ended, or abort it',
+    hint: `wait until it has ended (layermover status ${lease?.migration} --watch), or abort it`,
     data: { vm, migration: lease?.migration },
   });
 }
@@ -31,8 +31,10 @@ export function epochStale(vm: string, migration: string, epoch: number): LayerM
   });
 }
 
-export function vmUnknown(migration: string, vm: string): LayerMoverError {
-  return new LayerMoverError('VM_UNKNOWN', `${migration} has no VM ${vm}`, { data: { migration, vm } });
+export function vmUnknown(migration: string, vm: string, run: number): LayerMoverError {
+  return new LayerMoverError('VM_UNKNOWN', `run ${run} of ${migration} does not move ${vm}`, {
+    data: { migration, vm, run },
+  });
 }
 
 export function migrationUnknown(migration: string): LayerMoverError {
@@ -51,6 +53,12 @@ export function objectMissing(key: string, cause?: unknown): LayerMoverError {
   return new LayerMoverError('OBJECT_MISSING', `there is no object ${key}, or no right to read it`, {
     data: { key },
     cause,
+  });
+}
+
+export function objectTooLarge(key: string, size: number, bytesMax: number): LayerMoverError {
+  return new LayerMoverError('OBJECT_TOO_LARGE', `${key} has ${size} bytes, ${bytesMax} at the most are expected`, {
+    data: { key, size, bytesMax },
   });
 }
 

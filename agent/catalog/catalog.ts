@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { systemFiles } from '../../adapters/system/files.ts';
 import { count, digest, fileName, migrationId } from '../../core/api/names.ts';
 import { container } from '../../core/api/tasks.ts';
+import type { Files } from '../../core/files.ts';
 import { sha256, toHex } from '../../core/fingerprint.ts';
 import { KINDS } from '../../core/kinds.ts';
-import { fileIdentity, identityOf, sameFile } from './identity.ts';
+import { type FileIdentity, fileIdentity, identityOf, sameFile } from './identity.ts';
 import { RecordFolder } from './record-folder.ts';
 
 /** What the host knows of a layer whose file it has read from end to end. Its manifest lies in the manifest store. */
@@ -25,6 +27,8 @@ export const knownLayer = z.object({
   /** The migration for which the file was read. */
   migration: migrationId,
   identity: fileIdentity,
+  /** The file that has its data, if that is not the image itself. */
+  dataFile: z.object({ path: z.string(), identity: fileIdentity }).optional(),
 });
 export type KnownLayer = z.infer<typeof knownLayer>;
 
@@ -33,14 +37,16 @@ export type KnownLayer = z.infer<typeof knownLayer>;
  * file below it has changed: that is asked of the file system each time and costs no read of their data.
  */
 export class Catalog {
+  readonly #files: Files;
   readonly #records: RecordFolder<KnownLayer>;
 
-  private constructor(records: RecordFolder<KnownLayer>) {
+  private constructor(files: Files, records: RecordFolder<KnownLayer>) {
+    this.#files = files;
     this.#records = records;
   }
 
-  static async open(folder: string): Promise<Catalog> {
-    return new Catalog(await RecordFolder.open(folder, knownLayer));
+  static async open(folder: string, files: Files = systemFiles): Promise<Catalog> {
+    return new Catalog(files, await RecordFolder.open(files, folder, knownLayer));
   }
 
   async put(layer: KnownLayer): Promise<void> {
@@ -73,15 +79,22 @@ export class Catalog {
 
   /** Files that are known as bases, changed or not. */
   basePaths(): Set<string> {
-    return new Set(this.#records.all().flatMap(([, { role, path }]) => (role === 'base' ? [path] : [])));
+    const bases = this.#records.all().flatMap(([, layer]) => (layer.role === 'base' ? filesOf(layer) : []));
+    return new Set(bases.map(({ path }) => path));
   }
 
   async #holds(layer: KnownLayer): Promise<boolean> {
-    if (!sameFile(layer.identity, await identityOf(layer.path))) return false;
+    for (const { path, identity } of filesOf(layer)) {
+      if (!sameFile(identity, await identityOf(this.#files, path))) return false;
+    }
     if (layer.below === null) return true;
     const below = await this.lookup(layer.below, layer.chunkBytes);
     return below !== undefined && below.layerId === layer.parent;
   }
+}
+
+function filesOf({ path, identity, dataFile }: KnownLayer): { path: string; identity: FileIdentity }[] {
+  return [{ path, identity }, ...(dataFile === undefined ? [] : [dataFile])];
 }
 
 function recordName(path: string, chunkBytes: number): string {

@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises';
 import { z } from 'zod';
+import { type Files, isRefusedWith } from '../../core/files.ts';
 
 /** What tells, without reading it, that a file is the one it was. Numbers are decimal strings: they exceed 2^53. */
 export const fileIdentity = z.object({
@@ -12,14 +12,25 @@ export const fileIdentity = z.object({
 export type FileIdentity = z.infer<typeof fileIdentity>;
 
 /** The identity of the file at `path`; undefined if there is none. */
-export async function identityOf(path: string): Promise<FileIdentity | undefined> {
+export async function identityOf(files: Files, path: string): Promise<FileIdentity | undefined> {
   try {
-    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-    return { dev: `${dev}`, ino: `${ino}`, size: `${size}`, mtimeNs: `${mtimeNs}`, ctimeNs: `${ctimeNs}` };
+    const { dev, ino, bytes, mtimeNs, ctimeNs } = await files.stat(path);
+    return { dev: `${dev}`, ino: `${ino}`, size: `${bytes}`, mtimeNs: `${mtimeNs}`, ctimeNs: `${ctimeNs}` };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isRefusedWith(error, 'ENOENT')) return undefined;
     throw error;
   }
+}
+
+/** The identities of all files of a layer. */
+export function identitiesOf(layer: LayerFiles): Promise<(FileIdentity | undefined)[]> {
+  return Promise.all(layer.paths.map((path) => identityOf(layer.files, path)));
+}
+
+export type LayerFiles = { readonly files: Files; readonly paths: readonly string[] };
+
+export function sameFiles(a: readonly (FileIdentity | undefined)[], b: readonly (FileIdentity | undefined)[]): boolean {
+  return a.length === b.length && a.every((file, i) => sameFile(file, b[i]));
 }
 
 export function sameFile(a: FileIdentity | undefined, b: FileIdentity | undefined): boolean {

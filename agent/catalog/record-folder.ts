@@ -1,8 +1,8 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { z } from 'zod';
 import { LayerMoverError } from '../../core/errors.ts';
-import { syncFolder, writeDurably } from './durable.ts';
+import type { Files } from '../../core/files.ts';
+import { writeDurably } from './durable.ts';
 
 const ENDING = '.json';
 
@@ -11,23 +11,25 @@ const ENDING = '.json';
  * fulfilled. One process at a time may open a folder (daemon/lock.ts).
  */
 export class RecordFolder<T> {
+  readonly #files: Files;
   readonly #folder: string;
   readonly #records = new Map<string, T>();
   /** The last change: they are made one after the other. */
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(folder: string) {
+  private constructor(files: Files, folder: string) {
+    this.#files = files;
     this.#folder = folder;
   }
 
   /** Opens or makes the folder and reads it. Errors: STATE_CORRUPT for a file that is none of ours. */
-  static async open<T>(folder: string, schema: z.ZodType<T>): Promise<RecordFolder<T>> {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const records = new RecordFolder<T>(folder);
-    for (const file of await readdir(folder)) {
+  static async open<T>(files: Files, folder: string, schema: z.ZodType<T>): Promise<RecordFolder<T>> {
+    await files.makeFolder(folder);
+    const records = new RecordFolder<T>(files, folder);
+    for (const { name: file } of await files.list(folder)) {
       const path = join(folder, file);
-      if (!file.endsWith(ENDING)) await rm(path);
-      else records.#records.set(basename(file, ENDING), parse(path, await readFile(path, 'utf8'), schema));
+      if (!file.endsWith(ENDING)) await files.remove(path);
+      else records.#records.set(basename(file, ENDING), parse(path, `${await files.readFile(path)}`, schema));
     }
     return records;
   }
@@ -42,7 +44,7 @@ export class RecordFolder<T> {
 
   put(name: string, record: T): Promise<void> {
     return this.#change(async () => {
-      await writeDurably(this.#path(name), `${JSON.stringify(record, null, 2)}\n`);
+      await writeDurably(this.#files, this.#path(name), `${JSON.stringify(record, null, 2)}\n`);
       this.#records.set(name, record);
     });
   }
@@ -52,8 +54,8 @@ export class RecordFolder<T> {
     return this.#change(async () => {
       if (only !== undefined && this.#records.get(name) !== only) return;
       this.#records.delete(name);
-      await rm(this.#path(name), { force: true });
-      await syncFolder(this.#folder);
+      await this.#files.remove(this.#path(name));
+      await this.#files.syncFolder(this.#folder);
     });
   }
 

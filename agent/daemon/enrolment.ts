@@ -32,7 +32,9 @@ export class Enrolment {
   /** Looks if it is time to, and enrols if there is news. Errors: HOST_TAKEN and those of findImages. */
   async renew(signal: AbortSignal): Promise<void> {
     const nowMs = this.#options.clock.nowMs();
-    if (nowMs - this.#lookedMs < limits.rescan_ms) return;
+    // In no time at all, or less if the clock was set back: then it is time, too.
+    const agoMs = nowMs - this.#lookedMs;
+    if (agoMs >= 0 && agoMs < limits.rescan_ms) return;
     // Set before the look: what expires it meanwhile may be news that the look has missed.
     this.#lookedMs = nowMs;
     try {

@@ -2,7 +2,7 @@ import type { PollAnswer, PollRequest } from '../../core/api/agent.ts';
 import { limits } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { Receipt } from '../../core/receipt.ts';
-import type { Round } from '../../core/records.ts';
+import { type Round, roundsBegin } from '../../core/records.ts';
 import { Bell } from './bell.ts';
 
 interface Following {
@@ -10,7 +10,7 @@ interface Following {
   readonly stream: string;
   readonly arrived: Bell;
   readonly queue: Round[];
-  after?: string;
+  after: string;
   /** Since when its reader has had nothing to read. */
   waitingSinceMs?: number | undefined;
 }
@@ -39,10 +39,13 @@ export class Inbox {
     this.#wake = wake;
   }
 
-  /** The rounds of a stream in order, each once; ends after the one that names the layer. */
-  async *rounds(migration: string, stream: string, signal: AbortSignal): AsyncGenerator<Round> {
+  /** The rounds of a stream in a run of its migration, in order, each once; ends after the one that names the layer. */
+  async *rounds(
+    { migration, run, stream }: { migration: string; run: number; stream: string },
+    signal: AbortSignal,
+  ): AsyncGenerator<Round> {
     const key = `${migration} ${stream}`;
-    const following: Following = { migration, stream, arrived: new Bell(), queue: [] };
+    const following: Following = { migration, stream, arrived: new Bell(), queue: [], after: roundsBegin(run) };
     this.#following.set(key, following);
     try {
       for (let last = false; !last; ) {
@@ -90,7 +93,7 @@ export class Inbox {
   deliver({ rounds, receipts }: Pick<PollAnswer, 'rounds' | 'receipts'>): void {
     for (const { migration, stream, cursor, segments, layer_id: layerId } of rounds) {
       const following = this.#following.get(`${migration} ${stream}`);
-      if (following === undefined || cursor <= (following.after ?? '')) continue;
+      if (following === undefined || cursor <= following.after) continue;
       following.after = cursor;
       following.queue.push({ stream, cursor, segments, layerId });
       following.arrived.ring();

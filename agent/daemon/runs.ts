@@ -3,6 +3,8 @@ import type { GrantedObjectStore } from '../../adapters/aws/object-store.ts';
 import type { PollAnswer, PollRequest, ReportRequest } from '../../core/api/agent.ts';
 import type { StreamCounts, TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
+import type { Clock } from '../../core/ports.ts';
 import type { TaskRun } from '../tasks/task.ts';
 import type { Log } from './log.ts';
 import { reportable } from './reportable.ts';
@@ -12,17 +14,24 @@ type HandedOut = PollAnswer['tasks'][number];
 interface Running {
   readonly attempt: number;
   readonly abort: AbortController;
+  /** Aborts what `abort` leaves time to finish. */
+  readonly cut: AbortController;
   readonly progress: Map<string, StreamCounts>;
   readonly ended: Promise<void>;
 }
 
+type Signals = Pick<TaskRun, 'signal' | 'cut'>;
+
 export interface RunsOptions {
   /** A patient one: a report is made until it is answered. */
   readonly api: ApiClient;
+  readonly clock: Clock;
   readonly log: Log;
   /** The object store with the rights of one attempt. */
   readonly storeFor: (task: string, attempt: number, signal: AbortSignal) => GrantedObjectStore;
   readonly perform: (input: TaskInput, run: TaskRun) => Promise<TaskResult>;
+  /** Told of each task that is done, once that was reported: nobody will ask for it again. */
+  readonly onDone?: (input: TaskInput) => Promise<void>;
   /** Told after each task, however it ended. */
   readonly onEnd: () => void;
 }
@@ -58,39 +67,53 @@ export class Runs {
     for (const task of tasks) {
       const older = this.#running.get(task.id);
       if (older !== undefined && older.attempt >= task.attempt) continue;
-      older?.abort.abort(stopped('TASK_CANCELLED', 'another attempt has begun'));
-      const abort = new AbortController();
+      if (older !== undefined) cancel(older, 'another attempt has begun');
+      const [abort, cut] = [new AbortController(), new AbortController()];
       const progress = new Map<string, StreamCounts>();
-      const ended = (older?.ended ?? Promise.resolve()).then(() => this.#run(task, abort.signal, progress));
-      this.#running.set(task.id, { attempt: task.attempt, abort, progress, ended });
+      const signals = { signal: abort.signal, cut: cut.signal };
+      const ended = (older?.ended ?? Promise.resolve()).then(() => this.#run(task, signals, progress));
+      this.#running.set(task.id, { attempt: task.attempt, abort, cut, progress, ended });
     }
   }
 
   cancel(tasks: readonly string[]): void {
-    for (const task of tasks) this.#running.get(task)?.abort.abort(stopped('TASK_CANCELLED', 'the task was cancelled'));
+    for (const task of tasks) {
+      const running = this.#running.get(task);
+      if (running !== undefined) cancel(running, 'the task was cancelled');
+    }
   }
 
-  /** Ends all tasks without a report, so that another run of the agent takes them over. */
+  /**
+   * Ends all tasks without a report, so that another run of the agent takes them over. What is being sent has
+   * `limits.agent_drain_ms` to be stored and committed: that run need not send it again.
+   */
   async stop(): Promise<void> {
     const running = [...this.#running.values()];
-    for (const { abort } of running) abort.abort(stopped('AGENT_STOPPED', 'the agent was stopped'));
-    await Promise.all(running.map(({ ended }) => ended));
+    const reason = stopped('AGENT_STOPPED', 'the agent was stopped');
+    for (const { abort } of running) abort.abort(reason);
+    const ended = new AbortController();
+    const drained = Promise.all(running.map((each) => each.ended)).then(() => ended.abort());
+    await this.#options.clock.sleep(limits.agent_drain_ms, ended.signal).catch(() => undefined);
+    for (const { cut } of running) cut.abort(reason);
+    await drained;
   }
 
   /** Never rejects. */
-  async #run({ id, attempt, input }: HandedOut, signal: AbortSignal, progress: Map<string, StreamCounts>) {
+  async #run({ id, attempt, input }: HandedOut, signals: Signals, progress: Map<string, StreamCounts>) {
+    const { signal, cut } = signals;
     const { log, storeFor, perform } = this.#options;
     const fields = { task: id, attempt };
     log.info(fields, 'task begins');
-    const store = storeFor(id, attempt, signal);
+    const store = storeFor(id, attempt, cut);
     try {
       const onProgress = (counts: StreamCounts) => progress.set(counts.stream, counts);
       signal.throwIfAborted();
-      const result = await perform(input, { task: id, attempt, signal, store, progress: onProgress });
-      await this.#report(id, { attempt, outcome: { status: 'done', result } }, signal);
+      const result = await perform(input, { task: id, attempt, ...signals, store, progress: onProgress });
+      await this.#report(id, { attempt, outcome: { status: 'done', result } }, cut);
+      await this.#options.onDone?.(input);
       log.info(fields, 'task done');
     } catch (error) {
-      await this.#fail(fields, error, signal);
+      await this.#fail(fields, error, signals);
     } finally {
       store.close();
       if (this.#running.get(id)?.attempt === attempt) this.#running.delete(id);
@@ -98,7 +121,7 @@ export class Runs {
     }
   }
 
-  async #fail(fields: { task: string; attempt: number }, error: unknown, signal: AbortSignal): Promise<void> {
+  async #fail(fields: { task: string; attempt: number }, error: unknown, { signal, cut }: Signals): Promise<void> {
     const { log } = this.#options;
     if (signal.aborted) return log.info({ ...fields, reason: (signal.reason as Error).message }, 'task stopped');
     log.error({ ...fields, error: reportable(error) }, 'task failed');
@@ -106,15 +129,19 @@ export class Runs {
     if (hasCode(error, 'ATTEMPT_STALE', 'TASK_UNKNOWN', 'ABORTED')) return;
     const outcome = { status: 'failed', error: reportable(error) } as const;
     try {
-      await this.#report(fields.task, { attempt: fields.attempt, outcome }, signal);
+      await this.#report(fields.task, { attempt: fields.attempt, outcome }, cut);
     } catch (refusal) {
-      if (!signal.aborted) log.warn({ ...fields, error: reportable(refusal) }, 'the report was refused');
+      if (!cut.aborted) log.warn({ ...fields, error: reportable(refusal) }, 'the report was refused');
     }
   }
 
   async #report(task: string, body: ReportRequest, signal: AbortSignal): Promise<void> {
     await this.#options.api.call('reportTask', { params: { task }, body, signal });
   }
+}
+
+function cancel({ abort, cut }: Running, why: string): void {
+  for (const each of [abort, cut]) each.abort(stopped('TASK_CANCELLED', why));
 }
 
 function stopped(code: string, message: string): LayerMoverError {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Files } from '../../core/files.ts';
 import { Catalog } from '../catalog/catalog.ts';
 import { Arrivals } from '../images/arrivals.ts';
 import { ImageFolder } from '../images/image-folder.ts';
@@ -18,17 +19,18 @@ export interface HostState {
  * VMs. Errors: STATE_CORRUPT and those of findImages.
  */
 export async function openState(
+  files: Files,
   imageFolder: string,
   stateFolder: string,
   named?: Readonly<Record<string, string>>,
 ): Promise<HostState> {
-  const manifests = new ManifestStore(join(stateFolder, 'manifests'));
+  const manifests = new ManifestStore(join(stateFolder, 'manifests'), files);
   await manifests.sweep();
-  const catalog = await Catalog.open(join(stateFolder, 'layers'));
-  const vms = await VmFiles.open(join(stateFolder, 'vms'), imageFolder);
-  const arrivals = await Arrivals.open(join(stateFolder, 'arrivals'), { imageFolder, catalog, vms });
+  const catalog = await Catalog.open(join(stateFolder, 'layers'), files);
+  const vms = await VmFiles.open(join(stateFolder, 'vms'), imageFolder, files);
+  const arrivals = await Arrivals.open(join(stateFolder, 'arrivals'), { imageFolder, catalog, vms }, files);
   const options = { arrived: vms, notVms: () => new Set([...catalog.basePaths(), ...arrivals.paths()]) };
-  const images = new ImageFolder(imageFolder, named === undefined ? options : { ...options, named });
+  const images = new ImageFolder(imageFolder, named === undefined ? options : { ...options, named }, files);
   await images.vms();
   return { manifests, catalog, arrivals, images };
 }

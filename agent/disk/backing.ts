@@ -1,6 +1,6 @@
-import { realpath } from 'node:fs/promises';
 import { dirname, resolve, sep } from 'node:path';
 import { LayerMoverError } from '../../core/errors.ts';
+import { type Files, isRefusedWith } from '../../core/files.ts';
 import { diskLimits } from './limits.ts';
 
 /**
@@ -21,8 +21,9 @@ export function dataFilePath(namedBy: string, name: string): string {
   });
 }
 
+/** QEMU ends a name at a NUL; other control characters are legal in file names, and only there to deceive who reads them. */
 function isPlainName(name: string): boolean {
-  const plain = name !== '' && !name.includes('\0') && !/^[^/]*:/.test(name);
+  const plain = name !== '' && !/\p{Cc}/u.test(name) && !/^[^/]*:/.test(name);
   return plain && Buffer.byteLength(name) <= diskLimits.backing_name_bytes_max;
 }
 
@@ -36,9 +37,9 @@ export function checkBackingName(namedBy: string, name: string): void {
 }
 
 /** The image folder with all links resolved. Errors: IMAGE_FOLDER_MISSING. */
-export async function resolveFolder(folder: string): Promise<string> {
+export async function resolveFolder(files: Files, folder: string): Promise<string> {
   try {
-    return await realpath(folder);
+    return await files.resolve(folder);
   } catch (cause) {
     throw new LayerMoverError('IMAGE_FOLDER_MISSING', `the image folder ${folder} can't be found`, {
       hint: 'make the folder, or name another one in the agent’s settings',
@@ -49,12 +50,12 @@ export async function resolveFolder(folder: string): Promise<string> {
 }
 
 /** `path` with all links resolved; refuses what is missing (`missing`) or leads out of `folder` (IMAGE_OUTSIDE_FOLDER). */
-export async function resolveInside(folder: string, path: string, missing: string): Promise<string> {
+export async function resolveInside(files: Files, folder: string, path: string, missing: string): Promise<string> {
   let real: string;
   try {
-    real = await realpath(path);
+    real = await files.resolve(path);
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? missing : 'IMAGE_NOT_READABLE';
+    const code = isRefusedWith(cause, 'ENOENT') ? missing : 'IMAGE_NOT_READABLE';
     const hint = 'check the path; qemu-img info --backing-chain shows what each image names';
     throw new LayerMoverError(code, `${path} can't be found`, { hint, data: { path }, cause });
   }

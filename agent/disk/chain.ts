@@ -1,14 +1,24 @@
 import { resolve } from 'node:path';
+import { systemFiles } from '../../adapters/system/files.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import type { Files } from '../../core/files.ts';
 import { limits } from '../../core/limits.ts';
 import { backingPath, dataFilePath, resolveFolder, resolveInside } from './backing.ts';
 import { formatOf, type ImageFormat, PROBE_BYTES } from './format.ts';
-import { type Backing, readHeader } from './header.ts';
+import { readHeader } from './header.ts';
+import type { Backing } from './header-names.ts';
 import { HostFile } from './host-file.ts';
 import { type Image, RawImage } from './image.ts';
 import { ImageLayer } from './image-layer.ts';
 import type { Chain, DiskLayer } from './layer.ts';
 import { Qcow2Image } from './qcow2-image.ts';
+
+export interface ChainOptions {
+  readonly imageFolder: string;
+  readonly topFormat?: ImageFormat;
+  /** The file system they lie on, this machine's unless set. */
+  readonly files?: Files;
+}
 
 /**
  * Opens the image at `topPath` and all it is based on, read-only. Everything is checked before anything is returned,
@@ -18,10 +28,7 @@ import { Qcow2Image } from './qcow2-image.ts';
  * IMAGE_FORMAT_UNSUPPORTED, BACKING_NAME_REFUSED, DATA_FILE_MISSING, DATA_FILE_NAME_REFUSED, CHAIN_LOOP, CHAIN_TOO_DEEP,
  * DISK_TOO_LARGE and those of readHeader and readMetadata.
  */
-export async function openChain(
-  topPath: string,
-  options: { imageFolder: string; topFormat?: ImageFormat },
-): Promise<Chain> {
+export async function openChain(topPath: string, options: ChainOptions): Promise<Chain> {
   const files: HostFile[] = [];
   const close = async () => {
     await Promise.all(files.map((file) => file.close()));
@@ -37,30 +44,30 @@ export async function openChain(
   }
 }
 
-/** The images from the top down; what was opened is in `files` even if this throws. */
+/** The images from the top down; what was opened is in `opened` even if this throws. */
 async function openImages(
   topPath: string,
-  options: { imageFolder: string; topFormat?: ImageFormat },
-  files: HostFile[],
+  { imageFolder, topFormat, files = systemFiles }: ChainOptions,
+  opened: HostFile[],
 ): Promise<Image[]> {
-  const folder = await resolveFolder(options.imageFolder);
+  const folder = await resolveFolder(files, imageFolder);
   const images: Image[] = [];
   const seen = new Set<string>();
   const open = async (path: string, missing: string): Promise<OpenFile> => {
-    const file = await HostFile.openToRead(await resolveInside(folder, path, missing));
-    files.push(file);
+    const file = await HostFile.openToRead(await resolveInside(files, folder, path, missing), files);
+    opened.push(file);
     return { file, fileBytes: await checkFile(file, seen) };
   };
   let path = resolve(topPath);
-  let backing: Backing | undefined = { name: path, format: options.topFormat };
+  let backing: Backing | undefined = { name: path, format: topFormat };
   while (backing !== undefined) {
     if (images.length === limits.chain_layers_max) throw tooDeep(topPath);
     const missing = images.length === 0 ? 'IMAGE_NOT_FOUND' : 'BACKING_MISSING';
     const from = path;
     const openData = (name: string) => open(dataFilePath(from, name), 'DATA_FILE_MISSING');
-    const opened = await openImage(await open(path, missing), backing.format, openData);
-    images.push(opened.image);
-    backing = opened.backing;
+    const found = await openImage(await open(path, missing), backing.format, openData);
+    images.push(found.image);
+    backing = found.backing;
     // As QEMU does, a name is relative to the path that was used, not to where a link leads.
     if (backing !== undefined) path = backingPath(path, backing.name);
   }
@@ -83,7 +90,8 @@ async function openImage(
   checkSize(file.path, header?.virtualBytes ?? fileBytes);
   if (header === undefined) return { image: new RawImage(file, fileBytes), backing: undefined };
   const data = header.dataFile === undefined ? { file, fileBytes } : await openData(header.dataFile);
-  const place = { fd: data.file.fd, fileBytes: data.fileBytes, external: data.file !== file };
+  const { path, fd } = data.file;
+  const place = { path, fd, fileBytes: data.fileBytes, external: data.file !== file };
   return { image: await Qcow2Image.open(file, fileBytes, header, place), backing: header.backing };
 }
 
@@ -99,7 +107,7 @@ function checkSize(path: string, virtualBytes: number): void {
 async function checkFile(file: HostFile, seen: Set<string>): Promise<number> {
   const { path } = file;
   const stat = await file.stat();
-  if (!stat.isFile()) {
+  if (stat.kind !== 'file') {
     throw new LayerMoverError('IMAGE_NOT_REGULAR', `${path} is not a regular file`, {
       hint: 'copy the disk into an image file: qemu-img convert',
       data: { path },
@@ -113,7 +121,7 @@ async function checkFile(file: HostFile, seen: Set<string>): Promise<number> {
     });
   }
   seen.add(identity);
-  return stat.size;
+  return stat.bytes;
 }
 
 function tooDeep(path: string): LayerMoverError {

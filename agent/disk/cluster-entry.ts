@@ -1,7 +1,7 @@
 import type { Codec } from './codec.ts';
 import { invalidImage, overlap } from './invalid.ts';
 import type { Mapping } from './mapping.ts';
-import type { MetadataMap } from './metadata.ts';
+import type { MetadataMap } from './metadata-map.ts';
 
 /** What decoding the tables of one image needs to know of it. */
 export interface ImageShape {
@@ -12,7 +12,12 @@ export interface ImageShape {
   readonly clusterBytes: number;
   readonly metadata: MetadataMap;
   /** The file that has the clusters: the image itself, or an external one, which has no metadata. */
-  readonly data: { readonly fd: number; readonly fileBytes: number; readonly external: boolean };
+  readonly data: {
+    readonly path: string;
+    readonly fd: number;
+    readonly fileBytes: number;
+    readonly external: boolean;
+  };
 }
 
 /** Bit 63 of table entries: the cluster has refcount one. In `hi` here, as bits 32 to 63. */
@@ -34,13 +39,22 @@ export function isCompressed(hi: number): boolean {
   return (hi & COMPRESSED) !== 0;
 }
 
-/** Host offset of the table that an entry, not zero, of the L1 or refcount table names. Refuses (QCOW2_INVALID) what can't be one. */
-export function decodeTableEntry(
-  place: { readonly path: string; readonly fileBytes: number; readonly clusterBytes: number },
-  table: 'L1' | 'refcount table',
-  hi: number,
-  lo: number,
-): number {
+/** A table whose entries name clusters: L2 tables, refcount blocks, the bits of a bitmap. */
+export type TableKind = 'L1' | 'refcount table' | 'bitmap table';
+
+/** What an entry of such a table is checked against. */
+export interface TablePlace {
+  readonly path: string;
+  readonly fileBytes: number;
+  readonly clusterBytes: number;
+}
+
+/**
+ * Host offset of the cluster that an entry, not zero, of a table names; undefined if it says that a part of a bitmap is
+ * all ones, which takes no cluster. Refuses (QCOW2_INVALID) what can't be.
+ */
+export function decodeTableEntry(place: TablePlace, table: TableKind, hi: number, lo: number): number | undefined {
+  if (table === 'bitmap table' && hi === 0 && lo === 1) return undefined;
   const offset = hostOffset(hi, lo);
   const reserved = (hi & (table === 'L1' ? 0x7f000000 : 0xff000000)) !== 0 || (lo & 0x1ff) !== 0;
   const outside = offset === 0 || offset + place.clusterBytes > place.fileBytes;

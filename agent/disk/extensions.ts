@@ -3,12 +3,16 @@ import { diskLimits } from './limits.ts';
 
 export const BACKING_FORMAT_EXTENSION = 0xe2792aca;
 const DATA_FILE_EXTENSION = 0x44415441;
+const BITMAPS_EXTENSION = 0x23852875;
+const BITMAPS_EXTENSION_BYTES = 24;
 const HEAD_BYTES = 8;
 
 /** What the extensions of a header say that a reader needs. */
 export interface Extensions {
   readonly backingFormat: string | undefined;
   readonly dataFile: string | undefined;
+  /** What it says of the image's persistent bitmaps, undecoded. */
+  readonly bitmaps: Buffer | undefined;
 }
 
 /**
@@ -19,6 +23,7 @@ export interface Extensions {
 export function readExtensions(path: string, area: Buffer, headerBytes: number): Extensions {
   let backingFormat: string | undefined;
   let dataFile: string | undefined;
+  let bitmaps: Buffer | undefined;
   for (let at = headerBytes; at < area.length; ) {
     if (at + HEAD_BYTES > area.length) throw invalidImage(path, 'a header extension is cut short');
     const type = area.readUInt32BE(at);
@@ -32,8 +37,11 @@ export function readExtensions(path: string, area: Buffer, headerBytes: number):
       backingFormat = utf8(path, content);
     } else if (type === DATA_FILE_EXTENSION) {
       dataFile = utf8(path, content);
+    } else if (type === BITMAPS_EXTENSION) {
+      if (length !== BITMAPS_EXTENSION_BYTES) throw invalidImage(path, 'what it says of its bitmaps is cut short');
+      bitmaps = content;
     }
     at += Math.ceil(length / 8) * 8;
   }
-  return { backingFormat, dataFile };
+  return { backingFormat, dataFile, bitmaps };
 }

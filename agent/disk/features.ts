@@ -1,11 +1,13 @@
 import { LayerMoverError } from '../../core/errors.ts';
 
 /** Incompatible feature bits: qcow2 specification, "Header", bytes 72 to 79. */
-const EXTERNAL_DATA = 1n << 2n;
+export const EXTERNAL_DATA = 1n << 2n;
 const COMPRESSION_TYPE = 1n << 3n;
 const EXTENDED_L2 = 1n << 4n;
 
-/** Autoclear bit, bytes 88 to 95: the external data file is a raw image by itself. Reading goes by the tables all the same. */
+/** Autoclear bits, bytes 88 to 95. Who writes to an image and does not know one of them takes it away. */
+export const BITMAPS_VALID = 1n << 0n;
+/** The external data file is a raw image by itself. Reading goes by the tables all the same. */
 export const RAW_EXTERNAL_DATA = 1n << 1n;
 
 const REFUSED: readonly (readonly [bit: bigint, code: string, what: string, hint: string])[] = [

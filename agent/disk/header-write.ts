@@ -3,7 +3,7 @@ import { limits } from '../../core/limits.ts';
 import { checkBackingName } from './backing.ts';
 import { l1EntriesFor } from './cluster-table.ts';
 import { BACKING_FORMAT_EXTENSION } from './extensions.ts';
-import { QCOW2_MAGIC, V2_HEADER_BYTES, V3_HEADER_BYTES } from './header.ts';
+import { QCOW2_MAGIC, V2_HEADER_BYTES, V3_HEADER_BYTES } from './header-start.ts';
 import { diskLimits, SECTOR_BYTES } from './limits.ts';
 import type { Qcow2Options } from './writer.ts';
 

@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { systemFiles } from '../../adapters/system/files.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import type { Files } from '../../core/files.ts';
 import { HostFile } from './host-file.ts';
 
 /**
@@ -13,21 +14,25 @@ const LOCKED_BYTES = [
 const WRITER_BYTES = [[101, 103]] as const;
 
 /**
- * Refuses images that a running QEMU uses: for the top image any use (IMAGE_HELD), for the others one that may write
- * (BACKING_WRITTEN), as other VMs may read the same base. `paths` are those of a chain, bottom first. Programs that
+ * Refuses images that a running QEMU uses: for the top layer any use (IMAGE_HELD), for the others one that may write
+ * (BACKING_WRITTEN), as other VMs may read the same base. `layers` are those of a chain, bottom first. Programs that
  * were told not to lock (locking=off) can't be seen.
  */
-export async function assertNotHeld(paths: readonly string[]): Promise<void> {
-  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
-  const inodes = await Promise.all(paths.map((path) => lockedName(path, mounts)));
-  const locks = parseLocks(await readFile('/proc/locks', 'utf8'));
-  for (const [i, path] of paths.entries()) {
-    const top = i === paths.length - 1;
-    const bytes = top ? LOCKED_BYTES : WRITER_BYTES;
-    const held = locks.some(
-      (lock) => lock.inode === inodes[i] && bytes.some(([a, b]) => lock.from <= b && lock.to >= a),
-    );
-    if (held) throw top ? heldError(path) : writtenError(path);
+export async function assertNotHeld(
+  layers: readonly { readonly paths: readonly string[] }[],
+  files: Files = systemFiles,
+): Promise<void> {
+  const locks = parseLocks(`${await files.readFile('/proc/locks')}`);
+  if (locks.length === 0) return;
+  const mounts = `${await files.readFile('/proc/self/mountinfo')}`;
+  for (const layer of layers) {
+    const isTop = layer === layers.at(-1);
+    const bytes = isTop ? LOCKED_BYTES : WRITER_BYTES;
+    for (const path of layer.paths) {
+      const inode = await lockedName(files, path, mounts);
+      const held = locks.some((lock) => lock.inode === inode && bytes.some(([a, b]) => lock.from <= b && lock.to >= a));
+      if (held) throw isTop ? heldError(path) : writtenError(path);
+    }
   }
 }
 
@@ -50,10 +55,10 @@ function parseLocks(text: string): Lock[] {
  * The name /proc/locks has for a file: device of its mount and inode. Both are asked of the kernel by descriptor, as
  * stat gives other numbers on btrfs and overlayfs.
  */
-async function lockedName(path: string, mounts: string): Promise<string> {
-  const file = await HostFile.openToRead(path);
+async function lockedName(files: Files, path: string, mounts: string): Promise<string> {
+  const file = await HostFile.openToRead(path, files);
   try {
-    const info = await readFile(`/proc/self/fdinfo/${file.fd}`, 'utf8');
+    const info = `${await files.readFile(`/proc/self/fdinfo/${file.fd}`)}`;
     const mount = /^mnt_id:\s*(\d+)$/m.exec(info)?.[1];
     const device = new RegExp(`^${mount} \\d+ (\\d+):(\\d+) `, 'm').exec(mounts);
     const inode = /^ino:\s*(\d+)$/m.exec(info)?.[1] ?? String((await file.stat()).ino);

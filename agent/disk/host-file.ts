@@ -1,69 +1,62 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { systemFiles } from '../../adapters/system/files.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import type { FileStat, Files, OpenFile, ReadAt } from '../../core/files.ts';
 
 /** An open file of this host. Reads and writes are whole, at explicit offsets, and fail with typed errors. */
 export class HostFile {
   readonly path: string;
-  readonly #handle: FileHandle;
+  readonly files: Files;
+  readonly #file: OpenFile;
 
-  private constructor(path: string, handle: FileHandle) {
+  private constructor(path: string, files: Files, file: OpenFile) {
     this.path = path;
-    this.#handle = handle;
+    this.files = files;
+    this.#file = file;
   }
 
   /** Opens for reading. Never blocks on a pipe and never follows a link in the last part of `path`. */
-  static async openToRead(path: string): Promise<HostFile> {
-    const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
-    return new HostFile(path, await attempt('open', path, () => open(path, flags)));
+  static async openToRead(path: string, files: Files = systemFiles): Promise<HostFile> {
+    return new HostFile(path, files, await attempt('open', path, () => files.open(path, 'read')));
   }
 
   /** Makes a new file, readable by its owner alone; refuses (DISK_EXISTS) a path that is taken. */
-  static async create(path: string): Promise<HostFile> {
-    return new HostFile(path, await attempt('create', path, () => open(path, 'wx+', 0o600)));
+  static async create(path: string, files: Files = systemFiles): Promise<HostFile> {
+    return new HostFile(path, files, await attempt('create', path, () => files.open(path, 'create')));
   }
 
   /** Valid in every thread of the process until `close`. */
   get fd(): number {
-    return this.#handle.fd;
+    return this.#file.fd;
   }
 
-  stat() {
-    return attempt('stat', this.path, () => this.#handle.stat());
+  /** Reads this file and others of the same host by descriptor. */
+  get readAt(): ReadAt {
+    return this.files.readAt;
+  }
+
+  stat(): Promise<FileStat> {
+    return attempt('stat', this.path, () => this.#file.stat());
   }
 
   /** Fills `into` from `offset` on; returns the bytes read, fewer than asked for only at the end of the file. */
-  async read(into: Uint8Array, offset: number): Promise<number> {
-    return attempt('read', this.path, async () => {
-      let done = 0;
-      while (done < into.length) {
-        const { bytesRead } = await this.#handle.read(into, done, into.length - done, offset + done);
-        if (bytesRead === 0) break;
-        done += bytesRead;
-      }
-      return done;
-    });
+  read(into: Uint8Array, offset: number): Promise<number> {
+    return attempt('read', this.path, () => this.#file.read(into, offset));
   }
 
-  async write(bytes: Uint8Array, offset: number): Promise<void> {
-    await attempt('write', this.path, async () => {
-      for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, offset + done);
-        done += bytesWritten;
-      }
-    });
+  write(bytes: Uint8Array, offset: number): Promise<void> {
+    return attempt('write', this.path, () => this.#file.write(bytes, offset));
   }
 
-  async truncate(bytes: number): Promise<void> {
-    await attempt('resize', this.path, () => this.#handle.truncate(bytes));
+  truncate(bytes: number): Promise<void> {
+    return attempt('resize', this.path, () => this.#file.truncate(bytes));
   }
 
-  async sync(): Promise<void> {
-    await attempt('sync', this.path, () => this.#handle.sync());
+  sync(): Promise<void> {
+    return attempt('sync', this.path, () => this.#file.sync());
   }
 
-  async close(): Promise<void> {
-    await this.#handle.close();
+  close(): Promise<void> {
+    return this.#file.close();
   }
 }
 

@@ -1,5 +1,6 @@
 import { LayerMoverError } from '../../core/errors.ts';
 import type { Extent } from '../../core/extent.ts';
+import type { Files } from '../../core/files.ts';
 import type { Codec } from './codec.ts';
 import type { Image } from './image.ts';
 import type { DiskLayer } from './layer.ts';
@@ -9,6 +10,8 @@ import type { Piece } from './pieces.ts';
 /** An image over the layers below it. */
 export class ImageLayer implements DiskLayer {
   readonly path: string;
+  readonly paths: readonly string[];
+  readonly files: Files;
   readonly format: 'qcow2' | 'raw';
   readonly virtualBytes: number;
   readonly clusterBytes: number;
@@ -18,6 +21,8 @@ export class ImageLayer implements DiskLayer {
 
   constructor(image: Image, below: DiskLayer | undefined) {
     this.path = image.file.path;
+    this.paths = image.paths;
+    this.files = image.file.files;
     this.format = image.format;
     this.virtualBytes = image.virtualBytes;
     this.clusterBytes = image.clusterBytes;

@@ -6,6 +6,8 @@ import type { Mapping } from './mapping.ts';
 /** One image file, without what lies below it. */
 export interface Image {
   readonly file: HostFile;
+  /** The image's own, then its data file's if it has one. */
+  readonly paths: readonly string[];
   readonly format: 'qcow2' | 'raw';
   readonly virtualBytes: number;
   readonly clusterBytes: number;
@@ -19,10 +21,12 @@ export class RawImage implements Image {
   readonly format = 'raw';
   readonly clusterBytes = RAW_CLUSTER_BYTES;
   readonly file: HostFile;
+  readonly paths: readonly string[];
   readonly virtualBytes: number;
 
   constructor(file: HostFile, fileBytes: number) {
     this.file = file;
+    this.paths = [file.path];
     this.virtualBytes = fileBytes;
   }
 

@@ -1,4 +1,5 @@
 import type { Extent } from '../../core/extent.ts';
+import type { Files } from '../../core/files.ts';
 import type { Codec } from './codec.ts';
 import type { Piece } from './pieces.ts';
 
@@ -8,6 +9,10 @@ export { assertNotHeld } from './held.ts';
 /** One image of a chain, open for reading. All offsets and lengths are bytes of the guest's disk. */
 export interface DiskLayer {
   readonly path: string;
+  /** All files it consists of: its image, then the one that has its data if that is another. */
+  readonly paths: readonly string[];
+  /** The file system that it lies on. */
+  readonly files: Files;
   readonly format: 'qcow2' | 'raw';
   readonly virtualBytes: number;
   readonly clusterBytes: number;

@@ -11,6 +11,12 @@ export const diskLimits = {
   refcount_table_bytes_max: 8 * MiB,
   snapshots_max: 65_536,
   snapshot_table_bytes_max: 64 * MiB,
+  bitmaps_max: 65_535,
+  bitmap_directory_bytes_max: 65_535 * KiB,
+  bitmap_bytes_max: 512 * MiB,
+  bitmap_name_bytes_max: 1023,
+  bitmap_granularity_bits_min: 9,
+  bitmap_granularity_bits_max: 31,
   backing_name_bytes_max: 1023,
   backing_format_bytes_max: 15,
 
@@ -18,6 +24,8 @@ export const diskLimits = {
   table_page_bytes_max: 64 * KiB,
   table_cache_bytes: 16 * MiB,
   table_scan_bytes: 1 * MiB,
+  /** Tables of snapshots and bitmaps that are read to know what they name. */
+  inactive_tables_bytes_max: 32 * MiB,
   write_behind_bytes: 4 * MiB,
   zero_fill_bytes: 1 * MiB,
   raw_touched_blocks_max: 1 * MiB,

@@ -1,75 +1,95 @@
-import { decodeTableEntry } from './cluster-entry.ts';
+import { readBitmaps } from './bitmaps.ts';
+import { decodeTableEntry, type TableKind, type TablePlace } from './cluster-entry.ts';
 import type { Qcow2Header, TableRange } from './header.ts';
 import type { HostFile } from './host-file.ts';
 import { invalidImage, overlap } from './invalid.ts';
 import { diskLimits } from './limits.ts';
-import { snapshotTableBytes } from './snapshots.ts';
+import { firstOf, MetadataMap } from './metadata-map.ts';
+import { readSnapshots } from './snapshots.ts';
 
 const ENTRY_BYTES = 8;
 
 /**
- * Where an image's own tables are. The large ones are a handful of ranges; L2 tables and refcount blocks have a cluster
- * each: a sorted list of their offsets, as long as L1 and refcount table have entries, which their limits bound.
- */
-export class MetadataMap {
-  readonly #clusterBytes: number;
-  readonly #ranges: readonly TableRange[];
-  readonly #clusters: Float64Array;
-
-  constructor(clusterBytes: number, ranges: readonly TableRange[], clusters: Float64Array) {
-    this.#clusterBytes = clusterBytes;
-    this.#ranges = ranges;
-    this.#clusters = clusters;
-  }
-
-  /** Whether any of the host bytes [start, end) is metadata. */
-  holds(start: number, end: number): boolean {
-    for (const { offset, bytes } of this.#ranges) if (start < offset + bytes && offset < end) return true;
-    const next = this.#firstEndingAfter(start);
-    return next < this.#clusters.length && this.#clusters[next]! < end;
-  }
-
-  #firstEndingAfter(start: number): number {
-    let low = 0;
-    for (let high = this.#clusters.length; low < high; ) {
-      const middle = (low + high) >>> 1;
-      if (this.#clusters[middle]! + this.#clusterBytes > start) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  }
-}
-
-/**
- * Reads L1 and refcount table and finds where all tables are. Refuses entries that can't be (QCOW2_INVALID) and tables
- * that overlap (QCOW2_OVERLAP): that is what corrupted or hostile images have, and QEMU never makes.
+ * Reads all tables that name others and finds where the image's metadata are. Refuses entries that can't be
+ * (QCOW2_INVALID) and tables that overlap (QCOW2_OVERLAP): that is what damaged or hostile images have, and QEMU never
+ * makes. Of the tables that only snapshots and bitmaps need, `diskLimits.inactive_tables_bytes_max` are read.
  */
 export async function readMetadata(file: HostFile, fileBytes: number, header: Qcow2Header): Promise<MetadataMap> {
   const { path } = file;
-  const { l1, refcountTable, snapshots } = header;
   const clusterBytes = 2 ** header.clusterBits;
-  const snapshotTable = {
-    offset: snapshots.offset,
-    bytes: await snapshotTableBytes(file, fileBytes, snapshots, header.version),
-  };
-  const ranges = [{ offset: 0, bytes: clusterBytes }, l1, refcountTable, snapshotTable].filter(
-    ({ bytes }) => bytes > 0,
-  );
-  for (const [i, range] of ranges.entries()) {
-    const above = new MetadataMap(clusterBytes, ranges.slice(0, i), new Float64Array());
-    if (above.holds(range.offset, range.offset + range.bytes)) throw overlap(path, 'two of its tables overlap');
-  }
-  const tables: number[] = [];
   const place = { path, fileBytes, clusterBytes };
-  await eachEntry(file, l1, (hi, lo) => {
-    tables.push(decodeTableEntry(place, 'L1', hi, lo));
+  const snapshots = await readSnapshots(file, place, header);
+  const bitmaps = await readBitmaps(file, place, header);
+  const headerRange = { offset: 0, bytes: clusterBytes };
+  const ranges = [headerRange, header.l1, header.refcountTable, ...snapshots.ranges, ...bitmaps.ranges]
+    .filter(({ bytes }) => bytes > 0)
+    .sort((a, b) => a.offset - b.offset);
+  checkDisjoint(path, ranges);
+  const named = new NamedClusters(file, place);
+  const l2 = await named.by(header.l1, 'L1');
+  const blocks = await named.by(header.refcountTable, 'refcount table');
+  const inactiveL2 = await named.byInactive(snapshots.l1, 'L1');
+  const bits = await named.byInactive(bitmaps.tables, 'bitmap table');
+  const own = joined([l2, blocks, bits, withoutShared(inactiveL2, l2)]);
+  checkApart(path, new MetadataMap(clusterBytes, ranges, new Float64Array()), own, clusterBytes);
+  return new MetadataMap(clusterBytes, ranges, own);
+}
+
+/** Reads which clusters tables name: their host offsets, ascending. */
+class NamedClusters {
+  readonly #file: HostFile;
+  readonly #place: TablePlace;
+  #inactiveBytesLeft: number = diskLimits.inactive_tables_bytes_max;
+
+  constructor(file: HostFile, place: TablePlace) {
+    this.#file = file;
+    this.#place = place;
+  }
+
+  async by(table: TableRange, kind: TableKind): Promise<Float64Array> {
+    const offsets: number[] = [];
+    await eachEntry(this.#file, table, (hi, lo) => {
+      const offset = decodeTableEntry(this.#place, kind, hi, lo);
+      if (offset !== undefined) offsets.push(offset);
+    });
+    return Float64Array.from(offsets).sort();
+  }
+
+  /** The same of many tables that the active state does not need, as far as the bound allows. */
+  async byInactive(tables: readonly TableRange[], kind: TableKind): Promise<Float64Array> {
+    const named: Float64Array[] = [];
+    for (const table of tables) {
+      if (table.bytes > this.#inactiveBytesLeft) break;
+      this.#inactiveBytesLeft -= table.bytes;
+      named.push(await this.by(table, kind));
+    }
+    return joined(named);
+  }
+}
+
+function joined(lists: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(lists.reduce((count, list) => count + list.length, 0));
+  let end = 0;
+  for (const list of lists) {
+    all.set(list, end);
+    end += list.length;
+  }
+  return all.sort();
+}
+
+/** Snapshots share the tables that have not changed since, with each other and with the active state. */
+function withoutShared(inactive: Float64Array, active: Float64Array): Float64Array {
+  return inactive.filter((offset, i) => {
+    const isActive = active[firstOf(active.length, (at) => active[at]! >= offset)] === offset;
+    return !isActive && inactive[i - 1] !== offset;
   });
-  await eachEntry(file, refcountTable, (hi, lo) => {
-    tables.push(decodeTableEntry(place, 'refcount table', hi, lo));
-  });
-  const clusters = Float64Array.from(tables).sort();
-  checkApart(path, new MetadataMap(clusterBytes, ranges, new Float64Array()), clusters, clusterBytes);
-  return new MetadataMap(clusterBytes, ranges, clusters);
+}
+
+function checkDisjoint(path: string, ranges: readonly TableRange[]): void {
+  for (const [i, { offset }] of ranges.entries()) {
+    const before = ranges[i - 1];
+    if (before !== undefined && before.offset + before.bytes > offset) throw overlap(path, 'two of its tables overlap');
+  }
 }
 
 function checkApart(path: string, large: MetadataMap, clusters: Float64Array, clusterBytes: number): void {

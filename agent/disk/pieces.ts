@@ -1,5 +1,6 @@
-import { readSync } from 'node:fs';
+import { systemReadAt } from '../../adapters/system/read-at.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import type { ReadAt } from '../../core/files.ts';
 import { type Codec, decompressCluster } from './codec.ts';
 
 /**
@@ -41,37 +42,36 @@ export interface CompressedPiece {
  * Pieces may reach beyond the range, bytes that no piece covers stay as they are.
  * Errors: DISK_IO_FAILED, CLUSTER_CORRUPT.
  */
-export function readPieces(pieces: readonly Piece[], base: number, into: Uint8Array): void {
+export function readPieces(
+  pieces: readonly Piece[],
+  base: number,
+  into: Uint8Array,
+  readAt: ReadAt = systemReadAt,
+): void {
   for (const piece of pieces) {
     const from = Math.max(piece.at, base);
     const to = Math.min(piece.at + piece.length, base + into.length);
-    if (from < to) readPart(piece, from - piece.at, into.subarray(from - base, to - base));
+    if (from < to) readPart(readAt, piece, from - piece.at, into.subarray(from - base, to - base));
   }
 }
 
-function readPart(piece: Piece, skip: number, into: Uint8Array): void {
+function readPart(readAt: ReadAt, piece: Piece, skip: number, into: Uint8Array): void {
   if (piece.kind === 'zero') {
     into.fill(0);
   } else if (piece.kind === 'file') {
-    into.fill(0, readStored(piece.fd, piece.offset + skip, into));
+    into.fill(0, readStored(readAt, piece.fd, piece.offset + skip, into));
   } else {
     const stored = Buffer.allocUnsafe(piece.stored);
-    const held = readStored(piece.fd, piece.offset, stored);
+    const held = readStored(readAt, piece.fd, piece.offset, stored);
     const plain = decompressCluster(piece.codec, stored.subarray(0, held), piece.clusterBytes);
     into.set(plain.subarray(piece.skip + skip, piece.skip + skip + into.length));
   }
 }
 
 /** Bytes read; fewer than asked for at the end of the file. */
-function readStored(fd: number, offset: number, into: Uint8Array): number {
+function readStored(readAt: ReadAt, fd: number, offset: number, into: Uint8Array): number {
   try {
-    let done = 0;
-    while (done < into.length) {
-      const count = readSync(fd, into, done, into.length - done, offset + done);
-      if (count === 0) break;
-      done += count;
-    }
-    return done;
+    return readAt(fd, into, offset);
   } catch (cause) {
     throw new LayerMoverError('DISK_IO_FAILED', `could not read an image at byte ${offset}`, {
       hint: 'look into the kernel log for this device',

@@ -14,6 +14,7 @@ const EXTENDED_ENTRY_BYTES = 16;
 export class Qcow2Image implements Image {
   readonly format = 'qcow2';
   readonly file: HostFile;
+  readonly paths: readonly string[];
   readonly virtualBytes: number;
   readonly clusterBytes: number;
   readonly qcow2: { readonly version: 2 | 3; readonly compression: Qcow2Header['compression'] };
@@ -39,6 +40,7 @@ export class Qcow2Image implements Image {
   private constructor(file: HostFile, header: Qcow2Header, shape: ImageShape) {
     const { version, compression } = header;
     this.file = file;
+    this.paths = shape.data.external ? [file.path, shape.data.path] : [file.path];
     this.virtualBytes = header.virtualBytes;
     this.clusterBytes = shape.clusterBytes;
     this.qcow2 = { version, compression };

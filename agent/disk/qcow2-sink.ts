@@ -92,7 +92,13 @@ export class Qcow2Sink implements Sink {
     const { host, zero } = entries.get(0);
     if (host !== 0 && !zero) return this.#file.write(bytes, host + skip);
     const content = Buffer.alloc(Math.min(this.clusterBytes, this.virtualBytes - start));
-    if (!zero) readPieces(await piecesBelow(this.#options.backing?.chain, start, content.length), start, content);
+    if (!zero)
+      readPieces(
+        await piecesBelow(this.#options.backing?.chain, start, content.length),
+        start,
+        content,
+        this.#file.readAt,
+      );
     content.set(bytes, skip);
     const target = host || this.#table.allocate();
     entries.set(0, target, false);

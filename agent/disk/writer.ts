@@ -1,5 +1,5 @@
-import { unlink } from 'node:fs/promises';
 import { LayerMoverError } from '../../core/errors.ts';
+import type { Files } from '../../core/files.ts';
 import { checkShape } from './header-write.ts';
 import { HostFile } from './host-file.ts';
 import { checkRange } from './image-layer.ts';
@@ -56,15 +56,15 @@ export interface Qcow2Options {
  * it, else nothing is stored.
  * Errors: DISK_EXISTS, DISK_SHAPE_REFUSED for what qcow2 can't be, BACKING_NAME_REFUSED, and those of opening a file.
  */
-export async function createQcow2(path: string, options: Qcow2Options): Promise<DiskWriter> {
+export async function createQcow2(path: string, options: Qcow2Options, files?: Files): Promise<DiskWriter> {
   checkShape(path, options);
-  const file = await HostFile.create(path);
+  const file = await HostFile.create(path, files);
   return new FileWriter(file, new Qcow2Sink(file, options));
 }
 
 /** Makes a new raw image at `path`, sparse where nothing but zeros was written. Errors: DISK_EXISTS and those of opening a file. */
-export async function createRaw(path: string, options: { virtualBytes: number }): Promise<DiskWriter> {
-  const file = await HostFile.create(path);
+export async function createRaw(path: string, options: { virtualBytes: number }, files?: Files): Promise<DiskWriter> {
+  const file = await HostFile.create(path, files);
   return new FileWriter(file, new RawSink(file, options.virtualBytes));
 }
 
@@ -103,7 +103,7 @@ class FileWriter implements DiskWriter {
     this.#open = false;
     await this.#last.catch(() => undefined);
     await this.#file.close();
-    await unlink(this.#disk.path);
+    await this.#file.files.remove(this.#disk.path);
   }
 
   #check(offset: number, length: number): void {

@@ -1,12 +1,12 @@
-import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
+import { systemFiles } from '../../adapters/system/files.ts';
 import { migrationId, vmName } from '../../core/api/names.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import type { Files } from '../../core/files.ts';
 import { sha256, toHex } from '../../core/fingerprint.ts';
 import { type Catalog, knownLayer } from '../catalog/catalog.ts';
-import { renameDurably, syncFolder } from '../catalog/durable.ts';
+import { renameDurably } from '../catalog/durable.ts';
 import { identityOf } from '../catalog/identity.ts';
 import { RecordFolder } from '../catalog/record-folder.ts';
 import { PARTIAL } from './find.ts';
@@ -44,13 +44,15 @@ export function partialPath(arrival: Arrival): string {
  * after a crash everything is either removed or completed. No half VM ever has its final name.
  */
 export class Arrivals {
+  readonly #files: Files;
   readonly #folder: string;
   readonly #records: RecordFolder<Arrival>;
   readonly #catalog: Catalog;
   readonly #vms: VmFiles;
   readonly #reserved: Set<string>;
 
-  private constructor(folder: string, records: RecordFolder<Arrival>, catalog: Catalog, vms: VmFiles) {
+  private constructor(files: Files, folder: string, records: RecordFolder<Arrival>, catalog: Catalog, vms: VmFiles) {
+    this.#files = files;
     this.#folder = folder;
     this.#records = records;
     this.#catalog = catalog;
@@ -59,9 +61,13 @@ export class Arrivals {
   }
 
   /** Opens the journal and ends what the last run left: incomplete files go, complete base layers get their names. */
-  static async open(folder: string, into: { imageFolder: string; catalog: Catalog; vms: VmFiles }): Promise<Arrivals> {
-    const records = await RecordFolder.open(folder, arrival);
-    const arrivals = new Arrivals(into.imageFolder, records, into.catalog, into.vms);
+  static async open(
+    folder: string,
+    into: { imageFolder: string; catalog: Catalog; vms: VmFiles },
+    files: Files = systemFiles,
+  ): Promise<Arrivals> {
+    const records = await RecordFolder.open(files, folder, arrival);
+    const arrivals = new Arrivals(files, into.imageFolder, records, into.catalog, into.vms);
     for (const [, each] of records.all()) {
       if (!hasArrived(each)) await arrivals.drop(each);
       else if (each.vm === undefined) await arrivals.place(each);
@@ -73,7 +79,7 @@ export class Arrivals {
   async reserve(name: string, migration: string, vm?: Arrival['vm']): Promise<Arrival> {
     for (const candidate of arrivalNames(name, migration)) {
       const path = join(this.#folder, candidate);
-      if (this.#reserved.has(path) || existsSync(path) || existsSync(path + PARTIAL)) continue;
+      if (this.#reserved.has(path) || this.#files.exists(path) || this.#files.exists(path + PARTIAL)) continue;
       this.#reserved.add(path);
       const reserved = { path, migration, ...(vm === undefined ? {} : { vm }) };
       await this.#records.put(recordName(path), reserved);
@@ -88,7 +94,7 @@ export class Arrivals {
   /** The file is complete, on disk and read back. */
   async arrived(reserved: Arrival, layer: ArrivedLayer): Promise<Arrived> {
     const arrived = { ...reserved, layer };
-    await syncFolder(this.#folder);
+    await this.#files.syncFolder(this.#folder);
     await this.#records.put(recordName(reserved.path), arrived);
     return arrived;
   }
@@ -106,17 +112,17 @@ export class Arrivals {
   /** Gives the file its name and makes it known: a base to the catalog, a top as its VM. May be repeated. */
   async place(arrived: Arrived): Promise<void> {
     const { path, migration, vm, layer } = arrived;
-    if (existsSync(partialPath(arrived))) await renameDurably(partialPath(arrived), path);
+    if (this.#files.exists(partialPath(arrived))) await renameDurably(this.#files, partialPath(arrived), path);
     if (vm !== undefined) await this.#vms.put({ ...vm, top: path }, migration);
-    const identity = await identityOf(path);
+    const identity = await identityOf(this.#files, path);
     if (identity !== undefined && vm === undefined) await this.#catalog.put({ ...layer, path, identity });
     await this.#forget(arrived);
   }
 
   /** Removes the file and frees its name. */
   async drop(arrival: Arrival): Promise<void> {
-    await rm(partialPath(arrival), { force: true });
-    await syncFolder(dirname(arrival.path));
+    await this.#files.remove(partialPath(arrival));
+    await this.#files.syncFolder(dirname(arrival.path));
     await this.#forget(arrival);
   }
 

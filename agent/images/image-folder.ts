@@ -1,24 +1,27 @@
-import { existsSync } from 'node:fs';
 import { basename, extname } from 'node:path';
+import { systemFiles } from '../../adapters/system/files.ts';
 import { vmName } from '../../core/api/names.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import type { Files } from '../../core/files.ts';
 import { limits } from '../../core/limits.ts';
 import { type FileIdentity, identityOf, sameFile } from '../catalog/identity.ts';
-import { backingOf } from './backing-of.ts';
 import { findImages } from './find.ts';
+import { usedBy } from './used-by.ts';
 import type { VmFiles, VmImage } from './vm-files.ts';
 
 interface Seen {
   readonly identity: FileIdentity | undefined;
-  readonly backing: string | undefined;
+  /** What it is based on, and what has its data. */
+  readonly uses: readonly string[];
 }
 
 /**
- * The VMs of a host: those the operator named; or else the images in its folder that nobody is based on, each a VM
+ * The VMs of a host: those the operator named; or else the images in its folder that no other one uses, each a VM
  * named by its file's stem. VMs that arrived here go by the name they came with.
  */
 export class ImageFolder {
   readonly path: string;
+  readonly files: Files;
   readonly #named: Readonly<Record<string, string>> | undefined;
   readonly #arrived: VmFiles;
   readonly #notVms: () => ReadonlySet<string>;
@@ -28,8 +31,10 @@ export class ImageFolder {
   constructor(
     path: string,
     options: { named?: Readonly<Record<string, string>>; arrived: VmFiles; notVms(): ReadonlySet<string> },
+    files: Files = systemFiles,
   ) {
     this.path = path;
+    this.files = files;
     this.#named = options.named;
     this.#arrived = options.arrived;
     this.#notVms = options.notVms;
@@ -39,7 +44,7 @@ export class ImageFolder {
   async vms(): Promise<VmImage[]> {
     const images = this.#named === undefined ? await this.#look() : undefined;
     // From here on nothing is awaited: what arrives meanwhile is seen either on its way or where it has arrived.
-    const arrived = this.#arrived.all().filter((vm) => existsSync(vm.top));
+    const arrived = this.#arrived.all().filter((vm) => this.files.exists(vm.top));
     const own = images === undefined ? named(this.#named!, arrived) : discover(images, arrived, this.#notVms());
     return [...own, ...arrived].sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, limits.vms_per_host_max);
   }
@@ -57,11 +62,11 @@ export class ImageFolder {
   /** What is in the folder. An image is opened only if it has changed since it was last looked at. */
   async #look(): Promise<ReadonlyMap<string, Seen>> {
     const seen = new Map<string, Seen>();
-    for (const path of await findImages(this.path)) {
-      const identity = await identityOf(path);
+    for (const path of await findImages(this.path, this.files)) {
+      const identity = await identityOf(this.files, path);
       const known = this.#seen.get(path);
       const same = known !== undefined && sameFile(known.identity, identity);
-      seen.set(path, same ? known : { identity, backing: await backingOf(path) });
+      seen.set(path, same ? known : { identity, uses: await usedBy(this.files, path) });
     }
     this.#seen = seen;
     return seen;
@@ -75,7 +80,7 @@ function discover(
   notVms: ReadonlySet<string>,
 ): VmImage[] {
   const taken = new Set([...notVms, ...arrived.map((vm) => vm.top)]);
-  for (const { backing } of images.values()) if (backing !== undefined) taken.add(backing);
+  for (const { uses } of images.values()) for (const used of uses) taken.add(used);
   const tops = [...images.keys()].filter((path) => !taken.has(path));
   const count = new Map<string, number>(arrived.map((vm) => [vm.name, 1]));
   for (const top of tops) count.set(stem(top), (count.get(stem(top)) ?? 0) + 1);

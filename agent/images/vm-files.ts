@@ -1,6 +1,8 @@
 import { join, relative } from 'node:path';
 import { z } from 'zod';
+import { systemFiles } from '../../adapters/system/files.ts';
 import { migrationId, vmName } from '../../core/api/names.ts';
+import type { Files } from '../../core/files.ts';
 import { KINDS } from '../../core/kinds.ts';
 import { RecordFolder } from '../catalog/record-folder.ts';
 
@@ -33,8 +35,8 @@ export class VmFiles {
     this.#records = records;
   }
 
-  static async open(folder: string, imageFolder: string): Promise<VmFiles> {
-    return new VmFiles(imageFolder, await RecordFolder.open(folder, vmFile));
+  static async open(folder: string, imageFolder: string, files: Files = systemFiles): Promise<VmFiles> {
+    return new VmFiles(imageFolder, await RecordFolder.open(files, folder, vmFile));
   }
 
   async put(vm: Required<VmImage>, migration: string): Promise<void> {

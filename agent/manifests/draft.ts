@@ -1,10 +1,9 @@
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Geometry } from '../../core/chunk.ts';
+import { type Files, isRefusedWith, type OpenFile } from '../../core/files.ts';
 import { DIGEST_BYTES, isNone, sha256, toHex } from '../../core/fingerprint.ts';
 import { encodeRoot, type Root } from '../../core/format/root.ts';
 import { encodeSegment, type Segment, segmentId } from '../../core/format/segment.ts';
-import { syncFolder } from '../catalog/durable.ts';
 import { SLOT_BYTES } from './slot.ts';
 
 export const ROOT_FILE = 'root';
@@ -12,15 +11,22 @@ export const SEGMENTS_FILE = 'segments';
 
 /** A manifest being made. Segments that are never put are absent. Not usable after `seal` or `discard`. */
 export class ManifestDraft {
+  readonly #files: Files;
   readonly #store: string;
   readonly #folder: string;
-  readonly #segments: FileHandle;
+  readonly #segments: OpenFile;
   readonly #root: Root;
 
   /** `folder` is a new one inside `store`. */
-  constructor(store: string, folder: string, segments: FileHandle, geometry: Geometry, parent: Uint8Array) {
-    this.#store = store;
-    this.#folder = folder;
+  constructor(
+    place: { files: Files; store: string; folder: string },
+    segments: OpenFile,
+    geometry: Geometry,
+    parent: Uint8Array,
+  ) {
+    this.#files = place.files;
+    this.#store = place.store;
+    this.#folder = place.folder;
     this.#segments = segments;
     this.#root = { geometry, parent, segmentIds: Buffer.alloc(geometry.segments * DIGEST_BYTES) };
   }
@@ -29,7 +35,7 @@ export class ManifestDraft {
   async putSegment(index: number, segment: Segment): Promise<string> {
     const bytes = encodeSegment(segment);
     const id = segmentId(segment, bytes);
-    if (!isNone(id)) await this.#segments.write(bytes, 0, bytes.length, index * SLOT_BYTES);
+    if (!isNone(id)) await this.#segments.write(bytes, index * SLOT_BYTES);
     this.#root.segmentIds.set(id, index * DIGEST_BYTES);
     return toHex(id);
   }
@@ -40,31 +46,31 @@ export class ManifestDraft {
     const layerId = toHex(sha256(bytes));
     await this.#segments.sync();
     await this.#segments.close();
-    await writeDurably(join(this.#folder, ROOT_FILE), bytes);
-    await syncFolder(this.#folder);
+    await this.#writeRoot(bytes);
+    await this.#files.syncFolder(this.#folder);
     try {
-      await rename(this.#folder, join(this.#store, layerId));
+      await this.#files.rename(this.#folder, join(this.#store, layerId));
     } catch (error) {
-      if (!isTaken(error)) throw error;
-      await rm(this.#folder, { recursive: true });
+      if (!isRefusedWith(error, 'ENOTEMPTY', 'EEXIST')) throw error;
+      await this.#files.remove(this.#folder);
     }
-    await syncFolder(this.#store);
+    await this.#files.syncFolder(this.#store);
     return { layerId, root: this.#root };
   }
 
   /** Removes all of it. */
   async discard(): Promise<void> {
     await this.#segments.close();
-    await rm(this.#folder, { recursive: true, force: true });
+    await this.#files.remove(this.#folder);
   }
-}
 
-function isTaken(error: unknown): boolean {
-  return ['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '');
-}
-
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  await using file = await open(path, 'wx', 0o600);
-  await file.writeFile(bytes);
-  await file.sync();
+  async #writeRoot(bytes: Uint8Array): Promise<void> {
+    const file = await this.#files.open(join(this.#folder, ROOT_FILE), 'create');
+    try {
+      await file.write(bytes, 0);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
 }

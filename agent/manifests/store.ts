@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemFiles } from '../../adapters/system/files.ts';
 import { type Geometry, segmentLength } from '../../core/chunk.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import { type Files, isRefusedWith } from '../../core/files.ts';
 import { fromHex, isNone, sameDigest, sha256 } from '../../core/fingerprint.ts';
 import { decodeRoot, type Root, segmentIdAt } from '../../core/format/root.ts';
 import { decodeSegment, Segment } from '../../core/format/segment.ts';
@@ -17,24 +18,27 @@ const DRAFT_PREFIX = 'draft-';
  */
 export class ManifestStore {
   readonly #dir: string;
+  readonly #files: Files;
   /** Roots of the layers that tasks work on now: up to 2 MiB each. */
   readonly #roots = new Map<string, Root>();
 
-  constructor(dir: string) {
+  constructor(dir: string, files: Files = systemFiles) {
     this.#dir = dir;
+    this.#files = files;
   }
 
   /** Begins a manifest; `parent` is the id of the layer below, 32 zero bytes for a bottom layer. */
   async draft(geometry: Geometry, parent: Uint8Array): Promise<ManifestDraft> {
-    await mkdir(this.#dir, { recursive: true });
-    const folder = await mkdtemp(join(this.#dir, DRAFT_PREFIX));
-    const segments = await open(join(folder, SEGMENTS_FILE), 'wx', 0o600);
-    return new ManifestDraft(this.#dir, folder, segments, geometry, parent);
+    const files = this.#files;
+    await files.makeFolder(this.#dir);
+    const folder = await files.makeTemporaryFolder(join(this.#dir, DRAFT_PREFIX));
+    const segments = await files.open(join(folder, SEGMENTS_FILE), 'create');
+    return new ManifestDraft({ files, store: this.#dir, folder }, segments, geometry, parent);
   }
 
   /** The root's canonical bytes, unless there is no such manifest. Errors: MANIFEST_CORRUPT. */
   async rootBytes(layerId: string): Promise<Buffer | undefined> {
-    const bytes = await readIfThere(join(this.#dir, layerId, ROOT_FILE));
+    const bytes = await this.#readIfThere(join(this.#dir, layerId, ROOT_FILE));
     if (bytes !== undefined && !sameDigest(sha256(bytes), fromHex(layerId))) throw corrupt(layerId, 'root');
     return bytes;
   }
@@ -64,29 +68,33 @@ export class ManifestStore {
 
   async remove(layerId: string): Promise<void> {
     this.#roots.delete(layerId);
-    await rm(join(this.#dir, layerId), { recursive: true, force: true });
+    await this.#files.remove(join(this.#dir, layerId));
   }
 
   /** Removes what drafts of an earlier run left behind; call it before any draft is begun. */
   async sweep(): Promise<void> {
-    const names = await readdir(this.#dir).catch(() => []);
-    const drafts = names.filter((name) => name.startsWith(DRAFT_PREFIX));
-    await Promise.all(drafts.map((name) => rm(join(this.#dir, name), { recursive: true, force: true })));
+    const entries = await this.#files.list(this.#dir).catch(() => []);
+    const drafts = entries.filter(({ name }) => name.startsWith(DRAFT_PREFIX));
+    await Promise.all(drafts.map(({ name }) => this.#files.remove(join(this.#dir, name))));
   }
 
   async #slot(layerId: string, index: number): Promise<Buffer> {
-    await using file = await open(join(this.#dir, layerId, SEGMENTS_FILE), 'r');
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(SLOT_BYTES), 0, SLOT_BYTES, index * SLOT_BYTES);
-    return buffer.subarray(0, bytesRead);
+    const file = await this.#files.open(join(this.#dir, layerId, SEGMENTS_FILE), 'read');
+    try {
+      const slot = Buffer.alloc(SLOT_BYTES);
+      return slot.subarray(0, await file.read(slot, index * SLOT_BYTES));
+    } finally {
+      await file.close();
+    }
   }
-}
 
-async function readIfThere(path: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+  async #readIfThere(path: string): Promise<Buffer | undefined> {
+    try {
+      return await this.#files.readFile(path);
+    } catch (error) {
+      if (isRefusedWith(error, 'ENOENT')) return undefined;
+      throw error;
+    }
   }
 }
 

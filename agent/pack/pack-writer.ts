@@ -1,3 +1,4 @@
+import type { Zstd } from '../../adapters/system/zstd.ts';
 import { toHex } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
 import { Slots } from '../flow/slots.ts';
@@ -24,6 +25,7 @@ interface OpenFrame {
  */
 export class PackWriter {
   readonly #level: number;
+  readonly #zstd: Zstd | undefined;
   readonly #stop: Stop;
   readonly #deliver: Deliver;
   readonly #memory: Uint8Array[] = [];
@@ -34,8 +36,9 @@ export class PackWriter {
   /** Packs are delivered in the order in which they were filled. */
   #delivered: Promise<void> = Promise.resolve();
 
-  constructor(options: { level: number; stop: Stop; deliver: Deliver }) {
+  constructor(options: { level: number; stop: Stop; deliver: Deliver; zstd?: Zstd | undefined }) {
     this.#level = options.level;
+    this.#zstd = options.zstd;
     this.#stop = options.stop;
     this.#deliver = options.deliver;
     this.#frames = this.#buffers(limits.frames_in_flight, limits.frame_raw_bytes_max);
@@ -86,7 +89,7 @@ export class PackWriter {
     const { buffer, length, chunks } = this.#frame!;
     this.#frame = undefined;
     const raw = buffer.subarray(0, length);
-    const sealing = sealFrame(raw, this.#level);
+    const sealing = sealFrame(raw, this.#level, this.#zstd);
     const sealed = this.#pack!.closeFrame({ raw, sealing, chunks }, () => this.#frames.give(buffer));
     for (const each of [sealing, sealed]) each.catch((error: unknown) => this.#stop.fail(error));
   }

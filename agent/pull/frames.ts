@@ -1,7 +1,8 @@
+import { openFrame } from '../../adapters/system/open-frame.ts';
+import type { Zstd } from '../../adapters/system/zstd.ts';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { sameDigest, sha256, toHex } from '../../core/fingerprint.ts';
 import type { DiskWriter } from '../disk/writer.ts';
-import { openFrame } from '../pack/frame-codec.ts';
 import { freeBuffer } from '../pack/memory.ts';
 import type { WantedChunk, WantedFrame } from './plan.ts';
 import type { PackRange } from './ranges.ts';
@@ -15,6 +16,7 @@ interface Target {
   readonly chunkBytes: number;
   readonly source: WatchedSource;
   readonly writer: DiskWriter;
+  readonly zstd: Zstd | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -47,16 +49,17 @@ interface RawFrame {
 
 async function openWanted(target: Target, frame: WantedFrame, bytes: Uint8Array): Promise<RawFrame> {
   try {
-    return await openChecked(target.name, frame, bytes);
+    return await openChecked(target, frame, bytes);
   } catch (error) {
     if (!isDamage(error)) throw error;
     const { scope, pack, offset, frameBytes } = frame.place;
-    return openChecked(target.name, frame, await target.source.range(scope, toHex(pack), offset, frameBytes));
+    return openChecked(target, frame, await target.source.range(scope, toHex(pack), offset, frameBytes));
   }
 }
 
-async function openChecked(layer: string, { place, chunks }: WantedFrame, bytes: Uint8Array): Promise<RawFrame> {
-  const raw = await openNamed(layer, chunks[0]!.chunk, bytes);
+async function openChecked(target: Target, { place, chunks }: WantedFrame, bytes: Uint8Array): Promise<RawFrame> {
+  const layer = target.name;
+  const raw = await openNamed(target, chunks[0]!.chunk, bytes);
   for (const { chunk, rawOffset, length, fingerprint } of chunks) {
     if (sameDigest(sha256(raw.subarray(rawOffset, rawOffset + length)), fingerprint)) continue;
     throw new LayerMoverError('CHUNK_CORRUPT', `chunk ${chunk} of layer ${layer} differs from its fingerprint`, {
@@ -68,9 +71,9 @@ async function openChecked(layer: string, { place, chunks }: WantedFrame, bytes:
 }
 
 /** Opens a frame; an error says of which layer and at which chunk. */
-async function openNamed(layer: string, chunk: number, bytes: Uint8Array): Promise<Uint8Array> {
+async function openNamed({ name: layer, zstd }: Target, chunk: number, bytes: Uint8Array): Promise<Uint8Array> {
   try {
-    return await openFrame(bytes);
+    return await openFrame(bytes, zstd);
   } catch (cause) {
     if (!hasCode(cause, 'FRAME_CORRUPT', 'FORMAT_REFUSED')) throw cause;
     throw new LayerMoverError('FRAME_CORRUPT', `a frame of layer ${layer} with chunk ${chunk} is damaged`, {

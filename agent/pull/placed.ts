@@ -1,12 +1,9 @@
 import { chunkLength, type Geometry } from '../../core/chunk.ts';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
-import { FRAME_HEADER_BYTES } from '../../core/format/frame.ts';
+import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES } from '../../core/format/frame.ts';
 import { decodePlacement, type FramePlace, type Placement } from '../../core/format/placement.ts';
 import { DATA, type Segment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
-
-/** No frame is larger than one that is stored as it is. */
-const FRAME_BYTES_MAX = limits.frame_raw_bytes_max + FRAME_HEADER_BYTES + 32 * limits.frame_prefix_chunks_max;
 
 /** Where one chunk, by its number within the segment, lies. */
 interface PlacedChunk {

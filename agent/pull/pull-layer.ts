@@ -1,3 +1,4 @@
+import type { Zstd } from '../../adapters/system/zstd.ts';
 import type { Geometry } from '../../core/chunk.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { sameDigest, sha256, toHex } from '../../core/fingerprint.ts';
@@ -34,6 +35,8 @@ export interface PullJob {
   readonly progress?: Progress | undefined;
   /** Ranges in work at a time, `limits.pulls_in_flight` unless set. */
   readonly concurrency?: number | undefined;
+  /** The threaded one unless set. */
+  readonly zstd?: Zstd | undefined;
 }
 
 /**
@@ -51,7 +54,7 @@ export async function pullLayer(job: PullJob): Promise<{ layerId: string; counts
   const background = new Background(job.concurrency ?? limits.pulls_in_flight, stop);
   const { name, geometry, writer } = job;
   const plans = { name, geometry, source, versions: new Versions(name, geometry, source) };
-  const disk = { name, chunkBytes: geometry.chunkBytes, source, writer, signal: stop.signal };
+  const disk = { name, chunkBytes: geometry.chunkBytes, source, writer, zstd: job.zstd, signal: stop.signal };
   try {
     const end: { layerId?: string } = {};
     const rounds = 'layerId' in job.rounds ? storedRounds(job, source, job.rounds.layerId) : job.rounds;

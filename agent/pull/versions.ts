@@ -46,19 +46,24 @@ export class Versions {
   }
 
   async #load(index: number, id: string): Promise<Segment> {
-    const segment = this.#recent.get(id) ?? (await this.#source.segment(id, (bytes) => this.#open(index, id, bytes)));
+    const of = { layer: this.#name, geometry: this.#geometry, index, id };
+    const segment = this.#recent.get(id) ?? (await this.#source.segment(id, (bytes) => openSegment(bytes, of)));
     this.#recent.delete(id);
     this.#recent.set(id, segment);
     if (this.#recent.size > limits.segments_cached) this.#recent.delete(this.#recent.keys().next().value!);
     return segment;
   }
+}
 
-  #open(index: number, id: string, bytes: Uint8Array): Segment {
-    if (toHex(sha256(bytes)) !== id) throw corrupt(this.#name, `segment ${index} differs from its id`);
-    const segment = decodeSegment(bytes);
-    if (segment.chunks === segmentLength(this.#geometry, index)) return segment;
-    throw corrupt(this.#name, `segment ${index} has ${segment.chunks} chunks`);
-  }
+/** Reads a version of a layer's segment, proven by its id (hex). Errors: MANIFEST_CORRUPT, FORMAT_REFUSED, FORMAT_VERSION. */
+export function openSegment(
+  bytes: Uint8Array,
+  { layer, geometry, index, id }: { layer: string; geometry: Geometry; index: number; id: string },
+): Segment {
+  if (toHex(sha256(bytes)) !== id) throw corrupt(layer, `segment ${index} differs from its id`);
+  const segment = decodeSegment(bytes);
+  if (segment.chunks === segmentLength(geometry, index)) return segment;
+  throw corrupt(layer, `segment ${index} has ${segment.chunks} chunks`);
 }
 
 /** True if `chunk` of `after` is there and is not what it was. */

@@ -19,7 +19,7 @@ export class WatchedSource {
   readonly #signal: AbortSignal;
   readonly #count: (bytes: number) => void;
 
-  constructor(source: PullSource, signal: AbortSignal, count: (bytes: number) => void) {
+  constructor(source: PullSource, signal: AbortSignal, count: (bytes: number) => void = () => undefined) {
     this.#source = source;
     this.#signal = signal;
     this.#count = count;

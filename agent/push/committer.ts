@@ -3,8 +3,11 @@ import { encodePlacement } from '../../core/format/placement.ts';
 import { encodeSegment, segmentId } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
 import { inOrder } from '../flow/in-order.ts';
+import type { StoredVersion } from '../journal/format.ts';
 import type { OpenSegment } from './open-segment.ts';
 import type { PushSink } from './port.ts';
+
+export type Note = (versions: readonly StoredVersion[]) => Promise<void>;
 
 /**
  * Stores the current versions of segments, placement first, and commits them. One round runs at a time, so that later
@@ -12,13 +15,16 @@ import type { PushSink } from './port.ts';
  */
 export class Committer {
   readonly #sink: PushSink;
+  readonly #note: Note;
   readonly #pending = new Set<OpenSegment>();
   #last: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   #sequence = 0;
 
-  constructor(sink: PushSink) {
+  /** `note` keeps what is stored in mind for a later attempt. */
+  constructor(sink: PushSink, note: Note) {
     this.#sink = sink;
+    this.#note = note;
   }
 
   /** Resolves when these segments are committed, as they are now or later. */
@@ -42,10 +48,11 @@ export class Committer {
     this.#next = undefined;
     const segments = [...this.#pending];
     this.#pending.clear();
-    const changed: { index: number; id: string }[] = [];
+    const changed: StoredVersion[] = [];
     for await (const version of inOrder(segments, limits.segments_in_flight, (each) => this.#store(each))) {
       if (version !== undefined) changed.push(version);
     }
+    await this.#note(changed);
     for (let at = 0; at < changed.length; at += limits.segments_per_round_commit_max) {
       const part = changed.slice(at, at + limits.segments_per_round_commit_max);
       await this.#sink.commit({ sequence: this.#sequence++, segments: part });
@@ -53,13 +60,15 @@ export class Committer {
   }
 
   /** Stores what is new of a segment. A segment without data has no placement: there is nothing to find. */
-  async #store(open: OpenSegment): Promise<{ index: number; id: string } | undefined> {
+  async #store(open: OpenSegment): Promise<StoredVersion | undefined> {
     const { segment, placement } = open.version();
     const bytes = encodeSegment(segment);
     const id = toHex(segmentId(segment, bytes));
     if (id === open.committed || segment.isEmpty) return undefined;
-    if (placement.runs.length > 0) await this.#sink.put('placements', id, [encodePlacement(placement)]);
-    await this.#sink.put('segments', id, [bytes]);
+    if (id !== open.stored) {
+      if (placement.runs.length > 0) await this.#sink.put('placements', id, [encodePlacement(placement)]);
+      await this.#sink.put('segments', id, [bytes]);
+    }
     open.committed = id;
     return { index: open.index, id };
   }

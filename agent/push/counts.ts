@@ -1,3 +1,5 @@
+import { NOTHING_SPENT, type Spent } from '../journal/format.ts';
+
 /** How far a transfer is, in bytes (core/records.ts, StreamRecord). */
 export interface Counts {
   /** Raw bytes of data chunks that are durable at the receiver, and of all there will be. */
@@ -15,9 +17,19 @@ export class Counter {
   #counts: Counts;
   readonly #tell: Progress;
 
-  constructor(totalBytes: number, tell: Progress = () => undefined) {
-    this.#counts = { doneBytes: 0, totalBytes, wireBytes: 0, storedBytes: 0, dedupedBytes: 0 };
+  /** `spent` is what earlier attempts have cost: what they sent has crossed the wire, too. */
+  constructor(
+    totalBytes: number,
+    tell: Progress = () => undefined,
+    spent: Omit<Spent, 'milliseconds'> = NOTHING_SPENT,
+  ) {
+    const { wireBytes, storedBytes, dedupedBytes } = spent;
+    this.#counts = { doneBytes: 0, totalBytes, wireBytes, storedBytes, dedupedBytes };
     this.#tell = tell;
+  }
+
+  get counts(): Counts {
+    return this.#counts;
   }
 
   add(more: Partial<Omit<Counts, 'totalBytes'>>): void {

@@ -4,6 +4,7 @@ import { Segment } from '../../core/format/segment.ts';
 import type { ManifestDraft } from '../manifests/draft.ts';
 import { type ChunkBatch, readChunks } from '../scan/read.ts';
 import { touchedRuns } from '../scan/runs.ts';
+import type { EarlierVersion } from './earlier.ts';
 import type { DirectJob, PushWork } from './job.ts';
 import { OpenSegment } from './open-segment.ts';
 
@@ -25,27 +26,46 @@ export async function pushDirect(job: DirectJob, work: PushWork): Promise<{ laye
 async function sendSegments(job: DirectJob, work: PushWork, draft: ManifestDraft): Promise<void> {
   const { geometry, signal } = work;
   const runs = touchedRuns(job.layer.extents(0, geometry.virtualBytes), geometry);
-  let open: OpenSegment | undefined;
+  let reading: Reading | undefined;
   for await (const batch of readChunks({ ...job, geometry }, runs, signal)) {
-    if (open?.index !== batch.segment) {
-      if (open !== undefined) await end(open, work, draft);
-      open = begin(batch.segment, work);
+    if (reading?.open.index !== batch.segment) {
+      if (reading !== undefined) await end(reading.open, work, draft);
+      reading = await begin(batch.segment, work);
     }
-    await takeIn(open, batch, work);
+    await takeIn(reading, batch, work);
   }
-  if (open !== undefined) await end(open, work, draft);
+  if (reading !== undefined) await end(reading.open, work, draft);
 }
 
-function begin(index: number, { geometry, settler }: PushWork): OpenSegment {
-  const content = new Segment(segmentLength(geometry, index));
-  const open = new OpenSegment({ index, content, isKnown: false, chunkBytes: geometry.chunkBytes });
+/** The segment that is being read, and what an earlier attempt had stored of it. */
+interface Reading {
+  readonly open: OpenSegment;
+  readonly earlier: EarlierVersion | undefined;
+}
+
+async function begin(index: number, { geometry, settler, earlier: attempts }: PushWork): Promise<Reading> {
+  const earlier = await attempts?.version(index);
+  const open = new OpenSegment({
+    index,
+    content: new Segment(segmentLength(geometry, index)),
+    isKnown: false,
+    chunkBytes: geometry.chunkBytes,
+    stored: earlier?.id,
+  });
   settler.open.set(index, open);
-  return open;
+  return { open, earlier };
 }
 
-async function takeIn(open: OpenSegment, batch: ChunkBatch, { packer, counter }: PushWork): Promise<void> {
+/** What an earlier attempt sent, and is as it was then, keeps its place; all else is packed. */
+async function takeIn({ open, earlier }: Reading, batch: ChunkBatch, { packer, counter }: PushWork): Promise<void> {
   batch.describe(open.content);
   for (const { chunk, fingerprint, bytes } of batch.dataChunks()) {
+    const place = earlier?.placeOf(chunk, fingerprint);
+    if (place !== undefined) {
+      open.place(chunk, place.frame, place.rawOffset);
+      counter.add({ doneBytes: bytes.length });
+      continue;
+    }
     const outcome = await packer.add({ segment: open.index, chunk }, fingerprint, bytes);
     if (outcome === 'repeated') counter.add({ dedupedBytes: bytes.length });
   }

@@ -3,8 +3,10 @@ import type { Clock } from '../../core/ports.ts';
 import type { DiskLayer } from '../disk/layer.ts';
 import type { ManifestStore } from '../manifests/store.ts';
 import type { PackWriter } from '../pack/pack-writer.ts';
+import type { Zstd } from '../../adapters/system/zstd.ts';
 import type { ChunkPool } from '../scan/pool.ts';
 import type { Counter, Progress } from './counts.ts';
+import type { Before, Earlier } from './earlier.ts';
 import type { PushSink } from './port.ts';
 import type { Settler } from './settler.ts';
 
@@ -20,9 +22,15 @@ interface PushBase {
   readonly sink: PushSink;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Aborts if no more is to be read and packed, but what is on its way to be committed. */
+  readonly drain?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
   /** zstd's level, `limits.pack_level_default` unless set. */
   readonly level?: number | undefined;
+  /** Set if earlier attempts at this push may have sent some of it. */
+  readonly before?: Before | undefined;
+  /** The threaded one unless set. */
+  readonly zstd?: Zstd | undefined;
 }
 
 /** A layer whose manifest is in the manifest store: chunks that the index has are neither read nor sent. */
@@ -48,6 +56,7 @@ export interface PushWork {
   readonly sink: PushSink;
   readonly settler: Settler;
   readonly packer: PackWriter;
+  readonly earlier: Earlier | undefined;
   /** Throws LAYER_CHANGED if the layer's file is not what it was at the start. */
   readonly assertUnchanged: () => Promise<void>;
 }

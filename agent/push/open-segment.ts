@@ -15,6 +15,8 @@ export class OpenSegment {
   committed: string | undefined;
   /** The batch of fingerprints that it belongs to. */
   readonly batch: { readonly digest: string; missing: number } | undefined;
+  /** The version that an earlier attempt stored, hex. */
+  readonly stored: string | undefined;
   readonly #chunkBytes: number;
   readonly #frames: FramePlace[] = [];
   readonly #numbers = new Map<FramePlace, number>();
@@ -29,11 +31,13 @@ export class OpenSegment {
     isKnown: boolean;
     chunkBytes: number;
     batch?: OpenSegment['batch'];
+    stored: string | undefined;
   }) {
     this.index = options.index;
     this.content = options.content;
     this.isKnown = options.isKnown;
     this.batch = options.batch;
+    this.stored = options.stored;
     this.#chunkBytes = options.chunkBytes;
     this.#frameOf = new Int32Array(this.content.chunks).fill(NOWHERE);
     this.#rawOffsets = new Uint32Array(this.content.chunks);

@@ -66,28 +66,36 @@ async function ask({ manifests, layerId, name }: DedupJob, { sink }: PushWork, q
 /** Opens a batch's segments, commits those that need nothing, and gives the chunks that the others miss. */
 async function* open(batch: Batch, answer: BatchAnswer, work: PushWork): AsyncGenerator<ChunkRun> {
   const { geometry, settler, counter } = work;
-  const missing = answer.answers.filter(({ status }) => status !== 'have').length;
-  const claim = { digest: batch.digest, missing };
+  const wasMissing = answer.answers.some(({ status }) => status !== 'have');
+  const claim = { digest: batch.digest, missing: 0 };
   const complete: OpenSegment[] = [];
   const runs: ChunkRun[] = [];
   let at = 0;
   for (const { index, content } of batch.segments) {
-    const segment = new OpenSegment({ index, content, isKnown: true, chunkBytes: geometry.chunkBytes, batch: claim });
+    const earlier = await work.earlier?.version(index);
+    const { chunkBytes } = geometry;
+    const stored = earlier?.id;
+    const segment = new OpenSegment({ index, content, isKnown: true, chunkBytes, batch: claim, stored });
     for (let slot = 0; slot < content.chunks; slot++) {
       if (content.states[slot] !== DATA) continue;
       const chunk = index * limits.segment_chunks + slot;
-      const place = placeOf(answer, answer.answers[at++]!, chunkLength(geometry, chunk));
+      const length = chunkLength(geometry, chunk);
+      const indexed = placeOf(answer, answer.answers[at++]!, length);
+      const ours = earlier?.placeOf(slot, content.fingerprint(slot));
+      const place = indexed ?? ours;
       if (place === undefined) {
+        claim.missing++;
         appendTo(runs, chunk);
         continue;
       }
       segment.place(slot, place.frame, place.rawOffset);
-      const length = chunkLength(geometry, chunk);
-      counter.add({ doneBytes: length, dedupedBytes: length });
+      // What this push has sent itself, or found before, was counted then.
+      counter.add({ doneBytes: length, dedupedBytes: ours === undefined ? length : 0 });
     }
     settler.open.set(index, segment);
     if (segment.isComplete) complete.push(segment);
   }
+  if (wasMissing && claim.missing === 0) await work.sink.announce([], batch.digest);
   if (complete.length > 0) await settler.commit(complete);
   yield* runs;
 }

@@ -6,7 +6,7 @@ import { Background } from '../flow/background.ts';
 import { Slots } from '../flow/slots.ts';
 import type { Stop } from '../flow/stop.ts';
 import type { Pack } from '../pack/pack.ts';
-import { Committer } from './committer.ts';
+import { Committer, type Note } from './committer.ts';
 import type { Counter } from './counts.ts';
 import type { OpenSegment } from './open-segment.ts';
 import type { PushSink } from './port.ts';
@@ -27,13 +27,20 @@ export class Settler {
   readonly #uploads = Slots.count(limits.uploads_in_flight);
 
   /** Packs of the namespace's scope are announced to the index, a migration's own are not. */
-  constructor(options: { geometry: Geometry; scope: PackScope; sink: PushSink; stop: Stop; counter: Counter }) {
+  constructor(options: {
+    geometry: Geometry;
+    scope: PackScope;
+    sink: PushSink;
+    stop: Stop;
+    counter: Counter;
+    note: Note;
+  }) {
     this.#geometry = options.geometry;
     this.#scope = options.scope;
     this.#sink = options.sink;
     this.#stop = options.stop;
     this.#counter = options.counter;
-    this.#committer = new Committer(options.sink);
+    this.#committer = new Committer(options.sink, options.note);
     this.#background = new Background(limits.packs_settling_max, options.stop);
   }
 

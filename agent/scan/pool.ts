@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { Slots } from '../flow/slots.ts';
-import type { Found, Span } from './job.ts';
+import type { Found, Job, Span } from './job.ts';
 import { ScanThread } from './thread.ts';
 
 /** Chunks in a shared buffer. Whoever got it calls `release` once, when the bytes have been used. */
@@ -10,6 +10,23 @@ export interface ReadChunks extends Found {
   /** The spans' bytes, back to back. */
   readonly bytes: Uint8Array;
   release(): void;
+}
+
+/** Reads and fingerprints, one job after the other, into the pool's buffers. */
+export interface Scanner {
+  readonly isOpen: boolean;
+  /** Jobs that were given and not yet answered. */
+  readonly waiting: number;
+  run(job: Job): Promise<Found>;
+  close(): Promise<void>;
+}
+
+export interface PoolOptions {
+  readonly workers?: number;
+  readonly buffers?: number;
+  readonly bufferBytes?: number;
+  /** A thread each unless set. */
+  readonly scanner?: (buffers: readonly SharedArrayBuffer[]) => Scanner;
 }
 
 /**
@@ -22,16 +39,17 @@ export class ChunkPool {
   readonly ahead: number;
   readonly #buffers: readonly SharedArrayBuffer[];
   readonly #free: Slots;
-  readonly #threads: ScanThread[];
+  readonly #threads: Scanner[];
 
-  constructor(options: { workers?: number; buffers?: number; bufferBytes?: number } = {}) {
+  constructor(options: PoolOptions = {}) {
     const workers = options.workers ?? Math.min(availableParallelism(), limits.scan_workers_max);
     const buffers = options.buffers ?? limits.scan_buffers;
     this.bufferBytes = options.bufferBytes ?? limits.scan_buffer_bytes;
     this.ahead = Math.max(1, Math.min(workers + 1, buffers - 1));
     this.#buffers = Array.from({ length: buffers }, () => new SharedArrayBuffer(this.bufferBytes));
     this.#free = Slots.count(buffers);
-    this.#threads = Array.from({ length: workers }, () => new ScanThread(this.#buffers));
+    const scanner = options.scanner ?? ((shared) => new ScanThread(shared));
+    this.#threads = Array.from({ length: workers }, () => scanner(this.#buffers));
   }
 
   /**
@@ -57,7 +75,7 @@ export class ChunkPool {
     await Promise.all(this.#threads.map((thread) => thread.close()));
   }
 
-  #idlest(): ScanThread {
+  #idlest(): Scanner {
     const least = this.#threads.reduce((a, b) => (b.waiting < a.waiting ? b : a));
     if (least.isOpen) return least;
     throw new LayerMoverError('SCAN_POOL_CLOSED', 'the pool of scan threads was closed');

@@ -37,7 +37,7 @@ export interface ScannedLayer {
 export async function scanLayer(job: ScanJob): Promise<ScannedLayer> {
   const { layer, chunkBytes, parent, manifests } = job;
   const geometry = geometryOf(layer.virtualBytes, chunkBytes);
-  const unchanged = await Unchanged.since(layer.path);
+  const unchanged = await Unchanged.since(layer);
   const draft = await manifests.draft(geometry, parent);
   try {
     const dataBytes = await putSegments(job, geometry, draft);

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { errorFromJson, LayerMoverError } from '../../core/errors.ts';
 import type { Answer, Found, Job } from './job.ts';
+import type { Scanner } from './pool.ts';
 
 interface Pending {
   readonly resolve: (found: Found) => void;
@@ -8,7 +9,7 @@ interface Pending {
 }
 
 /** One worker thread, begun with its first job. It answers jobs in order; if it dies, its jobs fail and the next begins another. */
-export class ScanThread {
+export class ScanThread implements Scanner {
   isOpen = true;
   readonly #buffers: readonly SharedArrayBuffer[];
   readonly #pending: Pending[] = [];

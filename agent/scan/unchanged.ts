@@ -1,26 +1,30 @@
 import { LayerMoverError } from '../../core/errors.ts';
-import { type FileIdentity, identityOf, sameFile } from '../catalog/identity.ts';
+import { type FileIdentity, identitiesOf, sameFiles } from '../catalog/identity.ts';
+import type { DiskLayer } from '../disk/layer.ts';
 
-/** Watches that a layer's file stays the one it was. */
+type FilesOf = Pick<DiskLayer, 'path' | 'paths' | 'files'>;
+
+/** Watches that a layer's files stay what they were. */
 export class Unchanged {
-  readonly #path: string;
-  readonly #before: FileIdentity | undefined;
+  readonly #layer: FilesOf;
+  readonly #before: readonly (FileIdentity | undefined)[];
 
-  private constructor(path: string, before: FileIdentity | undefined) {
-    this.#path = path;
+  private constructor(layer: FilesOf, before: readonly (FileIdentity | undefined)[]) {
+    this.#layer = layer;
     this.#before = before;
   }
 
-  static async since(path: string): Promise<Unchanged> {
-    return new Unchanged(path, await identityOf(path));
+  static async since(layer: FilesOf): Promise<Unchanged> {
+    return new Unchanged(layer, await identitiesOf(layer));
   }
 
   /** Throws LAYER_CHANGED if the file was written, replaced or removed since. */
   async check(): Promise<void> {
-    if (sameFile(this.#before, await identityOf(this.#path))) return;
-    throw new LayerMoverError('LAYER_CHANGED', `${this.#path} changed while it was being read`, {
+    const { path } = this.#layer;
+    if (sameFiles(this.#before, await identitiesOf(this.#layer))) return;
+    throw new LayerMoverError('LAYER_CHANGED', `${path} changed while it was being read`, {
       hint: 'stop whatever writes to it, then run the migration again',
-      data: { path: this.#path },
+      data: { path },
     });
   }
 }

@@ -3,14 +3,16 @@ import type { Container } from '../../core/api/tasks.ts';
 import { openChain } from '../disk/chain.ts';
 import type { ImageFormat } from '../disk/format.ts';
 import type { Chain, DiskLayer } from '../disk/layer.ts';
+import type { ImageFolder } from '../images/image-folder.ts';
 
-/** Opens the chain of the image at `path`, works on it, and closes it. Errors: those of openChain and of `work`. */
+/** Opens the chain of an image in the host's folder, works on it, and closes it. Errors: those of openChain and of `work`. */
 export async function withChain<T>(
-  path: string,
-  options: { imageFolder: string; topFormat?: ImageFormat },
+  { path: imageFolder, files }: Pick<ImageFolder, 'path' | 'files'>,
+  image: { path: string; topFormat?: ImageFormat },
   work: (chain: Chain) => Promise<T>,
 ): Promise<T> {
-  const chain = await openChain(path, options);
+  const { path, ...format } = image;
+  const chain = await openChain(path, { imageFolder, files, ...format });
   try {
     return await work(chain);
   } finally {
@@ -21,10 +23,6 @@ export async function withChain<T>(
 /** A chain is never empty. */
 export function topOf(chain: Chain): DiskLayer {
   return chain.layers.at(-1)!;
-}
-
-export function pathsOf(chain: Chain): string[] {
-  return chain.layers.map((layer) => layer.path);
 }
 
 export function nameOf(layer: DiskLayer): string {

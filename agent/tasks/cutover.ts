@@ -1,9 +1,9 @@
 import type { LayerTransfer, StreamCounts, TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { assertAgreed, type Receipt, type ReceiptLayer } from '../../core/receipt.ts';
-import { type FileIdentity, identityOf, sameFile } from '../catalog/identity.ts';
+import { type FileIdentity, identitiesOf, sameFiles } from '../catalog/identity.ts';
 import { assertNotHeld } from '../disk/held.ts';
 import type { Chain } from '../disk/layer.ts';
-import { nameOf, pathsOf, topOf, withChain } from './chains.ts';
+import { nameOf, topOf, withChain } from './chains.ts';
 import { forgetManifest } from './know.ts';
 import { vmOutcome } from './outcome.ts';
 import { receiptLayer, sendable } from './receipts.ts';
@@ -23,9 +23,9 @@ export async function cutover(host: TaskHost, run: TaskRun, input: CutoverInput)
   const outcome = run.attempt > 1 ? await vmOutcome(host.api, migration, wanted.vm, run.signal) : 'moving';
   if (outcome === 'committed') return { kind: 'cutover', streams: [] };
   const image = await host.images.find(wanted.vm);
-  return withChain(image.top, { imageFolder: host.images.path }, async (chain) => {
+  return withChain(host.images, { path: image.top }, async (chain) => {
     const before = await identities(chain);
-    await assertNotHeld(pathsOf(chain));
+    await assertNotHeld(chain.layers, host.images.files);
     const bases = await surveyedBases(host, input, chain);
     const top = await sendTop(host, run, input, chain);
     const layers = [...bases, top.receipt];
@@ -38,7 +38,7 @@ export async function cutover(host: TaskHost, run: TaskRun, input: CutoverInput)
       atMs: host.clock.nowMs(),
     };
     assertAgreed(own, await host.news.receipt(migration, wanted.vm, run.signal));
-    await assertNotHeld(pathsOf(chain));
+    await assertNotHeld(chain.layers, host.images.files);
     await assertSame(chain, before);
     await commit(host, run, input, own);
     return { kind: 'cutover', streams: top.counts };
@@ -84,13 +84,15 @@ function isSent({ treatment, stored }: LayerTransfer): boolean {
   return treatment === 'skip' || stored;
 }
 
-function identities(chain: Chain): Promise<(FileIdentity | undefined)[]> {
-  return Promise.all(pathsOf(chain).map(identityOf));
+type Identities = readonly (readonly (FileIdentity | undefined)[])[];
+
+function identities(chain: Chain): Promise<Identities> {
+  return Promise.all(chain.layers.map(identitiesOf));
 }
 
-async function assertSame(chain: Chain, before: readonly (FileIdentity | undefined)[]): Promise<void> {
+async function assertSame(chain: Chain, before: Identities): Promise<void> {
   const now = await identities(chain);
-  const changed = chain.layers.find((_, depth) => !sameFile(before[depth], now[depth]));
+  const changed = chain.layers.find((_, depth) => !sameFiles(before[depth]!, now[depth]!));
   if (changed !== undefined) throw layerChanged(changed.path);
 }
 

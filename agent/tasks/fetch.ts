@@ -24,8 +24,14 @@ export async function fetch(host: TaskHost, run: TaskRun, input: FetchInput): Pr
 async function fetchLayer(host: TaskHost, run: TaskRun, input: FetchInput, transfer: LayerTransfer) {
   if (transfer.treatment === 'skip') throw await layerLost(host, run, transfer.stream);
   const below = await baseOf(host, run, transfer);
-  const { migration, chunk_bytes: chunkBytes } = input;
-  const { arrived, counts } = await receiveLayer(host, run, { migration, chunkBytes, transfer, below });
+  const { migration, run: migrationRun, chunk_bytes: chunkBytes } = input;
+  const { arrived, counts } = await receiveLayer(host, run, {
+    migration,
+    run: migrationRun,
+    chunkBytes,
+    transfer,
+    below,
+  });
   await host.arrivals.place(arrived);
   return counts;
 }

@@ -39,11 +39,11 @@ function findArrived({ arrivals }: TaskHost, { migration, chain }: FollowInput):
 }
 
 async function receiveTop(host: TaskHost, run: TaskRun, input: FollowInput): Promise<StreamCounts> {
-  const { migration, chunk_bytes: chunkBytes, chain } = input;
+  const { migration, run: migrationRun, chunk_bytes: chunkBytes, chain } = input;
   const transfer = chain.layers.at(-1)!;
   const below = await baseOf(host, run, transfer);
   const vm = { name: chain.vm, kinds: chain.layers.map(({ layer }) => layer.kind) };
-  const { counts } = await receiveLayer(host, run, { migration, chunkBytes, transfer, below, vm });
+  const { counts } = await receiveLayer(host, run, { migration, run: migrationRun, chunkBytes, transfer, below, vm });
   return counts;
 }
 

@@ -1,6 +1,6 @@
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
-import { identityOf } from '../catalog/identity.ts';
+import { identitiesOf } from '../catalog/identity.ts';
 import type { DiskLayer } from '../disk/layer.ts';
 import { scanLayer } from '../scan/scan-layer.ts';
 import { containerOf, nameOf } from './chains.ts';
@@ -23,13 +23,14 @@ export interface LayerToKnow {
 export async function knowLayer(host: TaskHost, wanted: LayerToKnow, signal: AbortSignal): Promise<KnownLayer> {
   const { layer, below, chunkBytes, role, kind, migration } = wanted;
   const known = await host.catalog.lookup(layer.path, chunkBytes);
-  if (known !== undefined && (await host.manifests.root(known.layerId)) !== undefined) {
+  if (known !== undefined && isOf(known, wanted) && (await host.manifests.root(known.layerId)) !== undefined) {
     const relabelled = { ...known, role, kind };
     if (known.role !== role || known.kind !== kind) await host.catalog.put(relabelled);
     return relabelled;
   }
   // The identity of before: if the file changes while it is read, the catalog will not take it for what was read.
-  const identity = await identityOf(layer.path);
+  const [identity, dataIdentity] = await identitiesOf(layer);
+  const [, dataPath] = layer.paths;
   const scanned = await scanAt(host, { layer, parent: below?.layerId ?? null, chunkBytes, signal });
   const found: KnownLayer = {
     layerId: scanned.layerId,
@@ -45,9 +46,15 @@ export async function knowLayer(host: TaskHost, wanted: LayerToKnow, signal: Abo
     container: containerOf(layer),
     migration,
     identity: identity!,
+    ...(dataPath === undefined ? {} : { dataFile: { path: dataPath, identity: dataIdentity! } }),
   };
   await host.catalog.put(found);
   return found;
+}
+
+/** Whether what is known is of the files that are open: an image may name another file than it did, by a link. */
+function isOf(known: KnownLayer, { layer, below }: LayerToKnow): boolean {
+  return known.parent === (below?.layerId ?? null) && known.dataFile?.path === layer.paths[1];
 }
 
 /** Reads a layer and fingerprints it over the parent with that id. Errors: those of scanLayer. */

@@ -3,9 +3,9 @@ import type { Clock } from '../../core/ports.ts';
 import type { Counts } from '../push/counts.ts';
 import type { TaskRun } from './task.ts';
 
-/** Tells the polls how far a stream is, with the time it has taken so far; gives what it told. */
-export function createMeter(clock: Clock, run: TaskRun, stream: string): (counts: Counts) => StreamCounts {
-  const beganMs = clock.nowMs();
+/** Tells the polls how far a stream is, with the time it has taken, `spentMs` before now; gives what it told. */
+export function createMeter(clock: Clock, run: TaskRun, stream: string, spentMs = 0): (counts: Counts) => StreamCounts {
+  const beganMs = clock.nowMs() - spentMs;
   return ({ doneBytes, totalBytes, wireBytes, storedBytes, dedupedBytes }) => {
     const counts = {
       stream,

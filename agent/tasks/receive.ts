@@ -7,6 +7,7 @@ import type { KnownLayer } from '../catalog/catalog.ts';
 import type { DiskLayer } from '../disk/layer.ts';
 import { createQcow2, createRaw, type DiskWriter } from '../disk/writer.ts';
 import { type Arrival, type Arrived, type ArrivedLayer, partialPath } from '../images/arrivals.ts';
+import type { ImageFolder } from '../images/image-folder.ts';
 import { pullLayer } from '../pull/pull-layer.ts';
 import { topOf, withChain } from './chains.ts';
 import { forgetManifest, scanAt } from './know.ts';
@@ -16,6 +17,8 @@ import type { TaskHost, TaskRun } from './task.ts';
 
 export interface Wanted {
   readonly migration: string;
+  /** Of the migration: what earlier ones told may no longer be so. */
+  readonly run: number;
   readonly chunkBytes: number;
   readonly transfer: LayerTransfer;
   /** The layer below, which is here; undefined for a bottom layer. */
@@ -80,8 +83,8 @@ export async function readBack(
   arrival: Arrival,
   { layerId, chunkBytes, parent, container }: Pick<ArrivedLayer, 'layerId' | 'chunkBytes' | 'parent' | 'container'>,
 ): Promise<{ virtualBytes: number; dataBytes: number }> {
-  const options = { imageFolder: host.images.path, topFormat: container.format };
-  return withChain(partialPath(arrival), options, async (chain) => {
+  const image = { path: partialPath(arrival), topFormat: container.format };
+  return withChain(host.images, image, async (chain) => {
     const layer = topOf(chain);
     const found = await scanAt(host, { layer, parent, chunkBytes, signal });
     if (found.layerId !== layerId) throw readbackDiffers(arrival, layerId, found.layerId);
@@ -93,8 +96,8 @@ export async function readBack(
 async function pullInto(host: TaskHost, run: TaskRun, wanted: Wanted, path: string) {
   const { below } = wanted;
   if (below === undefined) return pullOver(host, run, wanted, path, undefined);
-  const options = { imageFolder: host.images.path, topFormat: below.container.format };
-  return withChain(below.path, options, (chain) => pullOver(host, run, wanted, path, topOf(chain)));
+  const image = { path: below.path, topFormat: below.container.format };
+  return withChain(host.images, image, (chain) => pullOver(host, run, wanted, path, topOf(chain)));
 }
 
 async function pullOver(host: TaskHost, run: TaskRun, wanted: Wanted, path: string, below: DiskLayer | undefined) {
@@ -102,7 +105,7 @@ async function pullOver(host: TaskHost, run: TaskRun, wanted: Wanted, path: stri
   const { name, virtual_bytes: virtualBytes, data_bytes: totalBytes, layer_id: layerId } = transfer.layer;
   const geometry = geometryOf(virtualBytes, chunkBytes);
   const meter = createMeter(host.clock, run, transfer.stream);
-  const writer = await createLike(transfer, path, host.images.path, below);
+  const writer = await createLike(transfer, path, host.images, below);
   try {
     const pulled = await pullLayer({
       name,
@@ -111,11 +114,12 @@ async function pullOver(host: TaskHost, run: TaskRun, wanted: Wanted, path: stri
       rounds:
         transfer.stored && layerId !== undefined
           ? { layerId }
-          : host.news.rounds(migration, transfer.stream, run.signal),
+          : host.news.rounds({ migration, run: wanted.run, stream: transfer.stream }, run.signal),
       source: createSource(host, run, migration, transfer),
       writer,
       signal: run.signal,
       totalBytes,
+      zstd: host.zstd,
       progress: meter,
     });
     await writer.finish();
@@ -130,7 +134,7 @@ async function pullOver(host: TaskHost, run: TaskRun, wanted: Wanted, path: stri
 function createLike(
   { layer: { container, virtual_bytes: virtualBytes, name } }: LayerTransfer,
   path: string,
-  imageFolder: string,
+  folder: ImageFolder,
   below: DiskLayer | undefined,
 ): Promise<DiskWriter> {
   if (container.format === 'qcow2') {
@@ -138,10 +142,10 @@ function createLike(
     const backing =
       below === undefined
         ? {}
-        : { backing: { name: relative(imageFolder, below.path), format: below.format, chain: below } };
-    return createQcow2(path, { virtualBytes, clusterBytes, version, ...backing });
+        : { backing: { name: relative(folder.path, below.path), format: below.format, chain: below } };
+    return createQcow2(path, { virtualBytes, clusterBytes, version, ...backing }, folder.files);
   }
-  if (below === undefined) return createRaw(path, { virtualBytes });
+  if (below === undefined) return createRaw(path, { virtualBytes }, folder.files);
   throw new LayerMoverError('CONTAINER_REFUSED', `${name} is a raw image and can lie on no other`, {
     data: { name, below: below.path },
   });

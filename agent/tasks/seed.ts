@@ -18,7 +18,7 @@ export async function seed(host: TaskHost, run: TaskRun, input: SeedInput): Prom
 async function seedLayer(host: TaskHost, run: TaskRun, input: SeedInput, transfer: LayerTransfer) {
   const known = await host.catalog.byLayer(transfer.stream);
   if (known === undefined) throw layerChanged(transfer.layer.name);
-  const options = { imageFolder: host.images.path, topFormat: known.container.format };
-  const sent = await withChain(known.path, options, (chain) => sendLayer(host, run, input, transfer, topOf(chain)));
+  const image = { path: known.path, topFormat: known.container.format };
+  const sent = await withChain(host.images, image, (chain) => sendLayer(host, run, input, transfer, topOf(chain)));
   return sent.counts;
 }

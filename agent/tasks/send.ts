@@ -1,10 +1,12 @@
-import type { LayerTransfer, StreamCounts } from '../../core/api/tasks.ts';
+import type { LayerTransfer, StreamCounts, TaskInput } from '../../core/api/tasks.ts';
+import { geometryOf } from '../../core/chunk.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import type { DiskLayer } from '../disk/layer.ts';
 import { pushLayer } from '../push/push-layer.ts';
 import { createMeter } from './meter.ts';
-import { createSink } from './sink.ts';
+import { createSink, scopeOf } from './sink.ts';
+import { createSource } from './source.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
 /**
@@ -18,8 +20,10 @@ export async function sendLayer(
   transfer: LayerTransfer,
   layer: DiskLayer,
 ): Promise<{ layerId: string; counts: StreamCounts }> {
-  const { layer: surveyed, parent, stream, treatment } = transfer;
-  const meter = createMeter(host.clock, run, stream);
+  const { layer: surveyed, stream, treatment } = transfer;
+  const geometry = geometryOf(layer.virtualBytes, chunkBytes);
+  const journal = await host.journals.open({ scope: scopeOf(host, migration, transfer), migration, stream, geometry });
+  const meter = createMeter(host.clock, run, stream, journal.spent.milliseconds);
   const job = {
     name: surveyed.name,
     layer,
@@ -29,20 +33,32 @@ export async function sendLayer(
     manifests: host.manifests,
     sink: createSink(host, run, migration, transfer),
     clock: host.clock,
-    signal: run.signal,
+    zstd: host.zstd,
+    signal: run.cut,
+    drain: run.signal,
     progress: meter,
+    before: { journal, source: createSource(host, run, migration, transfer) },
   };
-  const pushed = await host.places.source(run.signal, () =>
-    treatment === 'direct'
-      ? pushLayer({ ...job, treatment, parent: parent === null ? NO_DIGEST : fromHex(parent) })
-      : pushLayer({ ...job, treatment: 'dedup', layerId: surveyed.layer_id! }),
-  );
+  const pushed = await host.places
+    .source(run.signal, () => pushLayer({ ...job, ...treatmentOf(transfer) }))
+    .finally(() => journal.close());
   if (pushed.layerId !== (surveyed.layer_id ?? pushed.layerId)) throw layerChanged(layer.path);
   if (treatment === 'dedup') {
     const body = { attempt: run.attempt, layer_id: pushed.layerId, layer: surveyed, chunk_bytes: chunkBytes };
     await host.api.call('recordLayer', { params: { task: run.task }, body, signal: run.signal });
   }
   return { layerId: pushed.layerId, counts: meter(pushed.counts) };
+}
+
+/** A task is done for good: what its pushes noted is needed no more. */
+export async function forgetJournals({ journals }: TaskHost, input: TaskInput): Promise<void> {
+  const pushed = input.kind === 'seed' ? input.layers : input.kind === 'cutover' ? input.chain.layers.slice(-1) : [];
+  for (const { stream } of pushed) await journals.forget(input.migration, stream);
+}
+
+function treatmentOf({ treatment, parent, layer }: LayerTransfer) {
+  if (treatment === 'direct') return { treatment, parent: parent === null ? NO_DIGEST : fromHex(parent) } as const;
+  return { treatment: 'dedup', layerId: layer.layer_id! } as const;
 }
 
 export function layerChanged(path: string): LayerMoverError {

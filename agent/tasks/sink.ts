@@ -12,7 +12,7 @@ export function scopeOf(host: TaskHost, migration: string, { treatment }: Pick<L
 /** The index, the object store and the rounds of one transfer, through the API. Its calls fail as those of the API do. */
 export function createSink(host: TaskHost, run: TaskRun, migration: string, transfer: LayerTransfer): PushSink {
   const { api } = host;
-  const { task, attempt, signal, store } = run;
+  const { task, attempt, cut: signal, store } = run;
   const scope = scopeOf(host, migration, transfer);
   const params = { task };
   return {

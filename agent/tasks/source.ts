@@ -1,5 +1,6 @@
 import type { LayerTransfer } from '../../core/api/tasks.ts';
 import { migrationScope, namespaceScope, objectKey } from '../../core/format/keys.ts';
+import { limits } from '../../core/limits.ts';
 import type { PullSource } from '../pull/port.ts';
 import { scopeOf } from './sink.ts';
 import type { TaskHost, TaskRun } from './task.ts';
@@ -17,9 +18,10 @@ export function createSource(
     migration: migrationScope(host.namespace, migration),
   };
   return {
-    root: (layerId) => store.get(objectKey(scope, 'layers', layerId)),
-    segment: (id) => store.get(objectKey(scope, 'segments', id)),
-    placement: (segmentId) => store.get(objectKey(scope, 'placements', segmentId)),
+    root: (layerId) => store.get(objectKey(scope, 'layers', layerId), { bytesMax: limits.root_bytes_max }),
+    segment: (id) => store.get(objectKey(scope, 'segments', id), { bytesMax: limits.segment_bytes_max }),
+    placement: (segmentId) =>
+      store.get(objectKey(scope, 'placements', segmentId), { bytesMax: limits.placement_bytes_max }),
     range: (packScope, pack, offset, length) =>
       store.get(objectKey(packScopes[packScope], 'packs', pack), { offset, length }),
   };

@@ -4,7 +4,7 @@ import type { KnownLayer } from '../catalog/catalog.ts';
 import { assertNotHeld } from '../disk/held.ts';
 import type { Chain, DiskLayer } from '../disk/layer.ts';
 import type { VmImage } from '../images/vm-files.ts';
-import { containerOf, dataBytesOf, nameOf, pathsOf, withChain } from './chains.ts';
+import { containerOf, dataBytesOf, nameOf, withChain } from './chains.ts';
 import { knowLayer } from './know.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
@@ -18,8 +18,8 @@ export async function survey(host: TaskHost, run: TaskRun, input: SurveyInput): 
   const vms = [];
   for (const { name, kinds } of input.vms) {
     const image = await host.images.find(name);
-    const layers = await withChain(image.top, { imageFolder: host.images.path }, async (chain) => {
-      await assertNotHeld(pathsOf(chain));
+    const layers = await withChain(host.images, { path: image.top }, async (chain) => {
+      await assertNotHeld(chain.layers, host.images.files);
       return surveyChain(host, run, input, chain, kindsFor(chain, kinds, image));
     });
     vms.push({ name, layers });

@@ -8,12 +8,14 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { Log } from '../daemon/log.ts';
 import type { Arrivals } from '../images/arrivals.ts';
 import type { ImageFolder } from '../images/image-folder.ts';
+import type { Journals } from '../journal/journals.ts';
 import type { ManifestStore } from '../manifests/store.ts';
+import type { Zstd } from '../../adapters/system/zstd.ts';
 import type { ChunkPool } from '../scan/pool.ts';
 
 /** What polls bring to tasks that wait (daemon/inbox.ts). */
 export interface News {
-  rounds(migration: string, stream: string, signal: AbortSignal): AsyncIterable<Round>;
+  rounds(of: { migration: string; run: number; stream: string }, signal: AbortSignal): AsyncIterable<Round>;
   receipt(migration: string, vm: string, signal: AbortSignal): Promise<Receipt>;
 }
 
@@ -34,7 +36,10 @@ export interface TaskHost {
   readonly catalog: Catalog;
   readonly arrivals: Arrivals;
   readonly manifests: ManifestStore;
+  readonly journals: Journals;
   readonly pool: ChunkPool;
+  /** The threaded one unless set. */
+  readonly zstd?: Zstd | undefined;
   readonly news: News;
   readonly places: { readonly source: Places; readonly destination: Places };
 }
@@ -45,6 +50,8 @@ export interface TaskRun {
   readonly attempt: number;
   /** Aborts when the task was cancelled or the agent stops: then nobody reads what comes of it. */
   readonly signal: AbortSignal;
+  /** Aborts with `signal`; when the agent drains, only after what is being sent had time to be committed. */
+  readonly cut: AbortSignal;
   /** The object store with this task's rights. */
   readonly store: ObjectStore;
   /** Tells the next poll how far a stream is. */

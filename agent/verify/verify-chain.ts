@@ -1,6 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { systemFiles } from '../../adapters/system/files.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import type { Receipt } from '../../core/receipt.ts';
 import type { Chain } from '../disk/layer.ts';
@@ -24,7 +24,7 @@ export interface VerifiedLayer {
  * Errors: those of scanLayer.
  */
 export async function* verifyChain(chain: Chain, receipt: Receipt, signal: AbortSignal): AsyncGenerator<VerifiedLayer> {
-  const scratch = await mkdtemp(join(tmpdir(), 'layermover-verify-'));
+  const scratch = await systemFiles.makeTemporaryFolder(join(tmpdir(), 'layermover-verify-'));
   const pool = new ChunkPool();
   try {
     const manifests = new ManifestStore(scratch);
@@ -37,6 +37,6 @@ export async function* verifyChain(chain: Chain, receipt: Receipt, signal: Abort
     }
   } finally {
     await pool.close();
-    await rm(scratch, { recursive: true, force: true });
+    await systemFiles.remove(scratch);
   }
 }

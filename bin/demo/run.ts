@@ -1,12 +1,14 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import pc from 'picocolors';
 import type { MigrationView } from '../../core/api/views.ts';
 import { connect } from '../connection.ts';
 import { complain } from '../output/failure.ts';
 import { jsonLine } from '../output/json-lines.ts';
+import { paint, paintMessage } from '../output/paint.ts';
 import { report } from '../output/report.ts';
+import { reportPlace } from '../report/file.ts';
+import { makeReport } from '../report/make.ts';
 import { stopSignal } from '../signals.ts';
 import { requestMigration } from '../verbs/migrate.ts';
 import { summary, watch } from '../watch.ts';
@@ -26,13 +28,20 @@ const SOURCE = 'a/h1';
 const DESTINATION = 'b/h2';
 
 /** Runs a demo in a folder of its own: a cloud and two agents as processes, the acts, the report and the proof. */
-export async function runDemo(options: { acts?: Acts; out?: string; json: boolean }): Promise<boolean> {
+export async function runDemo(options: {
+  acts?: Acts;
+  out?: string;
+  /** The page of each act: this file for the first, `…-2` and so on for those after it. */
+  report?: string;
+  json: boolean;
+}): Promise<boolean> {
   const work = await mkdtemp(path.join(os.tmpdir(), 'layermover-demo-'));
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const services: { stop(): Promise<void> }[] = [];
-  const signal = stopSignal();
+  const signal = stopSignal('the demo was stopped', 'its cloud, agents and images are gone');
   try {
     const acts = options.acts ?? (await ownActs(path.join(work, 'a'), say));
+    const pages = await pagePlaces(options.report, acts.acts.length);
     const arrivals = path.resolve(options.out ?? path.join(work, 'b'));
     await mkdir(arrivals, { recursive: true });
     say('starting the embedded cloud, and an agent at site a and one at site b');
@@ -61,8 +70,8 @@ export async function runDemo(options: { acts?: Acts; out?: string; json: boolea
     const client = await connect(cloudFile);
     const migrations: MigrationView[] = [];
     const proofs: Proof[] = [];
-    for (const act of acts.acts) {
-      say(`\n${pc.bold(act.title)}`);
+    for (const [at, act] of acts.acts.entries()) {
+      say(`\n${paintMessage.bold(act.title)}`);
       const id = await requestMigration(client, act.vms, {
         from: SOURCE,
         to: DESTINATION,
@@ -71,6 +80,7 @@ export async function runDemo(options: { acts?: Acts; out?: string; json: boolea
       });
       const ended = await watch(client, id, options.json, signal);
       migrations.push(ended);
+      if (pages[at] !== undefined) await makeReport(client, ended, pages[at], options.json);
       if (ended.state !== 'committed') break;
       const { vms } = await client.call('getReceipts', { params: { migration: id } });
       for (const { vm, destination } of vms) {
@@ -83,6 +93,13 @@ export async function runDemo(options: { acts?: Acts; out?: string; json: boolea
     for (const service of services) await service.stop();
     await rm(work, { recursive: true, force: true });
   }
+}
+
+async function pagePlaces(file: string | undefined, count: number): Promise<string[]> {
+  if (file === undefined) return [];
+  const { dir, name, ext } = path.parse(file);
+  const names = Array.from({ length: count }, (_, at) => (at === 0 ? file : path.join(dir, `${name}-${at + 1}${ext}`)));
+  return await Promise.all(names.map((each) => reportPlace(each)));
 }
 
 async function ownActs(folder: string, say: (line: string) => void): Promise<Acts> {
@@ -113,7 +130,7 @@ function conclude(
   } else {
     if (vms.length > 0) process.stdout.write(`\n${report({ vms })}\n\n`);
     for (const proof of proofs) {
-      const mark = proof.equal ? pc.green('✓') : pc.red('✗');
+      const mark = proof.equal ? paint.green('✓') : paint.red('✗');
       process.stdout.write(`${mark} ${proof.vm}: source and destination compared: ${proof.detail}\n`);
     }
     if (options.out !== undefined && !failed) process.stdout.write(`\nThe arrived chains are in ${arrivals}\n`);

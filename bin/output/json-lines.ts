@@ -1,4 +1,60 @@
+import type {
+  HostView,
+  MigrationSummary,
+  MigrationView,
+  ReceiptsView,
+  StoredLayerView,
+  VmView,
+} from '../../core/api/views.ts';
+import type { ErrorJson } from '../../core/errors.ts';
+import type { MigrationState } from '../../core/migration.ts';
+
+/** What each verb says with --json, by `message_type`. docs/COMMAND.md tells which verb says what. */
+export interface Messages {
+  /** `cloud start`, `agent`: it serves now. */
+  ready: { cloud_file: string; api_url: string } | { host: string };
+  /** `migrate --detach`. */
+  requested: { migration: string };
+  /** How far a migration is; docs of the fields: output/pace.ts. */
+  status: {
+    migration: string;
+    state: MigrationState;
+    handled_bytes: number;
+    done_bytes: number;
+    total_bytes: number;
+    wire_bytes: number;
+    bytes_per_second?: number;
+    seconds_left?: number;
+  };
+  /** The end of a migration that was watched, or of the demo. */
+  summary: {
+    migration?: string;
+    state?: MigrationState;
+    vms: readonly (VmView & { equal: boolean })[];
+    error?: ErrorJson;
+  };
+  migration: { migration: MigrationView | MigrationSummary };
+  receipts: ReceiptsView;
+  /** One layer that was read again. Ids are hex; `expected` is absent if the receipt has no such layer. */
+  verified: {
+    vm: string;
+    name: string;
+    expected: string | undefined;
+    found: string;
+    dataBytes: number;
+    equal: boolean;
+  };
+  report: { migration: string; file: string };
+  host: { host: HostView };
+  layer: { layer: StoredLayerView };
+  finding: { what: string; verdict: string; detail: string; hint?: string };
+  /** The demo's own comparison of a VM, byte by byte. */
+  proof: { vm: string; equal: boolean; detail: string };
+  /** The call failed; the exit code tells how. */
+  error: { error: ErrorJson };
+}
+
 /** One JSON line on stdout. Every line has a `message_type`; a reader ignores those it does not know. */
-export function jsonLine(messageType: string, body: Readonly<Record<string, unknown>>): void {
+export function jsonLine<T extends keyof Messages>(messageType: T, body: Messages[T]): void {
   process.stdout.write(`${JSON.stringify({ message_type: messageType, ...body })}\n`);
 }

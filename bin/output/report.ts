@@ -1,77 +1,88 @@
-import Table from 'cli-table3';
-import pc from 'picocolors';
 import type { LayerView, MigrationView, VmView } from '../../core/api/views.ts';
+import { flowOf } from './flow.ts';
+import { paint } from './paint.ts';
+import { type Column, table, tableWidth, terminalWidth } from './table.ts';
 import { bytes, rate, seconds } from './units.ts';
-
-/** The table paints by itself: only where colours are wanted. */
-const tableStyle = {
-  head: pc.isColorSupported ? ['bold'] : [],
-  border: pc.isColorSupported ? ['dim'] : [],
-  compact: true,
-};
+import { visible } from './visible.ts';
 
 /** Bytes of a layer that did not cross the wire, and why not. */
-function notSent(layer: LayerView): string {
-  if (layer.shared) return `${bytes(layer.logical_bytes)} sent once, with another VM`;
-  if (layer.treatment === 'skip') return `${bytes(layer.logical_bytes)} the destination has it`;
-  const squeezed = Math.max(0, layer.logical_bytes - layer.deduped_bytes - layer.wire_bytes);
-  const parts = [];
+function notSent(layer: LayerView, moved: boolean): string {
+  const { skipped, elsewhere, known, sent, open, wire } = flowOf(layer, moved);
   const twin = layer.treatment === 'dedup' ? 'known' : 'repeated within it';
-  if (layer.deduped_bytes > 0) parts.push(`${bytes(layer.deduped_bytes)} ${twin}`);
-  if (squeezed > 0) parts.push(`${bytes(squeezed)} compressed away`);
-  return parts.join(', ') || '–';
+  const parts: readonly (readonly [number, string])[] = [
+    [elsewhere, 'sent once, with another VM'],
+    [skipped, 'the destination has it'],
+    [known, layer.stored ? 'the store has it' : twin],
+    [sent - wire, 'compressed away'],
+    [open, 'not moved'],
+  ];
+  return (
+    parts
+      .filter(([amount]) => amount > 0)
+      .map(([amount, why]) => `${bytes(amount)} ${why}`)
+      .join(', ') || '–'
+  );
 }
 
-const paint = { skip: pc.green, dedup: pc.cyan, direct: pc.yellow };
+const treatmentPaint = { skip: paint.green, dedup: paint.cyan, direct: paint.yellow };
+
+const COLUMNS: readonly Column[] = [
+  { head: 'VM', wraps: 10 },
+  { head: 'layer', wraps: 16 },
+  { head: 'treatment' },
+  { head: 'logical', align: 'right' },
+  { head: 'on the wire', align: 'right' },
+  { head: 'not sent, and why', wraps: 16 },
+  { head: 'time', align: 'right' },
+  { head: 'rate', align: 'right' },
+];
 
 function layerRow(vm: VmView, layer: LayerView, at: number): string[] {
   return [
-    at === 0 ? pc.bold(vm.name) : '',
-    `${layer.kind} ${pc.dim(layer.name)}`,
-    paint[layer.treatment](layer.treatment),
+    at === 0 ? vm.name : '',
+    `${layer.kind} ${visible(layer.name)}`,
+    treatmentPaint[layer.treatment](layer.treatment),
     bytes(layer.logical_bytes),
     bytes(layer.wire_bytes),
-    notSent(layer),
+    notSent(layer, vm.state === 'committed'),
     layer.wire_bytes > 0 ? seconds(layer.seconds) : '–',
     layer.wire_bytes > 0 ? rate(layer.logical_bytes, layer.seconds) : '–',
   ];
 }
 
+function outcome(vm: VmView): string {
+  if (vm.state !== 'committed') return paint.red(vm.state);
+  return vm.equal ? paint.green('equal ✓') : paint.red('not proven');
+}
+
+function share(vm: VmView): string {
+  if (vm.state !== 'committed' || vm.logical_bytes <= vm.wire_bytes) return '';
+  return `${Math.round((100 * vm.wire_bytes) / vm.logical_bytes)} % of it sent`;
+}
+
 function vmRow(vm: VmView): string[] {
-  const word = vm.state === 'committed' ? (vm.equal ? pc.green('equal ✓') : pc.red('not proven')) : pc.red(vm.state);
-  const share =
-    vm.logical_bytes > vm.wire_bytes ? `${Math.round((100 * vm.wire_bytes) / vm.logical_bytes)} % of it sent` : '';
-  return [
-    '',
-    pc.bold('all'),
-    word,
-    bytes(vm.logical_bytes),
-    bytes(vm.wire_bytes),
-    share,
-    seconds(vm.seconds),
-    rate(vm.logical_bytes, vm.seconds),
-  ];
+  const speed = vm.state === 'committed' ? rate(vm.logical_bytes, vm.seconds) : '–';
+  const sizes = [bytes(vm.logical_bytes), bytes(vm.wire_bytes)];
+  return [vm.layers.length === 0 ? vm.name : '', 'all', outcome(vm), ...sizes, share(vm), seconds(vm.seconds), speed];
 }
 
-/** The table at the end of a migration: a row a layer, a row a VM. */
-export function report(migration: Pick<MigrationView, 'vms'>): string {
-  const table = new Table({
-    head: ['VM', 'layer', 'treatment', 'logical', 'on the wire', 'not sent, and why', 'time', 'rate'],
-    colAligns: ['left', 'left', 'left', 'right', 'right', 'left', 'right', 'right'],
-    style: tableStyle,
-  });
-  for (const vm of migration.vms) {
-    vm.layers.forEach((layer, at) => {
-      table.push(layerRow(vm, layer, at));
-    });
-    table.push(vmRow(vm));
-  }
-  return table.toString();
+/** The table at the end of a migration: a row a layer, a row a VM. On a narrow terminal the same as plain lines. */
+export function report(migration: Pick<MigrationView, 'vms'>, width = terminalWidth()): string {
+  const rows = migration.vms.flatMap((vm) => [...vm.layers.map((layer, at) => layerRow(vm, layer, at)), vmRow(vm)]);
+  const text = table(COLUMNS, rows, width);
+  return tableWidth(text) <= width ? text : migration.vms.map(plain).join('\n');
 }
 
-/** Plain rows under a heading, for lists. */
-export function list(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const table = new Table({ head: [...head], style: tableStyle });
-  for (const row of rows) table.push([...row]);
-  return table.toString();
+function plain(vm: VmView): string {
+  const sizes = `${bytes(vm.logical_bytes)}, ${bytes(vm.wire_bytes)} on the wire`;
+  const layers = vm.layers.flatMap((layer) => [
+    `  ${layer.kind} ${visible(layer.name)}`,
+    `    ${treatmentPaint[layer.treatment](layer.treatment)}: ${bytes(layer.logical_bytes)}, ${bytes(layer.wire_bytes)} on the wire`,
+    ...unsent(notSent(layer, vm.state === 'committed')),
+  ]);
+  return [`${paint.bold(vm.name)} ${outcome(vm)}`, `  ${sizes}, ${seconds(vm.seconds)}`, ...layers].join('\n');
+}
+
+function unsent(why: string): string[] {
+  return why === '–' ? [] : [`    ${why}`];
 }

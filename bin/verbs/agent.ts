@@ -1,10 +1,13 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import pino from 'pino';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { systemRandom } from '../../adapters/system/random.ts';
+import type { Log } from '../../agent/daemon/log.ts';
+import { hostRef } from '../../core/api/names.ts';
 import { clientOf, readCloudFile } from '../connection.ts';
+import { leftOut } from '../doctor/left-out.ts';
 import { usage } from '../exit-codes.ts';
+import { agentLog } from '../output/agent-log.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { untilSignal } from '../signals.ts';
 import { CLOUD_OPTION, verb } from './verb.ts';
@@ -33,7 +36,10 @@ export function namedPaths(pairs: readonly string[]): Record<string, string> {
 async function run(options: Options): Promise<void> {
   const { startAgent } = await import('../../agent/agent.ts');
   const { createGrantedObjectStore } = await import('../../adapters/aws/object-store.ts');
-  const log = pino({ name: `agent ${options.site}/${options.host}`, base: {} }, pino.destination(2));
+  const place = hostRef.safeParse(`${options.site}/${options.host}`);
+  if (!place.success)
+    throw usage(`${options.site}/${options.host} is no SITE/HOST`, 'lower-case letters, digits and dashes');
+  const log = agentLog(`agent ${place.data}`, options.json === true);
   const vms = namedPaths(options.vm);
   const cloud = await readCloudFile(options.cloud);
   const agent = await startAgent({
@@ -49,10 +55,21 @@ async function run(options: Options): Promise<void> {
     objectStore: createGrantedObjectStore,
     log,
   });
-  if (options.json) jsonLine('ready', { host: `${options.site}/${options.host}` });
-  process.stderr.write(`agent ${options.site}/${options.host} ready; stop it with Ctrl-C\n`);
-  await untilSignal();
+  if (options.json) jsonLine('ready', { host: place.data });
+  process.stderr.write(`agent ${place.data} ready; stop it with Ctrl-C\n`);
+  if (options.vm.length === 0) await tellLeftOut(path.resolve(options.images), log);
+  await untilSignal('stopping; open tasks go on when the agent is started again');
   await agent.stop();
+}
+
+const LEFT_OUT_TOLD_MAX = 20;
+
+/** Says once which files look like VMs' disks and are not announced. */
+async function tellLeftOut(images: string, log: Log): Promise<void> {
+  const found = await leftOut(images).catch(() => []);
+  for (const each of found.slice(0, LEFT_OUT_TOLD_MAX)) log.warn(each, 'left out: not announced as a VM');
+  if (found.length > LEFT_OUT_TOLD_MAX)
+    log.warn({ more: found.length - LEFT_OUT_TOLD_MAX }, 'left out, too; `layermover doctor` has them all');
 }
 
 const collect = (value: string, all: string[]): string[] => [...all, value];

@@ -31,7 +31,7 @@ async function start(options: { data: string; port: string; json?: boolean }): P
   if (options.json) jsonLine('ready', { cloud_file: file, api_url: cloud.apiUrl });
   else process.stdout.write(`${file}\n`);
   process.stderr.write(`cloud ready at ${cloud.apiUrl}; use it with --cloud ${file}; stop it with Ctrl-C\n`);
-  await untilSignal();
+  await untilSignal('stopping; what runs goes on when the cloud is started with the same --data');
   await cloud.stop();
 }
 

@@ -10,6 +10,7 @@ import { verb } from './verb.ts';
 interface Options {
   vm: string[];
   out?: string;
+  report?: string;
   json?: boolean;
 }
 
@@ -57,6 +58,7 @@ async function run(options: Options): Promise<void> {
   const equal = await runDemo({
     ...(acts ? { acts } : {}),
     ...(options.out === undefined ? {} : { out: options.out }),
+    ...(options.report === undefined ? {} : { report: options.report }),
     json: options.json === true,
   });
   if (!equal) process.exitCode = EXIT.failed;
@@ -72,5 +74,6 @@ export function demoVerb(): Command {
   )
     .option('--vm <image>', 'top image of a VM (qcow2 chain of any depth, or raw); repeat for several', collect, [])
     .option('--out <dir>', 'leave the arrived chains here')
+    .option('--report <file>', 'write a page of each migration, with a picture of what was sent')
     .action(run);
 }

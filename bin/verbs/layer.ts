@@ -1,10 +1,21 @@
 import { Command } from 'commander';
 import { connect } from '../connection.ts';
+import { advise } from '../output/failure.ts';
 import { jsonLine } from '../output/json-lines.ts';
-import { list } from '../output/report.ts';
+import { type Column, table } from '../output/table.ts';
 import { bytes } from '../output/units.ts';
+import { visible } from '../output/visible.ts';
 import { allPages, limitOf } from '../pages.ts';
 import { CLOUD_OPTION, verb } from './verb.ts';
+
+const COLUMNS: readonly Column[] = [
+  { head: 'layer' },
+  { head: 'kind' },
+  { head: 'name', wraps: 8 },
+  { head: 'holds', align: 'right' },
+  { head: 'over' },
+  { head: 'present at', wraps: 8 },
+];
 
 async function run(options: { limit: string; cloud?: string; json?: boolean }): Promise<void> {
   const client = await connect(options.cloud);
@@ -19,12 +30,13 @@ async function run(options: { limit: string; cloud?: string; json?: boolean }): 
   const rows = layers.map((layer) => [
     layer.layer_id.slice(0, 16),
     layer.kind,
-    layer.name,
+    visible(layer.name),
     bytes(layer.logical_bytes),
     layer.parent?.slice(0, 16) ?? '–',
     layer.holders.join(' ') || '–',
   ]);
-  process.stdout.write(`${list(['layer', 'kind', 'name', 'holds', 'over', 'present at'], rows)}\n`);
+  if (rows.length === 0) return advise('no base layer is known yet: migrations bring them');
+  process.stdout.write(`${table(COLUMNS, rows)}\n`);
 }
 
 export function layerVerb(): Command {

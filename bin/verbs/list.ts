@@ -1,9 +1,19 @@
 import type { Command } from 'commander';
 import { connect } from '../connection.ts';
+import { advise } from '../output/failure.ts';
 import { jsonLine } from '../output/json-lines.ts';
-import { list } from '../output/report.ts';
+import { type Column, table } from '../output/table.ts';
+import { moment } from '../output/times.ts';
 import { allPages, limitOf } from '../pages.ts';
 import { CLOUD_OPTION, verb } from './verb.ts';
+
+const COLUMNS: readonly Column[] = [
+  { head: 'migration' },
+  { head: 'state' },
+  { head: 'VMs', wraps: 10 },
+  { head: 'to', wraps: 10 },
+  { head: 'requested' },
+];
 
 async function run(options: { limit: string; cloud?: string; json?: boolean }): Promise<void> {
   const client = await connect(options.cloud);
@@ -20,9 +30,10 @@ async function run(options: { limit: string; cloud?: string; json?: boolean }): 
     each.state,
     each.vm_names.join(' '),
     each.to,
-    new Date(each.created_ms).toISOString(),
+    moment(each.created_ms),
   ]);
-  process.stdout.write(`${list(['migration', 'state', 'VMs', 'to', 'requested'], rows)}\n`);
+  if (rows.length === 0) return advise('there are no migrations yet: `layermover migrate --help`');
+  process.stdout.write(`${table(COLUMNS, rows)}\n`);
 }
 
 export function listVerb(): Command {

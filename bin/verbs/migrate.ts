@@ -3,17 +3,16 @@ import type { ApiClient } from '../../adapters/api/client.ts';
 import { systemRandom } from '../../adapters/system/random.ts';
 import { hostRef } from '../../core/api/names.ts';
 import { migrationRequest } from '../../core/api/views.ts';
-import { errorFromJson } from '../../core/errors.ts';
 import { toHex } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
 import { POLICIES } from '../../core/plan.ts';
 import { connect } from '../connection.ts';
-import { EXIT, exitCodeOf, usage } from '../exit-codes.ts';
-import { complain } from '../output/failure.ts';
+import { usage } from '../exit-codes.ts';
+import { follow } from '../follow.ts';
 import { jsonLine } from '../output/json-lines.ts';
-import { report } from '../output/report.ts';
-import { summary, watch } from '../watch.ts';
-import { CLOUD_OPTION, verb } from './verb.ts';
+import { reportPlace } from '../report/file.ts';
+import { findRunning } from '../running.ts';
+import { CLOUD_OPTION, REPORT_OPTION, verb } from './verb.ts';
 
 interface Options {
   to: string;
@@ -23,6 +22,7 @@ interface Options {
   chunk: string;
   requestId?: string;
   detach?: boolean;
+  report?: string;
   cloud?: string;
   json?: boolean;
 }
@@ -47,40 +47,27 @@ function requestOf(vms: readonly string[], options: Options) {
   );
 }
 
-/** Asks for a migration. */
+/** Asks for a migration, unless it is one that runs already and its request has no id of its own. */
 export async function requestMigration(client: ApiClient, vms: readonly string[], options: Options): Promise<string> {
-  const { id } = await client.call('createMigration', { body: requestOf(vms, options) });
-  return id;
+  const body = requestOf(vms, options);
+  const running = options.requestId === undefined ? await findRunning(client, body) : undefined;
+  if (running === undefined) return (await client.call('createMigration', { body })).id;
+  process.stderr.write('this move is under way already\n');
+  return running;
 }
 
 async function run(vms: string[], options: Options): Promise<void> {
+  if (options.detach && options.report !== undefined)
+    throw usage(
+      '--report waits for the end, which --detach does not',
+      '`layermover report ID --out FILE` makes it later',
+    );
   const client = await connect(options.cloud);
+  const reportTo = options.report === undefined ? undefined : await reportPlace(options.report);
   const id = await requestMigration(client, vms, options);
-  process.stderr.write(`migration ${id}\n`);
-  if (options.detach) {
-    if (options.json) jsonLine('requested', { migration: id });
-    else process.stdout.write(`${id}\n`);
-    return;
-  }
-  await follow(client, id, options.json === true);
-}
-
-/** Watches a migration to its end and prints the report. */
-export async function follow(client: ApiClient, id: string, json: boolean): Promise<void> {
-  const ended = await watch(client, id, json);
-  if (json)
-    jsonLine('summary', {
-      migration: id,
-      state: ended.state,
-      ...summary([ended]),
-      ...(ended.error ? { error: ended.error } : {}),
-    });
-  else if (ended.vms.length > 0) process.stdout.write(`${report(ended)}\n`);
-  if (ended.state === 'committed') return;
-  process.exitCode = ended.error ? exitCodeOf(errorFromJson(ended.error)) : EXIT.failed;
-  const errors = [ended.error, ...ended.vms.map((vm) => vm.error)].filter((error) => error !== undefined);
-  for (const error of new Map(errors.map((each) => [each.message, each])).values()) complain(error);
-  process.stderr.write(`migration ${id} is ${ended.state}; VMs that are not committed stay with their source\n`);
+  if (!options.detach) await follow(client, id, { json: options.json === true, reportTo });
+  else if (options.json) jsonLine('requested', { migration: id });
+  else process.stdout.write(`${id}\n`);
 }
 
 export function migrateVerb(): Command {
@@ -99,6 +86,7 @@ export function migrateVerb(): Command {
     .option('--chunk <bytes>', 'chunk size', String(limits.chunk_bytes_default))
     .option('--request-id <id>', 'the same id again is the same migration')
     .option('--detach', 'do not wait for the end')
+    .option(...REPORT_OPTION)
     .option(...CLOUD_OPTION)
     .action(run);
 }

@@ -1,10 +1,18 @@
 import type { Command } from 'commander';
-import pc from 'picocolors';
 import { connect } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { jsonLine } from '../output/json-lines.ts';
-import { list } from '../output/report.ts';
-import { CLOUD_OPTION, verb } from './verb.ts';
+import { paint } from '../output/paint.ts';
+import { type Column, table } from '../output/table.ts';
+import { visible } from '../output/visible.ts';
+import { CLOUD_OPTION, migrationArgument, verb } from './verb.ts';
+
+const COLUMNS: readonly Column[] = [
+  { head: 'layer', wraps: 12 },
+  { head: 'layer id', wraps: 16 },
+  { head: 'source' },
+  { head: 'destination' },
+];
 
 async function run(id: string, options: { cloud?: string; json?: boolean }): Promise<void> {
   const client = await connect(options.cloud);
@@ -12,15 +20,15 @@ async function run(id: string, options: { cloud?: string; json?: boolean }): Pro
   if (receipts.vms.some((vm) => !vm.agree)) process.exitCode = EXIT.failed;
   if (options.json) return jsonLine('receipts', receipts);
   for (const vm of receipts.vms) {
-    const word = vm.agree ? pc.green('both sides agree') : pc.red('not proven equal');
+    const word = vm.agree ? paint.green('both sides agree') : paint.red('not proven equal');
     process.stdout.write(`${vm.vm}: ${word} ${vm.content_digest ?? ''}\n`);
     const rows = (vm.destination ?? vm.source)?.layers.map((layer, at) => [
-      layer.name,
+      visible(layer.name),
       layer.layerId,
       vm.source?.layers[at]?.evidence ?? '–',
       vm.destination?.layers[at]?.evidence ?? '–',
     ]);
-    process.stdout.write(`${list(['layer', 'layer id', 'source', 'destination'], rows ?? [])}\n`);
+    process.stdout.write(`${table(COLUMNS, rows ?? [])}\n`);
   }
 }
 
@@ -30,7 +38,7 @@ export function receiptVerb(): Command {
     'Show the proof of what arrived: both sides’ receipts.',
     'layermover receipt m0123456789abcdef0123',
   )
-    .argument('<migration>', 'its id')
+    .addArgument(migrationArgument('its id'))
     .option(...CLOUD_OPTION)
     .action(run);
 }

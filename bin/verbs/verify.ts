@@ -1,14 +1,15 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import pc from 'picocolors';
 import type { VerifiedLayer } from '../../agent/verify/verify-chain.ts';
 import type { Receipt } from '../../core/receipt.ts';
 import { connect } from '../connection.ts';
 import { EXIT, usage } from '../exit-codes.ts';
 import { jsonLine } from '../output/json-lines.ts';
+import { paint } from '../output/paint.ts';
 import { bytes } from '../output/units.ts';
+import { visible } from '../output/visible.ts';
 import { stopSignal } from '../signals.ts';
-import { CLOUD_OPTION, verb } from './verb.ts';
+import { CLOUD_OPTION, migrationArgument, verb } from './verb.ts';
 
 interface Options {
   images: string;
@@ -20,8 +21,8 @@ function tell(vm: string, layer: VerifiedLayer, json: boolean): boolean {
   const equal = layer.found === layer.expected;
   if (json) jsonLine('verified', { vm, ...layer, equal });
   else {
-    const word = equal ? pc.green('as in the receipt') : pc.red(`differs: ${layer.found}`);
-    process.stdout.write(`${vm} ${layer.name} ${bytes(layer.dataBytes)}: ${word}\n`);
+    const word = equal ? paint.green('as in the receipt') : paint.red(`differs: ${layer.found}`);
+    process.stdout.write(`${vm} ${visible(layer.name)} ${bytes(layer.dataBytes)}: ${word}\n`);
   }
   return equal;
 }
@@ -48,7 +49,7 @@ async function run(id: string, options: Options): Promise<void> {
   const receipts = vms.map((vm) => vm.destination).filter((receipt) => receipt !== undefined);
   if (receipts.length === 0)
     throw usage(`${id} has no receipt of its destination`, 'verify a migration that has committed');
-  const signal = stopSignal();
+  const signal = stopSignal('stopped reading; nothing was changed', 'the same command begins anew');
   for (const receipt of receipts) {
     if (!(await verifyVm(receipt, path.resolve(options.images), options.json === true, signal)))
       process.exitCode = EXIT.failed;
@@ -61,7 +62,7 @@ export function verifyVerb(): Command {
     'Read arrived chains again and hold them against the receipts. A VM that ran since differs in its top layer.',
     'layermover verify m0123456789abcdef0123 --images /srv/arrivals',
   )
-    .argument('<migration>', 'the migration that brought them')
+    .addArgument(migrationArgument('the migration that brought them'))
     .requiredOption('--images <dir>', 'the destination’s image folder')
     .option(...CLOUD_OPTION)
     .action(run);

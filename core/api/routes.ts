@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import * as agent from './agent.ts';
+import { rebuildAnswer, rebuildRequest } from './rebuild.ts';
 import * as views from './views.ts';
 
 /** One call of the API. The gateway, the functions and the clients are all made from this table. */
@@ -7,7 +8,7 @@ export interface Route {
   readonly method: 'GET' | 'PUT' | 'POST';
   readonly path: string;
   /** Which function answers: its folder in functions/. */
-  readonly function: 'hosts' | 'tasks' | 'fingerprints' | 'migrations' | 'layers';
+  readonly function: 'hosts' | 'tasks' | 'fingerprints' | 'migrations' | 'layers' | 'rebuild';
   /** One line for the API's document. */
   readonly summary: string;
   /** Absent: no body. 'binary': see docs/FORMAT.md. */
@@ -135,6 +136,14 @@ export const routes = {
     function: 'migrations',
     answer: views.migrationView,
   },
+  resumeMigration: {
+    summary: 'Lets a migration that failed go on, as its next run; again changes nothing',
+    method: 'POST',
+    path: '/migrations/{migration}/resume',
+    function: 'migrations',
+    body: views.resumeRequest,
+    answer: views.migrationView,
+  },
   commitMigration: {
     summary: 'The fenced Commit of one VM, by its source’s agent',
     method: 'POST',
@@ -164,6 +173,14 @@ export const routes = {
     path: '/layers/{layer}',
     function: 'layers',
     answer: views.storedLayerView,
+  },
+  rebuildIndex: {
+    summary: 'One page of a rebuild: index rows and placements are made from packs, what is damaged is taken out',
+    method: 'POST',
+    path: '/index/rebuild',
+    function: 'rebuild',
+    body: rebuildRequest,
+    answer: rebuildAnswer,
   },
 } as const satisfies Record<string, Route>;
 

@@ -43,13 +43,14 @@ export type LayerTransfer = z.infer<typeof layerTransfer>;
 
 const vmChain = z.object({ vm: vmName, layers: z.array(layerTransfer).min(1).max(limits.chain_layers_max) });
 
+const about = { migration: migrationId, run: count, chunk_bytes: count };
+
 /** What an agent is asked to do. `survey`, `seed` and `cutover` go to the source, `fetch` and `follow` to the destination. */
 export const taskInput = z.discriminatedUnion('kind', [
   /** Open the chains, fingerprint base layers that the agent has not catalogued (and all layers if `policy` is dedup). */
   z.object({
     kind: z.literal('survey'),
-    migration: migrationId,
-    chunk_bytes: count,
+    ...about,
     policy: z.enum(['auto', 'dedup', 'direct']),
     vms: z
       .array(z.object({ name: vmName, kinds: z.array(kind).optional() }))
@@ -57,13 +58,13 @@ export const taskInput = z.discriminatedUnion('kind', [
       .max(limits.gang_vms_max),
   }),
   /** Push these base layers. */
-  z.object({ kind: z.literal('seed'), migration: migrationId, chunk_bytes: count, layers: z.array(layerTransfer) }),
+  z.object({ kind: z.literal('seed'), ...about, layers: z.array(layerTransfer) }),
   /** Pull these base layers and place them, in order (a layer comes after its parent). */
-  z.object({ kind: z.literal('fetch'), migration: migrationId, chunk_bytes: count, layers: z.array(layerTransfer) }),
+  z.object({ kind: z.literal('fetch'), ...about, layers: z.array(layerTransfer) }),
   /** Push the top layer of a stopped VM, await the destination's receipt, commit. */
-  z.object({ kind: z.literal('cutover'), migration: migrationId, chunk_bytes: count, epoch: count, chain: vmChain }),
+  z.object({ kind: z.literal('cutover'), ...about, epoch: count, chain: vmChain }),
   /** Pull the top layer round by round, finish the chain, read it back, store the receipt. */
-  z.object({ kind: z.literal('follow'), migration: migrationId, chunk_bytes: count, epoch: count, chain: vmChain }),
+  z.object({ kind: z.literal('follow'), ...about, epoch: count, chain: vmChain }),
 ]);
 export type TaskInput = z.infer<typeof taskInput>;
 export type TaskKind = TaskInput['kind'];

@@ -24,6 +24,11 @@ export const migrationRequest = z.object({
 });
 export type MigrationRequest = z.infer<typeof migrationRequest>;
 
+export const resumeRequest = z.object({
+  /** The run that failed, as the view told. Once it was resumed, the same request again changes nothing. */
+  run: count,
+});
+
 export const layerView = z.object({
   stream: streamName,
   kind: z.enum(KINDS),
@@ -33,6 +38,8 @@ export const layerView = z.object({
   reason: z.string(),
   /** True if another VM of the gang brings this layer and its bytes are counted there. */
   shared: z.boolean(),
+  /** True if the store had all of it when the migration was planned: the source sends nothing. */
+  stored: z.boolean(),
   /** Size of the disk as the guest sees it. */
   virtual_bytes: count,
   /** Bytes that the layer itself holds. */
@@ -43,7 +50,11 @@ export const layerView = z.object({
   deduped_bytes: count,
   /** Bytes the destination fetched. */
   pulled_bytes: count,
+  /** Raw bytes that the source is done with: they are in the store, sent or found there. */
+  handled_bytes: count,
+  /** Raw bytes that the destination has written. */
   done_bytes: count,
+  /** Raw bytes that there are to handle, and to write. */
   total_bytes: count,
   seconds: z.number().nonnegative(),
 });
@@ -69,6 +80,8 @@ export const migrationView = z.object({
   state: z.enum(MIGRATION_STATES),
   to: hostRef,
   policy: z.enum(POLICIES),
+  /** 1 at first, one more each time it was resumed. */
+  run: count,
   created_ms: count,
   updated_ms: count,
   ended_ms: count.optional(),

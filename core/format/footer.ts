@@ -40,8 +40,19 @@ export function encodeFooter(footer: Footer): Buffer {
   return writer.bytes;
 }
 
+/** Bytes of a chunk in a footer: its fingerprint, then its length. */
+export const CHUNK_ENTRY_BYTES = DIGEST_BYTES + 4;
+
+/** A footer whose chunks are left in its bytes: thousands of small objects would take longer to make than to use. */
+export interface OpenFooter {
+  readonly frames: readonly FooterFrame[];
+  readonly chunkCount: number;
+  /** CHUNK_ENTRY_BYTES a chunk, in the order in which they lie in the frames; a part of the bytes that were read. */
+  readonly entries: Buffer;
+}
+
 /** Reads a footer; refuses one whose frames have gaps or whose chunks don't fill them exactly. */
-export function decodeFooter(bytes: Uint8Array): Footer {
+export function openFooter(bytes: Uint8Array): OpenFooter {
   const reader = new ByteReader('footer', bytes);
   reader.header('LMFT');
   reader.reserved(3);
@@ -56,27 +67,43 @@ export function decodeFooter(bytes: Uint8Array): Footer {
     chunks: reader.u32(),
     checksum: reader.take(CHECKSUM_BYTES),
   }));
-  const chunks = Array.from({ length: chunkCount }, () => ({
-    fingerprint: reader.take(DIGEST_BYTES),
-    length: reader.u32(),
-  }));
+  const footer = { frames, chunkCount, entries: reader.take(chunkCount * CHUNK_ENTRY_BYTES) };
   reader.end();
-  assertFilled(frames, chunks);
-  return { frames, chunks };
+  assertFilled(footer);
+  return footer;
 }
 
-function assertFilled(frames: readonly FooterFrame[], chunks: readonly FooterChunk[]): void {
+/** Raw bytes of a chunk by its number in the pack. */
+export function lengthAt({ entries }: OpenFooter, chunk: number): number {
+  return entries.readUInt32BE(chunk * CHUNK_ENTRY_BYTES + DIGEST_BYTES);
+}
+
+/** Reads a footer with an object for each chunk. Errors: those of openFooter. */
+export function decodeFooter(bytes: Uint8Array): Footer {
+  return withChunks(openFooter(bytes));
+}
+
+export function withChunks(footer: OpenFooter): Footer {
+  const chunks = Array.from({ length: footer.chunkCount }, (_, chunk) => {
+    const at = chunk * CHUNK_ENTRY_BYTES;
+    return { fingerprint: footer.entries.subarray(at, at + DIGEST_BYTES), length: lengthAt(footer, chunk) };
+  });
+  return { frames: footer.frames, chunks };
+}
+
+function assertFilled(footer: OpenFooter): void {
   let offset = 0;
   let next = 0;
-  for (const frame of frames) {
+  for (const frame of footer.frames) {
     if (frame.offset !== offset) throw refuse('footer', 'lists frames with gaps');
     offset += frame.frameBytes;
+    const end = next + frame.chunks;
+    if (end > footer.chunkCount) throw refuse('footer', 'lists chunks that do not fill their frame');
     let raw = 0;
-    for (const chunk of chunks.slice(next, next + frame.chunks)) raw += chunk.length;
+    for (; next < end; next++) raw += lengthAt(footer, next);
     if (raw !== frame.rawBytes) throw refuse('footer', 'lists chunks that do not fill their frame');
-    next += frame.chunks;
   }
-  if (next !== chunks.length) throw refuse('footer', 'lists chunks outside its frames');
+  if (next !== footer.chunkCount) throw refuse('footer', 'lists chunks outside its frames');
 }
 
 /** The pack id: SHA-256 of the footer's bytes. */

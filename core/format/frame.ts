@@ -8,6 +8,9 @@ export type Codec = 'stored' | 'zstd';
 const CODECS: readonly Codec[] = ['stored', 'zstd'];
 const CHECKSUM_AT = 20;
 export const FRAME_HEADER_BYTES = CHECKSUM_AT + CHECKSUM_BYTES;
+/** No frame is larger than one that is stored as it is. */
+export const FRAME_BYTES_MAX =
+  limits.frame_raw_bytes_max + FRAME_HEADER_BYTES + DIGEST_BYTES * limits.frame_prefix_chunks_max;
 
 export interface Frame {
   readonly codec: Codec;
@@ -35,8 +38,9 @@ export function encodeFrameHead(frame: Frame): Buffer {
   return bytes;
 }
 
-function frameChecksum(head: Uint8Array, payload: Uint8Array): Buffer {
-  return checksum(head.subarray(0, CHECKSUM_AT), head.subarray(FRAME_HEADER_BYTES), payload);
+function frameChecksum(head: Uint8Array, payload?: Uint8Array): Buffer {
+  const rest = payload === undefined ? [] : [payload];
+  return checksum(head.subarray(0, CHECKSUM_AT), head.subarray(FRAME_HEADER_BYTES), ...rest);
 }
 
 /** The checksum that a frame's head carries; the footer repeats it. */
@@ -44,8 +48,17 @@ export function checksumOfHead(head: Uint8Array): Uint8Array {
   return head.subarray(CHECKSUM_AT, FRAME_HEADER_BYTES);
 }
 
-/** Reads a whole frame and checks its XXH3-128 (FRAME_CORRUPT) before anybody decompresses it. */
+/**
+ * Reads a whole frame and checks its XXH3-128 (FRAME_CORRUPT) before anything in it is believed, its version not
+ * excepted: a flipped bit must not pass for a newer format.
+ */
 export function decodeFrame(bytes: Uint8Array): Frame {
+  if (bytes.length < FRAME_HEADER_BYTES) throw refuse('frame', 'is cut short');
+  if (!frameChecksum(bytes).equals(checksumOfHead(bytes))) {
+    throw new LayerMoverError('FRAME_CORRUPT', 'a pack frame differs from its checksum', {
+      hint: 'the object store or the way to it changed bytes; the transfer is retried, the disk was not touched',
+    });
+  }
   const reader = new ByteReader('frame', bytes);
   reader.header('LMFR');
   const codec = CODECS[reader.u8()];
@@ -58,15 +71,9 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   if (windowLog > limits.frame_window_log_max) throw refuse('frame', `wants a window of 2^${windowLog} bytes`);
   if (rawBytes > limits.frame_raw_bytes_max) throw refuse('frame', `says it holds ${rawBytes} bytes`);
   if (prefixes > limits.frame_prefix_chunks_max) throw refuse('frame', `names ${prefixes} prefix chunks`);
-  const stored = reader.take(CHECKSUM_BYTES);
+  reader.take(CHECKSUM_BYTES);
   const prefix = Array.from({ length: prefixes }, () => reader.take(DIGEST_BYTES));
-  const head = bytes.subarray(0, reader.position);
   const payload = reader.take(payloadBytes);
   reader.end();
-  if (!frameChecksum(head, payload).equals(stored)) {
-    throw new LayerMoverError('FRAME_CORRUPT', 'a pack frame differs from its checksum', {
-      hint: 'the object store or the way to it changed bytes; the transfer is retried, the disk was not touched',
-    });
-  }
   return { codec, windowLog, rawBytes, prefix, payload };
 }

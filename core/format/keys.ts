@@ -7,7 +7,8 @@ export function migrationScope(namespace: string, migration: string): string {
   return `ns/${namespace}/migrations/${migration}`;
 }
 
-type ObjectKind = 'packs' | 'segments' | 'placements' | 'layers';
+export const OBJECT_KINDS = ['packs', 'segments', 'placements', 'layers'] as const;
+export type ObjectKind = (typeof OBJECT_KINDS)[number];
 
 /** The key of an object by its id in hex; the two digits spread keys over the store's partitions. */
 export function objectKey(scope: string, kind: ObjectKind, id: string): string {

@@ -63,7 +63,10 @@ export function encodePlacement(placement: Placement): Buffer {
 /** Reads a placement; refuses one that is corrupt, out of order or points outside itself. */
 export function decodePlacement(bytes: Uint8Array): Placement {
   if (bytes.length > limits.placement_bytes_max) throw refuse('placement', `has ${bytes.length} bytes`);
-  const reader = new ByteReader('placement', bytes);
+  const body = bytes.subarray(0, -CHECKSUM_BYTES);
+  if (!checksum(body).equals(bytes.subarray(-CHECKSUM_BYTES)))
+    throw new LayerMoverError('PLACEMENT_CORRUPT', 'a placement differs from its checksum');
+  const reader = new ByteReader('placement', body);
   reader.header('LMPL');
   reader.reserved(3);
   const frameCount = reader.u32();
@@ -76,11 +79,7 @@ export function decodePlacement(bytes: Uint8Array): Placement {
     frame: reader.u32(),
     rawOffset: reader.u32(),
   }));
-  const body = bytes.subarray(0, reader.position);
-  const stored = reader.take(CHECKSUM_BYTES);
   reader.end();
-  if (!checksum(body).equals(stored))
-    throw new LayerMoverError('PLACEMENT_CORRUPT', 'a placement differs from its checksum');
   assertRuns(frames, runs);
   return { frames, runs };
 }

@@ -19,15 +19,19 @@ export function packsNamed(rows: ReadonlyMap<string, string>): string[] {
   return [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)).map(([pack]) => pack);
 }
 
-/** Where each fingerprint of a batch lies, in the first of `packs` that has it. */
+/** Where each fingerprint of a batch lies, if any of `packs` has it. What follows a chunk mostly lies in the same pack. */
 export function findAll(batch: Buffer, packs: readonly PackContents[]): (ChunkPlace | undefined)[] {
-  return Array.from({ length: batch.length / DIGEST_BYTES }, (_, nth) => {
-    for (const pack of packs) {
-      const place = pack.find(batch, nth * DIGEST_BYTES);
-      if (place !== undefined) return place;
+  const places: (ChunkPlace | undefined)[] = [];
+  const order = [...packs];
+  for (let at = 0; at < batch.length; at += DIGEST_BYTES) {
+    let place: ChunkPlace | undefined;
+    for (let nth = 0; nth < order.length && place === undefined; nth++) {
+      place = order[nth]!.find(batch, at);
+      if (place !== undefined && nth > 0) order.unshift(...order.splice(nth, 1));
     }
-    return undefined;
-  });
+    places.push(place);
+  }
+  return places;
 }
 
 /** The frames that places name, each once, and each frame's number. */

@@ -1,7 +1,5 @@
-import pLimit from 'p-limit';
 import type { CloudPorts } from '../../adapters/cloud-ports.ts';
-import { hasCode } from '../../core/errors.ts';
-import { DIGEST_BYTES, fromHex, isNone, sha256, toHex } from '../../core/fingerprint.ts';
+import { DIGEST_BYTES, isNone, sha256, toHex } from '../../core/fingerprint.ts';
 import { decodeQuestion, encodeAnswer } from '../../core/format/batch.ts';
 import { refuse } from '../../core/format/bytes.ts';
 import { limits } from '../../core/limits.ts';
@@ -10,17 +8,12 @@ import type { Clock } from '../../core/ports.ts';
 import type { Task } from '../../core/task.ts';
 import { requireTask } from '../agents/access.ts';
 import { claimOwner, migrationOf } from '../packs/claim-owner.ts';
-import type { FooterCache } from '../packs/footer-cache.ts';
-import { PackContents } from '../packs/pack-contents.ts';
-import { readFooter } from '../packs/read-footer.ts';
+import { contentsOf, type PackDeps, packsFor } from '../packs/find-packs.ts';
 import type { Call } from '../rest/call.ts';
-import { findAll, framesOf, hooksOf, packsNamed } from './answer-batch.ts';
+import { findAll, framesOf } from './answer-batch.ts';
 
-export interface FingerprintDeps extends Pick<CloudPorts, 'objects' | 'index' | 'hosts' | 'tasks' | 'migrations'> {
+export interface FingerprintDeps extends PackDeps, Pick<CloudPorts, 'hosts' | 'tasks' | 'migrations'> {
   readonly clock: Clock;
-  /** One fingerprint in so many has an index row. */
-  readonly sampling: number;
-  readonly footers: FooterCache;
 }
 
 /**
@@ -32,7 +25,9 @@ export async function checkBatch(deps: FingerprintDeps, call: Call<'checkFingerp
   const task = await requireTask(deps, call, call.query.task, call.query.attempt);
   const batch = decodeQuestion(call.body);
   refuseZeros(batch);
-  const places = findAll(batch, await packsFor(deps, task.namespace, batch));
+  const packs = (await packsFor(deps, task.namespace, batch)).slice(0, limits.batch_footers_max);
+  const contents = await contentsOf(deps, task.namespace, packs);
+  const places = findAll(batch, [...contents.values()]);
   const numbers = framesOf(places);
   const claimedUntilMs = places.includes(undefined) ? await claim(deps, task, batch) : 0;
   return encodeAnswer({
@@ -50,29 +45,6 @@ function refuseZeros(batch: Buffer): void {
   for (let at = 0; at < batch.length; at += DIGEST_BYTES) {
     if (batch[at] === 0 && isNone(batch.subarray(at, at + DIGEST_BYTES)))
       throw refuse('fingerprint batch', `has no fingerprint at ${at / DIGEST_BYTES}`);
-  }
-}
-
-async function packsFor(deps: FingerprintDeps, namespace: string, batch: Buffer): Promise<PackContents[]> {
-  const rows = await deps.index.lookup(namespace, hooksOf(batch, deps.sampling));
-  const packs = packsNamed(rows).slice(0, limits.batch_footers_max);
-  const reading = pLimit(limits.footer_reads_in_flight);
-  const contents = await reading.map(packs, (pack) => contentsOf(deps, namespace, pack));
-  return contents.filter((each) => each !== undefined);
-}
-
-/** A pack that is gone or corrupt is as if it were not there: a miss costs a second copy, never correctness. */
-async function contentsOf(deps: FingerprintDeps, namespace: string, pack: string): Promise<PackContents | undefined> {
-  const key = `${namespace}/${pack}`;
-  const known = deps.footers.get(key);
-  if (known !== undefined) return known;
-  try {
-    const contents = new PackContents(fromHex(pack), await readFooter(deps.objects, namespace, pack));
-    deps.footers.set(key, contents);
-    return contents;
-  } catch (error) {
-    if (hasCode(error, 'OBJECT_MISSING', 'FORMAT_REFUSED', 'FORMAT_VERSION')) return undefined;
-    throw error;
   }
 }
 

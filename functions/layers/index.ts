@@ -1,4 +1,5 @@
 import { openCloud } from '../cloud.ts';
+import { emulatingCallers } from '../rest/emulated-caller.ts';
 import { createHandler } from './handler.ts';
 
-export const handler = createHandler(openCloud('layers', process.env));
+export const handler = emulatingCallers(createHandler(openCloud('layers', process.env)), process.env);

@@ -21,11 +21,12 @@ export async function commit(deps: MigrationDeps, call: Call<'commitMigration'>)
   if (receipt.vm !== name || receipt.side !== 'source' || receipt.migration !== record.id)
     throw bodyInvalid(`this is no receipt of the source for ${name}`);
 
-  await deps.migrations.updateVm(record.id, name, { sourceReceipt: receipt });
-  assertAgreed(receipt, destinationReceipt(await requireVm(deps, record.id, name)));
+  const { run } = task.input;
+  await deps.migrations.updateVm(record.id, { name, run }, { sourceReceipt: receipt });
+  assertAgreed(receipt, destinationReceipt(await requireVm(deps, record.id, run, name)));
   const move = { migration: record.id, to: record.to, epoch };
   const ownership = await deps.vms.commit(record.namespace, name, move);
-  await deps.migrations.updateVm(record.id, name, { state: 'committed', endedMs: deps.clock.nowMs() });
+  await deps.migrations.updateVm(record.id, { name, run }, { state: 'committed', endedMs: deps.clock.nowMs() });
   return { owner: ownership.owner, epoch: ownership.epoch };
 }
 

@@ -30,10 +30,11 @@ export async function create(deps: MigrationDeps, call: Call<'createMigration'>)
   return record;
 }
 
-/** Starts the workflow of a migration, once however often it is called. */
+/** Starts the workflow of a migration's present run, once however often it is called. */
 export async function begin({ workflow, events }: MigrationDeps, record: MigrationRecord): Promise<void> {
-  await announceState({ events }, record, 'requested', record.createdMs);
-  await workflow.start(record.id, { migration: record.id });
+  const { id: migration, run, updatedMs } = record;
+  await announceState({ events }, record, 'requested', updatedMs);
+  await workflow.start(run === 1 ? migration : `${migration}-${run}`, { migration, run });
 }
 
 export function migrationIdOf(namespace: string, requestId: string): string {
@@ -61,6 +62,7 @@ function recordOf(namespace: string, request: MigrationRequest, nowMs: number): 
     policy,
     chunkBytes: chunk_bytes,
     ...(kinds === undefined ? {} : { kinds }),
+    run: 1,
     state: 'requested',
     createdMs: nowMs,
     updatedMs: nowMs,

@@ -12,6 +12,7 @@ export function summaryOf(record: MigrationRecord): MigrationSummary {
     state: record.state,
     to: record.to,
     policy: record.policy,
+    run: record.run,
     created_ms: record.createdMs,
     updated_ms: record.updatedMs,
     ...(record.endedMs === undefined ? {} : { ended_ms: record.endedMs }),

@@ -1,5 +1,5 @@
 import { DIGEST_BYTES } from '../../core/fingerprint.ts';
-import type { Footer } from '../../core/format/footer.ts';
+import { CHUNK_ENTRY_BYTES, lengthAt, type OpenFooter } from '../../core/format/footer.ts';
 import type { FramePlace } from '../../core/format/placement.ts';
 
 const EMPTY = 0xffff_ffff;
@@ -10,14 +10,17 @@ export interface ChunkPlace {
   readonly frame: FramePlace;
   /** Bytes from the decompressed frame's start. */
   readonly rawOffset: number;
+  /** Raw bytes of the chunk. */
+  readonly length: number;
 }
 
 /**
  * The chunks of a pack, found by fingerprint: an open hash table over the fingerprints' own first bytes, which are as
- * good as random. About 60 bytes a chunk, where a Map of hex strings needs several times that.
+ * good as random. About 55 bytes a chunk, where a Map of hex strings needs several times that.
  */
 export class PackContents {
-  readonly #fingerprints: Buffer;
+  /** As the footer has them: fingerprint and length. */
+  readonly #entries: Buffer;
   /** The first bytes of each fingerprint: nearly always they tell it from another. */
   readonly #tags: Uint32Array;
   readonly #frames: readonly FramePlace[];
@@ -25,9 +28,11 @@ export class PackContents {
   readonly #rawOffset: Uint32Array;
   readonly #slots: Uint32Array;
 
-  constructor(pack: Uint8Array, footer: Footer) {
-    const count = footer.chunks.length;
-    this.#fingerprints = Buffer.allocUnsafeSlow(count * DIGEST_BYTES);
+  /** Keeps a copy of the footer's entries, not the bytes that it was read from. */
+  constructor(pack: Uint8Array, footer: OpenFooter) {
+    const count = footer.chunkCount;
+    this.#entries = Buffer.allocUnsafeSlow(footer.entries.length);
+    footer.entries.copy(this.#entries);
     this.#tags = new Uint32Array(count);
     this.#frames = footer.frames.map(({ offset, frameBytes, rawBytes }) => {
       return { scope: 'namespace', pack, offset, frameBytes, rawBytes };
@@ -39,8 +44,8 @@ export class PackContents {
     footer.frames.forEach((frame, at) => {
       let rawOffset = 0;
       for (let left = frame.chunks; left > 0; left--, chunk++) {
-        this.#put(chunk, footer.chunks[chunk]!.fingerprint, at, rawOffset);
-        rawOffset += footer.chunks[chunk]!.length;
+        this.#put(chunk, at, rawOffset);
+        rawOffset += lengthAt(footer, chunk);
       }
     });
   }
@@ -48,7 +53,7 @@ export class PackContents {
   /** Memory that this holds, about. */
   get bytes(): number {
     const words = this.#tags.length + this.#rawOffset.length + this.#slots.length;
-    return this.#fingerprints.length + this.#frameOf.byteLength + 4 * words;
+    return this.#entries.length + this.#frameOf.byteLength + 4 * words;
   }
 
   /** Finds the fingerprint that lies at `at` in `batch`. */
@@ -58,19 +63,25 @@ export class PackContents {
     for (let slot = tag & mask; ; slot = (slot + 1) & mask) {
       const chunk = this.#slots[slot]!;
       if (chunk === EMPTY) return undefined;
-      if (this.#tags[chunk] === tag && this.#isAt(chunk, batch, at))
-        return { frame: this.#frames[this.#frameOf[chunk]!]!, rawOffset: this.#rawOffset[chunk]! };
+      if (this.#tags[chunk] === tag && this.#isAt(chunk, batch, at)) return this.#place(chunk);
     }
   }
 
-  #isAt(chunk: number, batch: Buffer, at: number): boolean {
-    const start = chunk * DIGEST_BYTES;
-    return this.#fingerprints.compare(batch, at, at + DIGEST_BYTES, start, start + DIGEST_BYTES) === 0;
+  #place(chunk: number): ChunkPlace {
+    return {
+      frame: this.#frames[this.#frameOf[chunk]!]!,
+      rawOffset: this.#rawOffset[chunk]!,
+      length: this.#entries.readUInt32BE(chunk * CHUNK_ENTRY_BYTES + DIGEST_BYTES),
+    };
   }
 
-  #put(chunk: number, fingerprint: Uint8Array, frame: number, rawOffset: number): void {
-    this.#fingerprints.set(fingerprint, chunk * DIGEST_BYTES);
-    const tag = this.#fingerprints.readUInt32LE(chunk * DIGEST_BYTES);
+  #isAt(chunk: number, batch: Buffer, at: number): boolean {
+    const start = chunk * CHUNK_ENTRY_BYTES;
+    return this.#entries.compare(batch, at, at + DIGEST_BYTES, start, start + DIGEST_BYTES) === 0;
+  }
+
+  #put(chunk: number, frame: number, rawOffset: number): void {
+    const tag = this.#entries.readUInt32LE(chunk * CHUNK_ENTRY_BYTES);
     this.#tags[chunk] = tag;
     this.#frameOf[chunk] = frame;
     this.#rawOffset[chunk] = rawOffset;

@@ -1,6 +1,14 @@
 import { LayerMoverError } from '../../core/errors.ts';
 import { fromHex, sameDigest } from '../../core/fingerprint.ts';
-import { decodeFooter, decodeTrailer, type Footer, packIdOf, TRAILER_BYTES } from '../../core/format/footer.ts';
+import {
+  decodeTrailer,
+  type Footer,
+  type OpenFooter,
+  openFooter,
+  packIdOf,
+  TRAILER_BYTES,
+  withChunks,
+} from '../../core/format/footer.ts';
 import { namespaceScope, objectKey } from '../../core/format/keys.ts';
 import { limits } from '../../core/limits.ts';
 import type { ObjectReader } from '../../core/ports.ts';
@@ -9,7 +17,7 @@ import type { ObjectReader } from '../../core/ports.ts';
  * The footer of one of the namespace's packs, proven by the pack's id (hex). One read of the pack's end, a second one if
  * the footer is longer than guessed. Throws OBJECT_MISSING, or FORMAT_REFUSED if the object is not that pack.
  */
-export async function readFooter(objects: ObjectReader, namespace: string, pack: string): Promise<Footer> {
+export async function openFooterOf(objects: ObjectReader, namespace: string, pack: string): Promise<OpenFooter> {
   const key = objectKey(namespaceScope(namespace), 'packs', pack);
   let { bytes, size } = await objects.tail(key, limits.footer_guess_bytes);
   const footerBytes = decodeTrailer(bytes.subarray(-TRAILER_BYTES));
@@ -18,10 +26,15 @@ export async function readFooter(objects: ObjectReader, namespace: string, pack:
   const footer = bytes.subarray(-endBytes, -TRAILER_BYTES);
   if (footer.length !== footerBytes || !sameDigest(packIdOf(footer), fromHex(pack)))
     throw notThatPack(pack, 'its footer is another’s');
-  const decoded = decodeFooter(footer);
-  const last = decoded.frames.at(-1)!;
+  const opened = openFooter(footer);
+  const last = opened.frames.at(-1)!;
   if (last.offset + last.frameBytes + endBytes !== size) throw notThatPack(pack, `it has ${size} bytes`);
-  return decoded;
+  return opened;
+}
+
+/** The same, with an object for each chunk. */
+export async function readFooter(objects: ObjectReader, namespace: string, pack: string): Promise<Footer> {
+  return withChunks(await openFooterOf(objects, namespace, pack));
 }
 
 function notThatPack(pack: string, why: string): LayerMoverError {

@@ -7,7 +7,8 @@ export type StatePorts = Pick<CloudPorts, 'migrations' | 'events'> & { readonly 
 
 /**
  * Moves a migration on to a state and emits the event, again if it is there already: a crash between the two loses no
- * event, it may double one. Answers false, nothing changed, if the migration is in a state that is not one of `from`.
+ * event, it may double one. Answers false, nothing changed, if the migration is in a state that is not one of `from`,
+ * or in another run.
  */
 export async function changeState(
   ports: StatePorts,
@@ -16,8 +17,9 @@ export async function changeState(
   change: Partial<MigrationRecord> & { readonly state: MigrationState },
 ): Promise<boolean> {
   const atMs = ports.clock.nowMs();
-  const changed = await ports.migrations.update(record.id, from, { updatedMs: atMs, ...change });
-  const stands = changed || (await ports.migrations.find(record.id))?.state === change.state;
+  const changed = await ports.migrations.update(record, from, { updatedMs: atMs, ...change });
+  const found = changed ? undefined : await ports.migrations.find(record.id);
+  const stands = changed || (found?.run === record.run && found.state === change.state);
   if (stands) await announceState(ports, record, change.state, atMs);
   return stands;
 }

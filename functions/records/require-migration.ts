@@ -1,4 +1,5 @@
 import type { CloudPorts } from '../../adapters/cloud-ports.ts';
+import { vmUnknown } from '../../adapters/rules/refusals.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { hasEnded } from '../../core/migration.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
@@ -15,9 +16,16 @@ export async function requireMigration(ports: Ports, id: string, namespace?: str
   return record;
 }
 
-/** A migration that may go on. Throws MIGRATION_UNKNOWN, MIGRATION_ENDED or ABORTED. */
-export async function requireRunning(ports: Ports, id: string): Promise<MigrationRecord> {
+/** A migration, for its workflow of one run. Throws MIGRATION_UNKNOWN, or RUN_STALE once it was resumed. */
+export async function requireRun(ports: Ports, id: string, run: number): Promise<MigrationRecord> {
   const record = await requireMigration(ports, id);
+  if (record.run !== run) throw new LayerMoverError('RUN_STALE', `${id} is in run ${record.run} by now, not in ${run}`);
+  return record;
+}
+
+/** A migration that may go on. Throws what requireRun does, MIGRATION_ENDED or ABORTED. */
+export async function requireRunning(ports: Ports, id: string, run: number): Promise<MigrationRecord> {
+  const record = await requireRun(ports, id, run);
   if (hasEnded(record.state)) throw migrationEnded(record);
   if (record.abortRequested) throw aborted(id);
   return record;
@@ -29,10 +37,15 @@ export async function gangOf(ports: Ports, { id, vmNames }: MigrationRecord): Pr
   return vms.toSorted((a, b) => vmNames.indexOf(a.name) - vmNames.indexOf(b.name));
 }
 
-/** One VM of the migration. Throws VM_UNKNOWN. */
-export async function requireVm(ports: Ports, id: string, name: string): Promise<VmRecord> {
-  const vm = (await ports.migrations.vms(id)).find((each) => each.name === name);
-  if (vm === undefined) throw new LayerMoverError('VM_UNKNOWN', `${id} has no VM ${name}`);
+/** Those of its VMs that its present run moves: what an earlier one committed is left alone. */
+export async function movingGangOf(ports: Ports, record: MigrationRecord): Promise<VmRecord[]> {
+  return (await gangOf(ports, record)).filter((vm) => vm.run === record.run);
+}
+
+/** One VM that this run of the migration moves. Throws VM_UNKNOWN. */
+export async function requireVm(ports: Ports, id: string, run: number, name: string): Promise<VmRecord> {
+  const vm = (await ports.migrations.vms(id)).find((each) => each.name === name && each.run === run);
+  if (vm === undefined) throw vmUnknown(id, name, run);
   return vm;
 }
 

@@ -2,7 +2,7 @@ import type { HostRef } from '../../core/api/names.ts';
 import type { TaskInput } from '../../core/api/tasks.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
 import { taskIdOf } from '../agents/task-ids.ts';
-import { gangOf, requireRunning } from '../records/require-migration.ts';
+import { movingGangOf, requireRunning } from '../records/require-migration.ts';
 import type { StepDeps } from './deps.ts';
 import type { InputOf } from './input.ts';
 import { taskInput, vmOf } from './task-input.ts';
@@ -11,14 +11,14 @@ import { taskInput, vmOf } from './task-input.ts';
  * Posts a task for an agent; the state waits for its token. Looks for the wish to abort once more afterwards, for an abort
  * that came in between has not seen the task.
  */
-export async function dispatch(deps: StepDeps, { migration, kind, what, token }: InputOf<'dispatch'>) {
-  const record = await requireRunning(deps, migration);
-  const gang = await gangOf(deps, record);
+export async function dispatch(deps: StepDeps, { migration, run, kind, what, token }: InputOf<'dispatch'>) {
+  const record = await requireRunning(deps, migration, run);
+  const gang = await movingGangOf(deps, record);
   const input = taskInput(record, gang, kind, what);
   const id = taskIdOf(migration, input.kind, what);
   const host = hostOf(record, gang, input, what);
   await deps.tasks.post({ id, namespace: record.namespace, migration, host, input, token });
-  await requireRunning(deps, migration).catch(async (error) => {
+  await requireRunning(deps, migration, run).catch(async (error) => {
     await deps.tasks.cancel(id);
     throw error;
   });

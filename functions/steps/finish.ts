@@ -4,16 +4,19 @@ import { limits } from '../../core/limits.ts';
 import { endState, RUNNING } from '../../core/migration.ts';
 import type { MigrationRecord } from '../../core/records.ts';
 import { changeState } from '../records/change-state.ts';
-import { gangOf, requireMigration } from '../records/require-migration.ts';
+import { gangOf, requireRun } from '../records/require-migration.ts';
 import type { StepDeps } from './deps.ts';
 import type { InputOf } from './input.ts';
 import { settle } from './settle.ts';
 
-/** Ends a migration: its record, its leases, and what lies in the object store for it alone. Called again until done. */
-export async function finish(deps: StepDeps, { migration, round }: InputOf<'finish'>) {
-  if (round === 0) await end(deps, await requireMigration(deps, migration));
-  const record = await requireMigration(deps, migration);
-  const gone = await removeObjects(deps, record);
+/**
+ * Ends a migration: its record, its leases, and what lies in the object store for it alone; if it failed that stays for
+ * a while, for it may be resumed. Called again until done.
+ */
+export async function finish(deps: StepDeps, { migration, run, round }: InputOf<'finish'>) {
+  if (round === 0) await end(deps, await requireRun(deps, migration, run));
+  const record = await requireRun(deps, migration, run);
+  const gone = record.state === 'failed' || (await removeObjects(deps, record));
   return {
     state: record.state,
     error: record.error?.code ?? 'ENDED',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { count, hostRef, migrationId, vmName } from '../../core/api/names.ts';
 
-const migration = { migration: migrationId };
+const migration = { migration: migrationId, run: count };
 const vm = { ...migration, vm: vmName };
 
 /** The tasks that token states post; `round` is of running VMs. */

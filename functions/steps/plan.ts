@@ -3,7 +3,7 @@ import { LayerMoverError } from '../../core/errors.ts';
 import { chooseTreatment, type PlannedLayer } from '../../core/plan.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
 import { changeState } from '../records/change-state.ts';
-import { gangOf, requireRunning } from '../records/require-migration.ts';
+import { movingGangOf, requireRunning } from '../records/require-migration.ts';
 import type { StepDeps } from './deps.ts';
 import { baseLayers, seedsOf } from './gang.ts';
 import type { InputOf } from './input.ts';
@@ -19,12 +19,12 @@ interface Known {
 }
 
 /** Decides what is done with each layer of each VM, and who must seed base layers. */
-export async function plan(deps: StepDeps, { migration }: InputOf<'plan'>) {
-  const record = await requireRunning(deps, migration);
-  const surveyed = await gangOf(deps, record);
+export async function plan(deps: StepDeps, { migration, run }: InputOf<'plan'>) {
+  const record = await requireRunning(deps, migration, run);
+  const surveyed = await movingGangOf(deps, record);
   const known = await lookUp(deps, record, surveyed);
   const gang = surveyed.map((vm) => ({ ...vm, layers: planVm(record, vm, known) }));
-  for (const { name, layers } of gang) await deps.migrations.updateVm(migration, name, { layers });
+  for (const vm of gang) await deps.migrations.updateVm(migration, vm, { layers: vm.layers });
   const sources = [...new Set(gang.map((vm) => vm.source))];
   const seeds = sources.filter((host) => seedsOf(gang, host).length > 0);
   const seeding = baseLayers(gang).length > 0;

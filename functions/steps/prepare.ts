@@ -1,4 +1,3 @@
-import type { HostRef } from '../../core/api/names.ts';
 import { limits } from '../../core/limits.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
 import { changeState } from '../records/change-state.ts';
@@ -7,19 +6,24 @@ import type { StepDeps } from './deps.ts';
 import { findSource } from './find-source.ts';
 import type { InputOf } from './input.ts';
 
-/** Finds where each VM is and leases it, so that no other migration moves it meanwhile. */
-export async function prepare(deps: StepDeps, { migration }: InputOf<'prepare'>) {
-  const record = await requireRunning(deps, migration);
+/**
+ * Finds where each VM is and leases it, so that no other migration moves it meanwhile. What an earlier run committed is
+ * done with.
+ */
+export async function prepare(deps: StepDeps, { migration, run }: InputOf<'prepare'>) {
+  const record = await requireRunning(deps, migration, run);
   await changeState(deps, record, ['requested', 'preparing'], { state: 'preparing' });
   const known = await gangOf(deps, record);
-  const sources = new Set<HostRef>();
+  const moving: VmRecord[] = [];
   for (const name of record.vmNames) {
-    const vm = known.find((each) => each.name === name) ?? (await lease(deps, record, name));
-    sources.add(vm.source);
+    const vm = known.find((each) => each.name === name);
+    if (vm?.run === run) moving.push(vm);
+    else if (vm?.state !== 'committed') moving.push(await lease(deps, record, name));
   }
+  const sources = new Set(moving.map((vm) => vm.source));
   return {
     sources: [...sources].map((host) => ({ host })),
-    vms: record.vmNames.map((vm) => ({ vm })),
+    vms: moving.map(({ name: vm }) => ({ vm })),
     destination: record.to,
   };
 }
@@ -29,7 +33,7 @@ async function lease(deps: StepDeps, record: MigrationRecord, name: string): Pro
   const nowMs = deps.clock.nowMs();
   const wanted = { migration: record.id, untilMs: nowMs + limits.lease_seconds * 1000 };
   const { epoch } = await deps.vms.lease(record.namespace, name, source, wanted, nowMs);
-  const vm: VmRecord = { name, source, epoch, state: 'waiting', startedMs: nowMs };
+  const vm: VmRecord = { name, run: record.run, source, epoch, state: 'waiting', startedMs: nowMs };
   await deps.migrations.putVm(record.id, vm);
   return vm;
 }

@@ -19,5 +19,5 @@ export async function settle(deps: StepDeps, record: MigrationRecord, vm: VmReco
   const change = (await isOurs(deps, record, vm.name))
     ? ({ state: 'committed', endedMs } as const)
     : ({ state: 'rolled-back', endedMs, error } as const);
-  await deps.migrations.updateVm(record.id, vm.name, change);
+  await deps.migrations.updateVm(record.id, vm, change);
 }

@@ -8,21 +8,21 @@ type Kind = (typeof TASK_STATES)[number];
 
 /** What an agent is asked to do, made from the records; `what` is the VM or the host that the task is about. */
 export function taskInput(record: MigrationRecord, gang: readonly VmRecord[], kind: Kind, what: string): TaskInput {
-  const { id: migration, chunkBytes: chunk_bytes } = record;
+  const about = { migration: record.id, run: record.run, chunk_bytes: record.chunkBytes };
   switch (kind) {
     case 'survey': {
       const kinds = record.kinds === undefined ? {} : { kinds: [...record.kinds] };
       const vms = gang.filter((vm) => vm.source === what).map(({ name }) => ({ name, ...kinds }));
-      return { kind, migration, chunk_bytes, policy: record.policy, vms };
+      return { kind, ...about, policy: record.policy, vms };
     }
     case 'seed':
-      return { kind, migration, chunk_bytes, layers: seedsOf(gang, what) };
+      return { kind, ...about, layers: seedsOf(gang, what) };
     case 'fetch':
-      return { kind, migration, chunk_bytes, layers: baseLayers(gang) };
+      return { kind, ...about, layers: baseLayers(gang) };
     case 'cutover':
     case 'follow': {
       const vm = vmOf(gang, what);
-      return { kind, migration, chunk_bytes, epoch: vm.epoch, chain: { vm: vm.name, layers: chainOf(vm) } };
+      return { kind, ...about, epoch: vm.epoch, chain: { vm: vm.name, layers: chainOf(vm) } };
     }
     case 'round':
       throw new LayerMoverError('ROUND_REFUSED', `${what} is stopped: there is nothing to copy before its cutover`);

@@ -2,13 +2,19 @@ import { LayerMoverError } from '../../core/errors.ts';
 import { fromHex, isNone, sameDigest, sha256, toHex } from '../../core/fingerprint.ts';
 import { namespaceScope, objectKey } from '../../core/format/keys.ts';
 import { decodeRoot } from '../../core/format/root.ts';
+import { limits } from '../../core/limits.ts';
+import type { Task } from '../../core/task.ts';
 import { requireTask } from '../agents/access.ts';
 import type { Call } from '../rest/call.ts';
 import { bodyInvalid } from '../rest/check.ts';
 import type { TaskDeps } from './deps.ts';
 import { requirePushed } from './pushed.ts';
 
-/** Records that the namespace's store has all of a layer. Throws BODY_INVALID if its root says otherwise. */
+/**
+ * Records that the namespace's store has all of a layer. If a rebuild took something out while it was sent, what was
+ * found there at first may be gone by now: then it is not recorded, and the next migration asks for each chunk again.
+ * Throws BODY_INVALID if its root says otherwise.
+ */
 export async function recordLayer(deps: TaskDeps, call: Call<'recordLayer'>) {
   const { attempt, layer_id: layerId, layer, chunk_bytes } = call.body;
   const task = await requireTask(deps, call, call.path.task, attempt);
@@ -25,13 +31,25 @@ export async function recordLayer(deps: TaskDeps, call: Call<'recordLayer'>) {
   const dataBytes = layer.data_bytes;
   const recordedMs = deps.clock.nowMs();
   const record = { layerId, parent, kind, name, virtualBytes, chunkBytes, dataBytes, recordedMs };
+  const beganMs = await runBegan(deps, task);
+  const isSure = async () => (await deps.layers.removedMs(task.namespace)) < beganMs;
+  if (!(await isSure())) return { ok: true as const };
   await deps.layers.record(task.namespace, record);
+  if (!(await isSure())) await deps.layers.erase(task.namespace, layerId);
   return { ok: true as const };
+}
+
+/** When the task's run of its migration began to lease VMs, before anything of it was sent. */
+async function runBegan({ migrations }: TaskDeps, { migration, input }: Task): Promise<number> {
+  const vms = await migrations.vms(migration);
+  return Math.min(...vms.filter((vm) => vm.run === input.run).map((vm) => vm.startedMs ?? 0));
 }
 
 /** The root of a layer, proven by the layer's id. Throws OBJECT_MISSING or FORMAT_REFUSED. */
 async function readRoot({ objects }: TaskDeps, namespace: string, layerId: string) {
-  const bytes = await objects.get(objectKey(namespaceScope(namespace), 'layers', layerId));
+  const bytes = await objects.get(objectKey(namespaceScope(namespace), 'layers', layerId), {
+    bytesMax: limits.root_bytes_max,
+  });
   if (!sameDigest(sha256(bytes), fromHex(layerId)))
     throw new LayerMoverError('FORMAT_REFUSED', `the object is not the root of layer ${layerId}`);
   return decodeRoot(bytes);

@@ -36,7 +36,9 @@ function readOutcome({ id, input }: Task, outcome: Call<'reportTask'>['body']['o
 
 async function store({ migrations }: TaskDeps, task: Task, result: TaskResult): Promise<void> {
   if (result.kind === 'survey') {
-    for (const { name, layers } of result.vms) await migrations.updateVm(task.migration, name, { surveyed: layers });
+    const { run } = task.input;
+    for (const { name, layers } of result.vms)
+      await migrations.updateVm(task.migration, { name, run }, { surveyed: layers });
   } else {
     for (const record of streamRecords(task, result.streams)) await migrations.putStream(task.migration, record);
   }

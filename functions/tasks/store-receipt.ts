@@ -7,9 +7,10 @@ import type { TaskDeps } from './deps.ts';
 export async function storeReceipt(deps: TaskDeps, call: Call<'storeReceipt'>) {
   const { attempt, receipt } = call.body;
   const task = await requireTask(deps, call, call.path.task, attempt);
-  const vm = task.input.kind === 'follow' ? task.input.chain.vm : undefined;
+  const { input } = task;
+  const vm = input.kind === 'follow' ? input.chain.vm : undefined;
   if (vm !== receipt.vm || receipt.side !== 'destination' || receipt.migration !== task.migration)
     throw bodyInvalid(`this is no receipt of ${task.id}`);
-  await deps.migrations.updateVm(task.migration, vm, { destinationReceipt: receipt });
+  await deps.migrations.updateVm(task.migration, { name: vm, run: input.run }, { destinationReceipt: receipt });
   return { ok: true as const };
 }

@@ -7,7 +7,7 @@ import { seedStates } from './seed.ts';
 import { statesOf } from './states.ts';
 
 /**
- * The workflow of a migration, in the Amazon States Language. Its input is `{migration}`. States carry keys and counts;
+ * The workflow of a migration, in the Amazon States Language. Its input is `{migration, run}`. States carry keys and counts;
  * what they are about is in the records. `functionName` is the name or ARN of the steps function.
  */
 export function workflowDefinition(functionName: string): Machine {

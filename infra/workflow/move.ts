@@ -2,7 +2,7 @@ import { limits } from '../../core/limits.ts';
 import type { Branch, States } from './language.ts';
 import { forEach, type StatesOf, sideBySide } from './states.ts';
 
-const VM = { 'migration.$': '$.migration', 'vm.$': '$.vm' };
+const VM = { 'vm.$': '$.vm' };
 
 /** Each VM by itself: one that fails is given back to its source, the others go on. */
 export function moveStates(states: StatesOf, onError: string): States {

@@ -9,7 +9,7 @@ export function prepareStates({ step, agentTask }: StatesOf, onError: string): S
   return {
     Prepare: step(
       'prepare',
-      { 'migration.$': '$.migration' },
+      {},
       { Next: 'Survey' },
       {
         keep: { at: '$.prepared', fields: ['sources', 'vms', 'destination'] },
@@ -19,7 +19,7 @@ export function prepareStates({ step, agentTask }: StatesOf, onError: string): S
     Survey: forEach('$.prepared.sources', host, limits.gang_vms_max, survey, { Next: 'Plan' }, onError),
     Plan: step(
       'plan',
-      { 'migration.$': '$.migration' },
+      {},
       { Next: 'MustSeed' },
       {
         keep: { at: '$.planned', fields: ['seeding', 'seeds'] },

@@ -3,18 +3,12 @@ import type { StatesOf } from './states.ts';
 
 /** Every way out: VMs that are not committed stay with their source, the record ends, what is left over is removed. */
 export function rollbackStates({ step }: StatesOf): States {
-  const migration = { 'migration.$': '$.migration' };
   return {
-    Rollback: step(
-      'rollback',
-      { ...migration, 'error.$': '$.error' },
-      { Next: 'Ending' },
-      { onError: 'Ending', last: true },
-    ),
+    Rollback: step('rollback', { 'error.$': '$.error' }, { Next: 'Ending' }, { onError: 'Ending', last: true }),
     Ending: { Type: 'Pass', Result: { round: 0 }, ResultPath: '$.finished', Next: 'Finish' },
     Finish: step(
       'finish',
-      { ...migration, 'round.$': '$.finished.round' },
+      { 'round.$': '$.finished.round' },
       { Next: 'HowEnded' },
       {
         keep: { at: '$.finished', fields: ['state', 'error', 'cause', 'more', 'round'] },

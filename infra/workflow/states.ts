@@ -40,6 +40,9 @@ const handOutAgain: Retrier = {
   BackoffRate: 1,
 };
 
+/** What every state is about: the migration, and which run of it. */
+const ABOUT = { 'migration.$': '$.migration', 'run.$': '$.run' };
+
 /** Makes the states of one machine: all of them call the same function. */
 export function statesOf(functionName: string) {
   /** Runs one of the function's steps. */
@@ -50,7 +53,7 @@ export function statesOf(functionName: string) {
     return {
       Type: 'Task',
       Resource: 'arn:aws:states:::lambda:invoke',
-      Parameters: { FunctionName: functionName, Payload: { step: name, ...payload } },
+      Parameters: { FunctionName: functionName, Payload: { step: name, ...ABOUT, ...payload } },
       ...(selected === undefined ? {} : { ResultSelector: Object.fromEntries(selected) }),
       ResultPath: keep?.at ?? null,
       TimeoutSeconds: limits.step_state_seconds,
@@ -65,7 +68,7 @@ export function statesOf(functionName: string) {
     const payload = {
       step: 'dispatch',
       kind,
-      'migration.$': '$.migration',
+      ...ABOUT,
       'what.$': what,
       'token.$': '$$.Task.Token',
     };
@@ -98,7 +101,7 @@ export function forEach(
   return {
     Type: 'Map',
     ItemsPath: items,
-    ItemSelector: { 'migration.$': '$.migration', ...select },
+    ItemSelector: { ...ABOUT, ...select },
     MaxConcurrency: concurrency,
     ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...branch },
     ResultPath: null,

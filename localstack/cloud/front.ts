@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../clock.ts';
 
 /** One service's side of the shared port. */
 export type ServiceHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
@@ -11,13 +12,16 @@ const UNSIGNED = 'execute-api';
 /**
  * All services share one port, so that one endpoint URL serves every SDK client: the service that a signature is scoped
  * to tells whose request it is. A service that is not emulated is refused here instead of being looked for elsewhere.
+ * Answers tell the clock's time, as clients correct their own by it.
  */
 export function createFront(
   services: Readonly<Record<string, ServiceHandler>>,
+  clock: Clock,
   log: (line: string) => void,
 ): (req: IncomingMessage, res: ServerResponse) => void {
   return (req, res) => {
     res.on('error', () => {});
+    res.setHeader('Date', new Date(clock.nowMs()).toUTCString());
     const service = serviceOf(req);
     const handle = Object.hasOwn(services, service) ? services[service] : undefined;
     if (handle === undefined) {

@@ -40,6 +40,7 @@ export async function listen(handle: Handler, { wanted, file, clock }: ListenOpt
   server.on('checkContinue', handle);
   server.maxConnections = limits.connections_max;
   server.keepAliveTimeout = limits.keep_alive_ms;
+  server.timeout = limits.still_ms;
   const preferred = wanted || (readState(file, portFile)?.port ?? 0);
   if (!(await bind(server, preferred))) {
     if (wanted) throw new CloudError('PORT_IN_USE', `port ${wanted} is in use`, 'Choose another port, or 0 for any.');

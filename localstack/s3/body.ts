@@ -70,6 +70,11 @@ export class RequestBody {
     return this.#declared.contentMd5 !== undefined || this.#declared.checksum !== undefined;
   }
 
+  /** Declared; `chunks` brings as much or throws. */
+  get size(): number {
+    return this.#declared.size;
+  }
+
   /** Known once `chunks` has come to its end. */
   get digest(): BodyDigest {
     if (this.#digest === undefined) throw new Error('the body has not been read');

@@ -7,6 +7,8 @@ const ERRORS = {
   EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed object size.'],
   EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed object size.'],
   IncompleteBody: [400, 'You did not provide the number of bytes specified by the Content-Length HTTP header.'],
+  /** S3 on Outposts says this; S3 itself is never full. */
+  InsufficientCapacity: [507, 'There is not enough room to store the object.'],
   InternalError: [500, 'An internal error occurred. Try again.'],
   InvalidArgument: [400, 'Invalid Argument'],
   InvalidBucketName: [400, 'The specified bucket is not valid.'],

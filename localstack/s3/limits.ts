@@ -21,6 +21,8 @@ export const S3_LIMITS = {
   maxParts: 10_000,
   maxListParts: 1_000,
 
+  /** Of the file system, left to tables and journals; what is being uploaded counts as written. */
+  reservedBytes: 16 * MIB,
   /** What is read and thrown away of a refused body before the connection is cut. */
   maxDrainBytes: 64 * MIB,
   /** Objects up to this size are answered in one piece. */

@@ -22,7 +22,7 @@ export async function createUpload(call: Call): Promise<void> {
   const id = randomBytes(24).toString('hex');
   const record = newRecord(call, describeObject(request), { size: 0, md5: '', checksum: undefined });
   await store.stage(
-    noBytes(),
+    { bytes: noBytes(), size: 0 },
     () => record,
     (file) => bucket.uploads.publish(file, `${id}/upload`, () => {}),
   );
@@ -37,7 +37,7 @@ export async function uploadPart(call: Call): Promise<void> {
   const body = await RequestBody.open(request, res, S3_LIMITS.maxPutBytes);
   const nothing = { contentHeaders: {}, userMetadata: {} };
   const record = await store.stage(
-    body.chunks(),
+    { bytes: body.chunks(), size: body.size },
     () => newRecord(call, nothing, body.digest),
     (file) => bucket.uploads.publish(file, path, () => void findUpload(call)),
   );
@@ -55,7 +55,7 @@ export async function completeUpload(call: Call): Promise<void> {
   const size = parts.reduce((sum, { record }) => sum + record.size, 0);
   const digest = { size, md5: joinedEtag(parts), checksum: undefined };
   const record = await store.stage(
-    partBytes(bucket.uploads, parts),
+    { bytes: partBytes(bucket.uploads, parts), size },
     () => newRecord(call, upload, digest),
     (file) => bucket.objects.publish(file, request.keyBytes, check),
   );

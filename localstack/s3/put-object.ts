@@ -13,7 +13,7 @@ export async function putObject(call: Call): Promise<void> {
   const body = await RequestBody.open(request, res, S3_LIMITS.maxPutBytes);
   check(bucket.objects.record(request.keyBytes));
   const record = await store.stage(
-    body.chunks(),
+    { bytes: body.chunks(), size: body.size },
     () => newRecord(call, description, body.digest),
     (file) => bucket.objects.publish(file, request.keyBytes, check),
   );

@@ -7,6 +7,7 @@ import { FolderSync } from './folder-sync.ts';
 import { S3_LIMITS } from './limits.ts';
 import { encodeRecord, type ObjectRecord } from './object-file.ts';
 import { ObjectTree } from './object-tree.ts';
+import { Room } from './room.ts';
 
 const BUCKET_NAME = /^(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 
@@ -24,6 +25,7 @@ export interface Bucket {
 export class Store {
   readonly #buckets: ReadonlyMap<string, Bucket>;
   readonly #staging: string;
+  readonly #room: Room;
 
   /** Makes the folders and sweeps what a crash left in staging. */
   constructor(dir: string, bucketNames: readonly string[]) {
@@ -31,6 +33,7 @@ export class Store {
     this.#staging = join(dir, 'staging');
     rmSync(this.#staging, { recursive: true, force: true });
     mkdirSync(this.#staging, { recursive: true });
+    this.#room = new Room(dir);
     this.#buckets = new Map(
       bucketNames.map((name) => {
         if (!BUCKET_NAME.test(name)) throw new TypeError(`not a bucket name: ${name}`);
@@ -45,23 +48,25 @@ export class Store {
   }
 
   /**
-   * Writes an object file durably and hands its path to `publish`, which renames it. `finish` is asked for the record once
-   * all bytes are written. Whatever fails, nothing is left behind.
+   * Writes an object file of `size` bytes durably and hands its path to `publish`, which renames it. `finish` is asked for
+   * the record once all bytes are written. Whatever fails, nothing is left behind.
    */
-  async stage(
-    bytes: AsyncIterable<Buffer>,
+  stage(
+    { bytes, size }: { readonly bytes: AsyncIterable<Buffer>; readonly size: number },
     finish: () => ObjectRecord,
     publish: (file: string) => Promise<void>,
   ): Promise<ObjectRecord> {
-    const file = join(this.#staging, randomUUID());
-    try {
-      const record = await writeObjectFile(file, bytes, finish);
-      await publish(file);
-      return record;
-    } catch (error) {
-      await rm(file, { force: true });
-      throw error;
-    }
+    return this.#room.take(size, async () => {
+      const file = join(this.#staging, randomUUID());
+      try {
+        const record = await writeObjectFile(file, bytes, finish);
+        await publish(file);
+        return record;
+      } catch (error) {
+        await rm(file, { force: true });
+        throw error;
+      }
+    });
   }
 }
 

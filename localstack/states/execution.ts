@@ -15,6 +15,8 @@ export class Execution {
   readonly #onEnd: (execution: Execution) => void;
   /** Commands under way; timers can be cancelled. */
   readonly #begun = new Map<Op, (() => void) | undefined>();
+  #latestMs: number;
+  #aheadMs = 0;
 
   constructor(run: Run, ports: Ports, journal: Journal, halt: AbortSignal, onEnd: (execution: Execution) => void) {
     this.run = run;
@@ -22,6 +24,7 @@ export class Execution {
     this.#journal = journal;
     this.#halt = halt;
     this.#onEnd = onEnd;
+    this.#latestMs = run.nowMs;
   }
 
   /** Carries out every open command that is not under way. After a restart this is all of them. */
@@ -65,9 +68,12 @@ export class Execution {
     this.#journal.remove();
   }
 
-  /** Time never runs backwards within an execution, whatever the clock does. */
+  /** Time never runs backwards within an execution, nor does it stand still: where the clock is set back, it goes on from there. */
   #nowMs(): number {
-    return Math.max(this.run.nowMs, this.#ports.clock.nowMs());
+    const nowMs = this.#ports.clock.nowMs();
+    this.#aheadMs = Math.max(this.#aheadMs, this.#latestMs - nowMs);
+    this.#latestMs = nowMs + this.#aheadMs;
+    return this.#latestMs;
   }
 
   #ended(op: Op, outcome: Outcome): void {
@@ -146,12 +152,11 @@ export class Execution {
 
   /** A clock may ring early (setTimeout counts in 31 bits): then it is set again. */
   #schedule(op: Op, dueMs: number): void {
-    const { clock } = this.#ports;
     const ring = (): void => {
-      if (clock.nowMs() < dueMs) this.#schedule(op, dueMs);
+      if (this.#nowMs() < dueMs) this.#schedule(op, dueMs);
       else this.#ended(op, { payload: null });
     };
-    this.#begun.set(op, clock.schedule(Math.max(0, dueMs - clock.nowMs()), ring));
+    this.#begun.set(op, this.#ports.clock.schedule(Math.max(0, dueMs - this.#nowMs()), ring));
   }
 }
 

@@ -1,5 +1,6 @@
 import { readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { systemFiles } from '../../adapters/system/files.ts';
 import { Catalog, type KnownLayer } from '../../agent/catalog/catalog.ts';
 import { identityOf } from '../../agent/catalog/identity.ts';
 import { eachFolder } from './support.ts';
@@ -23,7 +24,7 @@ async function layer(name: string, layerId: string, below?: KnownLayer): Promise
     dataBytes: CHUNK,
     container: { format: 'qcow2', cluster_bytes: CHUNK, version: 3 },
     migration: `m${'0'.repeat(20)}`,
-    identity: (await identityOf(path))!,
+    identity: (await identityOf(systemFiles, path))!,
   };
 }
 

@@ -83,7 +83,7 @@ describe('the poll loop', () => {
   const task = {
     id: `${MIGRATION}.seed.a.h1`,
     attempt: 1,
-    input: { kind: 'seed', migration: MIGRATION, chunk_bytes: 65_536, layers: [] },
+    input: { kind: 'seed', migration: MIGRATION, run: 1, chunk_bytes: 65_536, layers: [] },
   } as const;
   /** Hands the task out with the next poll, which comes now. */
   async function give(): Promise<void> {

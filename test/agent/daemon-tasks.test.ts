@@ -11,6 +11,7 @@ import { errorJson } from '../../core/api/agent.ts';
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
+import { roundCursor, roundsBegin } from '../../core/records.ts';
 import { coded, keptLog, scripted } from './support.ts';
 
 const MIGRATION = `m${'0'.repeat(20)}`;
@@ -40,9 +41,9 @@ describe('an inbox', () => {
   });
 
   it('gives rounds in order, each once, and ends with the one that names the layer', async () => {
-    const read = readAll(inbox.rounds(MIGRATION, STREAM, never));
+    const read = readAll(inbox.rounds({ migration: MIGRATION, run: 1, stream: STREAM }, never));
     await clock.advance(0);
-    expect(inbox.wants().following).toEqual([{ migration: MIGRATION, stream: STREAM, after: undefined }]);
+    expect(inbox.wants().following).toEqual([{ migration: MIGRATION, stream: STREAM, after: roundsBegin(1) }]);
     inbox.deliver({ rounds: [round('1'), round('2')], receipts: [] });
     inbox.deliver({ rounds: [round('2'), round('3')], receipts: [] });
     expect(inbox.wants().following[0]?.after).toBe('3');
@@ -51,10 +52,18 @@ describe('an inbox', () => {
     expect(inbox.wants().following).toEqual([]);
   });
 
+  it('gives no round that an earlier run of the migration told of', async () => {
+    const read = readAll(inbox.rounds({ migration: MIGRATION, run: 2, stream: STREAM }, never));
+    await clock.advance(0);
+    const cursors = [roundCursor(1, 9, 9), roundCursor(2, 10, 0)];
+    inbox.deliver({ rounds: cursors.map((cursor) => round(cursor, 'a'.repeat(64))), receipts: [] });
+    expect(await read).toEqual([roundCursor(2, 10, 0)]);
+  });
+
   it('asks for no more rounds while many wait to be read', async () => {
-    const rounds = inbox.rounds(MIGRATION, STREAM, never);
+    const rounds = inbox.rounds({ migration: MIGRATION, run: 1, stream: STREAM }, never);
     const first = rounds.next();
-    const many = Array.from({ length: limits.rounds_per_poll_max + 1 }, (_, at) => round(String(at).padStart(3, '0')));
+    const many = Array.from({ length: limits.rounds_per_poll_max + 1 }, (_, at) => round(`1.${String(at).padStart(3, '0')}`));
     inbox.deliver({ rounds: many, receipts: [] });
     await first;
     expect(inbox.wants().following).toEqual([]);
@@ -66,7 +75,7 @@ describe('an inbox', () => {
 
   it('stops to wait when the task is stopped', async () => {
     const stop = new AbortController();
-    const read = inbox.rounds(MIGRATION, STREAM, stop.signal).next();
+    const read = inbox.rounds({ migration: MIGRATION, run: 1, stream: STREAM }, stop.signal).next();
     const receipt = inbox.receipt(MIGRATION, 'web-1', stop.signal);
     stop.abort(coded('TASK_CANCELLED'));
     await expect(read).rejects.toMatchObject({ code: 'TASK_CANCELLED' });
@@ -142,7 +151,7 @@ describe('errors in reports', () => {
 });
 
 describe('running tasks', () => {
-  const input: TaskInput = { kind: 'seed', migration: MIGRATION, chunk_bytes: 65_536, layers: [] };
+  const input: TaskInput = { kind: 'seed', migration: MIGRATION, run: 1, chunk_bytes: 65_536, layers: [] };
   const task = (attempt: number) => ({ id: `${MIGRATION}.seed.a.h1`, attempt, input });
   const done: TaskResult = { kind: 'seed', streams: [] };
   let reports: unknown[];

@@ -9,9 +9,9 @@ import { expectSame, readAll } from '../disk/support.ts';
 import { createLocalCloud, type LocalCloud } from './local-cloud.ts';
 import { eachFolder, hastyClock, keptLog } from './support.ts';
 
-type Site = 'a' | 'b';
+type Site = 'a' | 'b' | 'c';
 
-/** For each test a cloud, and hosts a/h1 and b/h1 with a folder each. Agents that a test leaves running are stopped. */
+/** For each test a cloud, and hosts a/h1 and b/h1 (and c/h1, for who wants a third) with a folder each. Agents that a test leaves running are stopped. */
 export function twoHosts() {
   const folder = eachFolder();
   const log = keptLog();
@@ -21,7 +21,7 @@ export function twoHosts() {
   beforeEach(() => {
     cloud = createLocalCloud();
     log.lines.length = 0;
-    for (const site of ['a', 'b']) mkdirSync(folder.at(site));
+    for (const site of ['a', 'b', 'c']) mkdirSync(folder.at(site));
   });
   afterEach(async () => {
     await Promise.all(agents.map((agent) => agent.stop()));
@@ -44,7 +44,7 @@ export function twoHosts() {
         const { objects } = cloud.ports;
         return {
           put: (key, parts) => rights.then(() => objects.put(key, parts)),
-          get: (key, range) => rights.then(() => objects.get(key, range)),
+          get: (key, part) => rights.then(() => objects.get(key, part)),
           tail: (key, bytes) => rights.then(() => objects.tail(key, bytes)),
           close: () => undefined,
         };

@@ -8,6 +8,7 @@ import { createHandler as createFingerprints } from '../../functions/fingerprint
 import { createHandler as createHosts } from '../../functions/hosts/handler.ts';
 import { createHandler as createLayers } from '../../functions/layers/handler.ts';
 import { createHandler as createMigrations } from '../../functions/migrations/handler.ts';
+import { createHandler as createRebuild } from '../../functions/rebuild/handler.ts';
 import type { RestHandler } from '../../functions/rest/handler.ts';
 import { createHandler as createSteps } from '../../functions/steps/handler.ts';
 import { createHandler as createTasks } from '../../functions/tasks/handler.ts';
@@ -26,6 +27,7 @@ export function createLocalCloud() {
     fingerprints: createFingerprints(deps),
     migrations: createMigrations(deps),
     layers: createLayers(deps),
+    rebuild: createRebuild(deps),
   };
   /** What a test does to a call before it is answered, or instead. */
   const hooks: { before?: (call: { method: string; path: string; body: string }) => void | Promise<void> } = {};

@@ -1,7 +1,8 @@
 import { zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { Stop } from '../../agent/flow/stop.ts';
-import { openFrame, sealFrame } from '../../agent/pack/frame-codec.ts';
+import { openFrame } from '../../adapters/system/open-frame.ts';
+import { sealFrame } from '../../agent/pack/frame-codec.ts';
 import type { Pack } from '../../agent/pack/pack.ts';
 import { type Deliver, PackWriter } from '../../agent/pack/pack-writer.ts';
 import { sha256, toHex } from '../../core/fingerprint.ts';
@@ -30,6 +31,8 @@ describe('frames', () => {
     ['zstd', Buffer.from('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'), 1],
     ['stored', Buffer.from('a'), 0],
     ['zstd', text(limits.frame_raw_bytes_max, 2), 1],
+    ['stored', noise(2 * MiB, 5), 0],
+    ['zstd', Buffer.concat([noise(2 * MiB, 6), Buffer.alloc(MiB / 8)]), 1],
   ])('%s frames give back what went in', async (_, raw, codec) => {
     const sealed = await sealFrame(raw, LEVEL);
     const bytes = Buffer.concat([sealed.head, sealed.payload]);

@@ -16,13 +16,15 @@ class StateFailed extends Error {
 export class Workflow {
   readonly #cloud: LocalCloud;
   readonly #migration: string;
+  readonly #run: number;
   #tokens = 0;
   /** The latest token of each task state, to be abandoned by a test. */
   readonly tokens = new Map<string, string>();
 
-  constructor(cloud: LocalCloud, migration: string) {
+  constructor(cloud: LocalCloud, migration: string, run = 1) {
     this.#cloud = cloud;
     this.#migration = migration;
+    this.#run = run;
   }
 
   async run(): Promise<MigrationView> {
@@ -65,7 +67,7 @@ export class Workflow {
   /** A token state; a test that abandons its token has it dispatched anew, as a heartbeat that was missed does. */
   async #task(kind: string, what: string): Promise<void> {
     for (;;) {
-      const token = `token-${this.#migration}-${++this.#tokens}`;
+      const token = `token-${this.#migration}-${this.#run}-${++this.#tokens}`;
       this.tokens.set(`${kind} ${what}`, token);
       const told = this.#cloud.ports.workflow.wait(token);
       await this.#step('dispatch', { kind, what, token });
@@ -77,7 +79,7 @@ export class Workflow {
 
   async #step(step: string, words: Words = {}): Promise<Words> {
     try {
-      return (await this.#cloud.step({ step, migration: this.#migration, ...words })) as Words;
+      return (await this.#cloud.step({ step, migration: this.#migration, run: this.#run, ...words })) as Words;
     } catch (error) {
       const { name, message } = error as Error;
       throw new StateFailed(name, JSON.parse(message));

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { systemFiles } from '../../adapters/system/files.ts';
 import type { DiskLayer } from '../../agent/disk/layer.ts';
 import type { Piece } from '../../agent/disk/pieces.ts';
 import { ManifestStore } from '../../agent/manifests/store.ts';
@@ -25,6 +26,8 @@ const quiet = new AbortController().signal;
 function fakeLayer(path: string, virtualBytes: number, extents: Extent[], pieces: DiskLayer['pieces']): DiskLayer {
   return {
     path,
+    paths: [path],
+    files: systemFiles,
     format: 'raw',
     virtualBytes,
     clusterBytes: 4 * KiB,

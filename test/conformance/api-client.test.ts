@@ -29,16 +29,20 @@ describe('the API client', () => {
   const session = keys.issue({ arn: 'arn:aws:sts::111122223333:assumed-role/agent/h1', ttlSeconds: 3600 });
   const seen: Seen[] = [];
   let answer: (res: Response, call: number) => void;
+  /** How far the API's clock is ahead of the client's. */
+  let aheadMs = 0;
 
   beforeAll(async () => {
     server = createServer(async (req, res) => {
+      const nowMs = clock.nowMs() + aheadMs;
+      res.setHeader('date', new Date(nowMs).toUTCString());
       const body = await buffer(req);
       const { method = '', url: rawPath = '', headers } = req;
       const expected = {
         keys,
         service: 'execute-api',
         region: REGION,
-        nowMs: clock.nowMs(),
+        nowMs,
         payloadHash: toHex(sha256(body)),
       };
       const verdict = verifySigV4({ method, rawPath, headers }, expected);
@@ -62,6 +66,7 @@ describe('the API client', () => {
   });
   beforeEach(() => {
     seen.length = 0;
+    aheadMs = 0;
     answer = (res) => json(res, 200, { ok: true });
   });
 
@@ -149,6 +154,23 @@ describe('the API client', () => {
     await expect(client().call('listHosts')).rejects.toMatchObject({ code: 'BODY_TOO_LARGE' });
     answer = (res) => res.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();
     await expect(hurried(client().call('listHosts'))).rejects.toMatchObject({ code: 'API_UNREACHABLE' });
+  });
+
+  it.each([3_600_000, -86_400_000])('goes by the API’s time when its own is %i ms behind', async (ms) => {
+    const own = client({ credentials: keys.issue({ arn: 'arn:aws:sts::111122223333:assumed-role/agent/h2' }) });
+    answer = (res) => json(res, 200, { hosts: [] });
+    await own.call('listHosts');
+    aheadMs = ms;
+    await hurried(own.call('listHosts'));
+    await own.call('listHosts');
+    expect(seen).toHaveLength(3);
+  });
+
+  it('does not blame the clock for credentials that are wrong', async () => {
+    aheadMs = 3_600_000;
+    const stranger = client({ credentials: { accessKeyId: 'AKIANOBODY0000000000', secretAccessKey: 'x' } });
+    const refused = hurried(stranger.call('listHosts'));
+    await expect(refused).rejects.toMatchObject({ code: 'CALLER_REFUSED' });
   });
 
   it('refuses an answer that is not in the contract’s form, at once', async () => {

@@ -92,6 +92,58 @@ describe.each(tableClouds)('FingerprintIndex on $name', ({ start }) => {
     expect((await claim('a', 100)).owner, 'b’s claim is not a’s to end').toBe('b');
   });
 
+  it('gives every row once, part by part, and nothing else', async () => {
+    const [namespace, other] = [fresh('ns'), fresh('ns')];
+    const all = hooks(300);
+    await cloud.here.index.add(namespace, all.slice(0, 200), digestOf('one'));
+    await cloud.here.index.add(namespace, all.slice(200), digestOf('two'));
+    await cloud.here.index.add(other, all, digestOf('other'));
+    await cloud.here.index.add('claim', all.slice(0, 3), digestOf('three'));
+    await cloud.here.index.claim(namespace, digestOf('batch'), { owner: 'a', untilMs: 10 }, 0);
+    await cloud.here.index.condemn(namespace, digestOf('bad'));
+    for (const parts of [1, 7, 64]) {
+      const found = new Map<string, string>();
+      for (let part = 0; part < parts; part++) {
+        const rows = await cloud.there.index.rows(namespace, part, parts);
+        for (const [hook, pack] of rows) {
+          expect(found.has(hook)).toBe(false);
+          found.set(hook, pack);
+        }
+        if (parts === 7) expect(rows.size, `part ${part}`).toBeLessThan(100);
+      }
+      expect(found.size).toBe(300);
+      expect(all.every((hook, at) => found.get(hook) === digestOf(at < 200 ? 'one' : 'two'))).toBe(true);
+    }
+    expect((await cloud.here.index.rows('claim', 0, 1)).size).toBe(3);
+  });
+
+  it('removes the rows of one pack, and of no other', async () => {
+    const namespace = fresh('ns');
+    const all = hooks(130);
+    await cloud.here.index.add(namespace, all.slice(0, 60), digestOf('bad'));
+    await cloud.here.index.add(namespace, all.slice(60), digestOf('good'));
+    expect(await cloud.there.index.remove(namespace, [...all, digestOf('nowhere')], digestOf('bad'))).toBe(60);
+    expect(await cloud.there.index.remove(namespace, all, digestOf('bad'))).toBe(0);
+    const left = await cloud.here.index.lookup(namespace, all);
+    expect([...left.keys()].sort()).toEqual(all.slice(60).sort());
+    expect(await cloud.here.index.add(namespace, [...all, ...all], digestOf('new'))).toBe(60);
+    expect((await cloud.here.index.lookup(namespace, all)).get(all[0]!)).toBe(digestOf('new'));
+  });
+
+  it('knows which packs are condemned, until they are acquitted', async () => {
+    const [namespace, bad, worse] = [fresh('ns'), digestOf('bad'), digestOf('worse')];
+    await cloud.here.index.condemn(namespace, bad);
+    await cloud.there.index.condemn(namespace, bad);
+    await cloud.here.index.condemn(namespace, worse);
+    const asked = [digestOf('good'), bad, worse, bad];
+    expect(await cloud.there.index.condemned(namespace, asked)).toEqual(new Set([bad, worse]));
+    expect((await cloud.there.index.condemned(fresh('ns'), asked)).size).toBe(0);
+    expect((await cloud.there.index.condemned(namespace, [])).size).toBe(0);
+    await cloud.there.index.acquit(namespace, bad);
+    await cloud.there.index.acquit(namespace, bad);
+    expect(await cloud.here.index.condemned(namespace, asked)).toEqual(new Set([worse]));
+  });
+
   it('a released batch is free, and may be released again', async () => {
     const [namespace, batch] = [fresh('ns'), digestOf('batch')];
     const nowMs = cloud.clock.nowMs();

@@ -14,6 +14,8 @@ import type { Clock, Grant } from '../../core/ports.ts';
 import { type S3Cloud, startS3 } from './support/objects.ts';
 import { fresh } from './support/samples.ts';
 
+const WHOLE = { bytesMax: 64 * 1024 * 1024 };
+
 /** Waits are over at once, and counted. */
 function hurriedClock(): Clock & { sleeps: number } {
   const clock = {
@@ -61,8 +63,8 @@ describe('the object store with a grant (embedded S3 and STS)', () => {
       await expect(store.put(key, [Buffer.from('x')]), key).rejects.toMatchObject({ code: 'OBJECT_REFUSED' });
     }
     await cloud.here.put('ns/mine-too/x', [Buffer.from('secret')]);
-    await expect(store.get('ns/mine-too/x')).rejects.toMatchObject({ code: 'OBJECT_MISSING' });
-    await expect(store.get('ns/mine/packs/none')).rejects.toMatchObject({ code: 'OBJECT_MISSING' });
+    await expect(store.get('ns/mine-too/x', WHOLE)).rejects.toMatchObject({ code: 'OBJECT_MISSING' });
+    await expect(store.get('ns/mine/packs/none', WHOLE)).rejects.toMatchObject({ code: 'OBJECT_MISSING' });
     store.close();
   });
 
@@ -104,24 +106,26 @@ describe('the object store with a grant (embedded S3 and STS)', () => {
     });
     const key = `ns/mine/migrations/m1/${fresh('k')}`;
     expect(await store.put(key, [Buffer.from('kept')])).toBe('written');
-    expect(Buffer.from(await store.get(key)).toString()).toBe('kept');
+    expect(Buffer.from(await store.get(key, WHOLE)).toString()).toBe('kept');
     expect(asked).toBe(2);
     store.close();
     const hopeless = granted(async () => ({
       ...(await cloud.granter.grant('m1.seed', rights)),
       credentials: forgotten,
     }));
-    await expect(hopeless.get(key)).rejects.toMatchObject({ code: 'OBJECT_REFUSED' });
+    await expect(hopeless.get(key, WHOLE)).rejects.toMatchObject({ code: 'OBJECT_REFUSED' });
     hopeless.close();
   });
 
   it('asks for a grant when it is used first, once, and anew when it is about to end', async () => {
     const asked: number[] = [];
-    const store = granted(async () => {
-      asked.push(asked.length);
-      const grant = await cloud.granter.grant('m1.seed', rights);
-      return asked.length === 1 ? { ...grant, expiresMs: systemClock.nowMs() + 1000 } : grant;
-    });
+    const clock = hurriedClock();
+    const store = granted(() => {
+      // The first is as if it had been given almost as long ago as grants last.
+      const agoMs = asked.push(asked.length) === 1 ? (limits.grant_seconds - 1) * 1000 : 0;
+      clock.nowMs = () => systemClock.nowMs() - agoMs;
+      return cloud.granter.grant('m1.seed', rights);
+    }, clock);
     expect(asked).toHaveLength(0);
     await Promise.all(
       Array.from({ length: 4 }, (_, i) => store.put(`ns/mine/migrations/m1/${fresh('k')}${i}`, [randomBytes(9)])),
@@ -137,7 +141,7 @@ describe('the object store with a grant (embedded S3 and STS)', () => {
       throw new LayerMoverError('ATTEMPT_STALE', 'over');
     }, clock);
     await expect(store.put('ns/mine/migrations/m1/x', [])).rejects.toMatchObject({ code: 'ATTEMPT_STALE' });
-    await expect(store.get('ns/mine/x')).rejects.toMatchObject({ code: 'ATTEMPT_STALE' });
+    await expect(store.get('ns/mine/x', WHOLE)).rejects.toMatchObject({ code: 'ATTEMPT_STALE' });
     expect(clock.sleeps).toBe(0);
   });
 
@@ -157,7 +161,43 @@ describe('the object store with a grant (embedded S3 and STS)', () => {
     };
     expect(await store.put(key, [bytes.subarray(0, 100), bytes.subarray(100)])).toBe('written');
     expect([calls, clock.sleeps]).toEqual([4, 3]);
-    expect(Buffer.compare(await store.get(key), bytes)).toBe(0);
+    expect(Buffer.compare(await store.get(key, WHOLE), bytes)).toBe(0);
+    store.close();
+  });
+
+  it('waits longer for a store that gives no answer than for one that says no', async () => {
+    const clock = hurriedClock();
+    const [store, key] = [granted(undefined, clock), `ns/mine/migrations/m1/${fresh('k')}`];
+    let calls = 0;
+    cloud.intercept = (req) => {
+      if (req.method !== 'PUT' || ++calls > 3 * limits.agent_retry_attempts_max) return false;
+      req.socket.destroy();
+      return true;
+    };
+    expect(await store.put(key, [Buffer.from('x')])).toBe('written');
+    expect(clock.sleeps).toBe(3 * limits.agent_retry_attempts_max);
+    cloud.intercept = (_req, res) => {
+      calls += 1;
+      res.writeHead(500).end('<Error><Code>InternalError</Code></Error>');
+      return true;
+    };
+    calls = 0;
+    await expect(store.put(key, [])).rejects.toMatchObject({ code: 'OBJECT_STORE_FAILED' });
+    expect(calls).toBe(limits.agent_retry_attempts_max);
+    store.close();
+  });
+
+  it('says so at once when the store is full', async () => {
+    const clock = hurriedClock();
+    const store = granted(undefined, clock);
+    cloud.intercept = (req, res) => {
+      if (req.method !== 'PUT') return false;
+      res.writeHead(507).end('<Error><Code>InsufficientCapacity</Code></Error>');
+      return true;
+    };
+    const full = store.put('ns/mine/migrations/m1/x', [randomBytes(9)]);
+    await expect(full).rejects.toMatchObject({ code: 'OBJECT_STORE_FULL', hint: expect.stringContaining('resume') });
+    expect(clock.sleeps).toBe(0);
     store.close();
   });
 
@@ -174,9 +214,9 @@ describe('the object store with a grant (embedded S3 and STS)', () => {
       res.writeHead(200, { 'content-length': 1000 }).write(bytes.subarray(0, 400), () => res.destroy());
       return true;
     };
-    expect(Buffer.compare(await store.get(key), bytes)).toBe(0);
-    await expect(store.get(key)).rejects.toMatchObject({ code: 'OBJECT_STORE_FAILED', data: { key } });
-    expect(calls).toBe(2 + limits.agent_retry_attempts_max);
+    expect(Buffer.compare(await store.get(key, WHOLE), bytes)).toBe(0);
+    await expect(store.get(key, WHOLE)).rejects.toMatchObject({ code: 'OBJECT_STORE_FAILED', data: { key } });
+    expect(calls).toBe(2 + limits.agent_away_attempts_max);
     store.close();
   });
 
@@ -203,7 +243,7 @@ describe('the object store with a grant (embedded S3 and STS)', () => {
       abort.abort(new LayerMoverError('ABORTED', 'the user said so'));
       return true;
     };
-    await expect(store.get('ns/mine/x')).rejects.toMatchObject({ code: 'ABORTED' });
+    await expect(store.get('ns/mine/x', WHOLE)).rejects.toMatchObject({ code: 'ABORTED' });
     await expect(store.put('ns/mine/migrations/m1/x', [])).rejects.toMatchObject({ code: 'ABORTED' });
     store.close();
   });

@@ -44,6 +44,30 @@ describe.each(tableClouds)('LayerCatalog on $name', ({ start }) => {
     expect(await cloud.here.layers.list(fresh('ns'), 3)).toEqual([]);
   });
 
+  it('erases a record, there or not, and may record the layer anew; who holds it stays known', async () => {
+    const [namespace, layer, other] = [fresh('ns'), layerRecord('os'), layerRecord('we')];
+    await cloud.here.layers.record(namespace, layer);
+    await cloud.here.layers.record(namespace, other);
+    await cloud.here.layers.announce(namespace, 'a/h1', [layer.layerId]);
+    await cloud.there.layers.erase(namespace, layer.layerId);
+    await cloud.here.layers.erase(namespace, layer.layerId);
+    expect(await cloud.here.layers.find(namespace, layer.layerId)).toBeUndefined();
+    expect(await cloud.here.layers.list(namespace, 9)).toEqual([other]);
+    expect(await cloud.here.layers.holders(namespace, layer.layerId)).toEqual(['a/h1']);
+    await cloud.here.layers.record(namespace, { ...layer, name: 'again.qcow2' });
+    expect(await cloud.there.layers.find(namespace, layer.layerId)).toMatchObject({ name: 'again.qcow2' });
+  });
+
+  it('remembers when something was removed last, for each namespace, and lists that as no layer', async () => {
+    const namespace = fresh('ns');
+    expect(await cloud.here.layers.removedMs(namespace)).toBe(Number.NEGATIVE_INFINITY);
+    await cloud.here.layers.noteRemoval(namespace, 5);
+    await cloud.there.layers.noteRemoval(namespace, 7);
+    expect(await cloud.here.layers.removedMs(namespace)).toBe(7);
+    expect(await cloud.here.layers.removedMs(fresh('ns'))).toBe(Number.NEGATIVE_INFINITY);
+    expect(await cloud.here.layers.list(namespace, 9)).toEqual([]);
+  });
+
   it('knows who holds what', async () => {
     const namespace = fresh('ns');
     const ids = Array.from({ length: 130 }, (_, i) => digestOf(`held ${i}`));

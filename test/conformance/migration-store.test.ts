@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Round, roundCursor } from '../../core/records.ts';
+import { type Round, roundCursor, roundsBegin } from '../../core/records.ts';
 import { type TableCloud, tableClouds } from './support/clouds.ts';
 import { digestOf, fresh, freshMigration, migrationRecord, streamRecord, vmRecord } from './support/samples.ts';
 
@@ -57,7 +57,7 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
   it('changes a record in the states that were named and no other', async () => {
     const record = await cloud.here.migrations.create(migrationRecord('default', 1000));
     const { migrations } = cloud.there;
-    expect(await migrations.update(record.id, ['preparing', 'moving'], { state: 'committed' })).toBe(false);
+    expect(await migrations.update(record, ['preparing', 'moving'], { state: 'committed' })).toBe(false);
     expect(await migrations.find(record.id)).toEqual(record);
     const error = {
       code: 'ABORTED',
@@ -66,20 +66,30 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
       cause: { code: 'ENOENT', message: '' },
     };
     const change = { state: 'failed', endedMs: 5, error, abortRequested: true } as const;
-    expect(await migrations.update(record.id, ['preparing', 'requested'], change)).toBe(true);
+    expect(await migrations.update(record, ['preparing', 'requested'], change)).toBe(true);
     expect(await cloud.here.migrations.find(record.id)).toEqual({ ...record, ...change });
-    expect(await migrations.update(record.id, ['failed'], { error: undefined, endedMs: undefined })).toBe(true);
+    expect(await migrations.update(record, ['failed'], { error: undefined, endedMs: undefined })).toBe(true);
     expect(await cloud.here.migrations.find(record.id)).toEqual({ ...record, state: 'failed', abortRequested: true });
-    expect(await migrations.update(freshMigration(), ['requested'], { state: 'failed' })).toBe(false);
+    expect(await migrations.update({ id: freshMigration(), run: 1 }, ['requested'], { state: 'failed' })).toBe(false);
+  });
+
+  it('changes a record in the run that was named and no other, so that one of several begins the next', async () => {
+    const record = await cloud.here.migrations.create(migrationRecord('default', 1000));
+    const next = { run: 2, state: 'preparing' } as const;
+    const answers = await Promise.all(
+      [cloud.here, cloud.there, cloud.here].map(({ migrations }) => migrations.update(record, ['requested'], next)),
+    );
+    expect(answers.filter(Boolean)).toHaveLength(1);
+    expect(await cloud.here.migrations.update(record, ['preparing'], { state: 'failed' })).toBe(false);
+    expect(await cloud.there.migrations.find(record.id)).toEqual({ ...record, ...next });
+    expect(await cloud.here.migrations.update({ ...record, run: 2 }, ['preparing'], { state: 'moving' })).toBe(true);
   });
 
   it('lets one of several end a migration', async () => {
     const record = await cloud.here.migrations.create(migrationRecord('default', 1000));
     const ends = ['committed', 'failed', 'aborted'] as const;
     const answers = await Promise.all(
-      ends.map((state, i) =>
-        (i === 0 ? cloud.here : cloud.there).migrations.update(record.id, ['requested'], { state }),
-      ),
+      ends.map((state, i) => (i === 0 ? cloud.here : cloud.there).migrations.update(record, ['requested'], { state })),
     );
     expect(answers.filter(Boolean)).toHaveLength(1);
     expect((await cloud.here.migrations.find(record.id))?.state).toBe(ends[answers.indexOf(true)]);
@@ -92,17 +102,19 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
     await cloud.here.migrations.putVm(id, one);
     await cloud.here.migrations.putVm(id, one);
     await Promise.all([
-      cloud.here.migrations.updateVm(id, 'web-1', { state: 'moving', startedMs: 7 }),
-      cloud.there.migrations.updateVm(id, 'web-1', { error: { code: 'X', message: 'y' } }),
+      cloud.here.migrations.updateVm(id, { name: 'web-1', run: 1 }, { state: 'moving', startedMs: 7 }),
+      cloud.there.migrations.updateVm(id, { name: 'web-1', run: 1 }, { error: { code: 'X', message: 'y' } }),
     ]);
-    await cloud.there.migrations.updateVm(id, 'web-2', { surveyed: undefined });
+    await cloud.there.migrations.updateVm(id, { name: 'web-2', run: 1 }, { surveyed: undefined });
     const { surveyed: _removed, ...bare } = two;
     expect(await cloud.there.migrations.vms(id)).toEqual([
       { ...one, state: 'moving', startedMs: 7, error: { code: 'X', message: 'y' } },
       bare,
     ]);
-    const unknown = cloud.here.migrations.updateVm(id, 'web-3', { state: 'moving' });
+    const unknown = cloud.here.migrations.updateVm(id, { name: 'web-3', run: 1 }, { state: 'moving' });
     await expect(unknown).rejects.toMatchObject({ code: 'VM_UNKNOWN' });
+    const late = cloud.here.migrations.updateVm(id, { name: 'web-1', run: 2 }, { state: 'rolled-back' });
+    await expect(late, 'another run').rejects.toMatchObject({ code: 'VM_UNKNOWN' });
     expect(await cloud.here.migrations.vms(id)).toHaveLength(2);
     expect(await cloud.here.migrations.vms(freshMigration())).toEqual([]);
   });
@@ -128,7 +140,7 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
     const id = freshMigration();
     const round = (stream: string, attempt: number, sequence: number): Round => ({
       stream,
-      cursor: roundCursor(attempt, sequence),
+      cursor: roundCursor(1, attempt, sequence),
       segments: [{ index: sequence, id: digestOf(`${attempt}.${sequence}`) }],
     });
     const ordered = [round('ud:web', 1, 1), round('ud:web', 1, 2), round('ud:web', 1, 10), round('ud:web', 2, 0)];
@@ -143,15 +155,29 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
     expect(await migrations.rounds(id, 'ud:web', 2)).toEqual(ordered.slice(0, 2));
     expect(await migrations.rounds(id, 'ud:web', 2, ordered[1]?.cursor)).toEqual(ordered.slice(2));
     expect(await migrations.rounds(id, 'ud:web', 2, last.cursor)).toEqual([]);
-    expect(await migrations.rounds(id, 'ud:web', 9, roundCursor(1, 5)), 'a cursor between rounds').toEqual([
+    expect(await migrations.rounds(id, 'ud:web', 9, roundCursor(1, 1, 5)), 'a cursor between rounds').toEqual([
       ...ordered.slice(2),
       last,
     ]);
   });
 
+  it('gives the rounds of a run from its beginning on, whatever earlier runs had told', async () => {
+    const id = freshMigration();
+    const [old, last, now] = [roundCursor(1, 9, 9), roundCursor(1, 10, 0), roundCursor(2, 11, 0)].map(
+      (cursor): Round => ({ stream: 'ud:web', cursor, segments: [] }),
+    ) as [Round, Round, Round];
+    for (const round of [now, last, old]) await cloud.here.migrations.appendRound(id, round);
+    expect(await cloud.there.migrations.rounds(id, 'ud:web', 9, roundsBegin(1))).toEqual([old, last, now]);
+    expect(await cloud.there.migrations.rounds(id, 'ud:web', 9, roundsBegin(2))).toEqual([now]);
+  });
+
   it('the same round again changes nothing', async () => {
     const id = freshMigration();
-    const round: Round = { stream: 'ud:web', cursor: roundCursor(1, 1), segments: [{ index: 0, id: digestOf('s') }] };
+    const round: Round = {
+      stream: 'ud:web',
+      cursor: roundCursor(1, 1, 1),
+      segments: [{ index: 0, id: digestOf('s') }],
+    };
     await cloud.here.migrations.appendRound(id, round);
     await cloud.there.migrations.appendRound(id, round);
     expect(await cloud.here.migrations.rounds(id, 'ud:web', 9)).toEqual([round]);

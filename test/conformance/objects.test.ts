@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ObjectCloud, objectClouds } from './support/objects.ts';
 import { fresh } from './support/samples.ts';
 
+const WHOLE = { bytesMax: 64 * 1024 * 1024 };
+
 describe.each(objectClouds)('ObjectJanitor on $name', ({ start }) => {
   let cloud: ObjectCloud;
   beforeAll(async () => {
@@ -21,20 +23,20 @@ describe.each(objectClouds)('ObjectJanitor on $name', ({ start }) => {
     const parts = sizes.map((size) => randomBytes(size));
     const key = `ns/default/packs/${fresh('object')}`;
     expect(await cloud.here.put(key, parts)).toBe('written');
-    expect(Buffer.compare(await cloud.there.get(key), Buffer.concat(parts))).toBe(0);
+    expect(Buffer.compare(await cloud.there.get(key, WHOLE), Buffer.concat(parts))).toBe(0);
   });
 
   it('keeps an empty object', async () => {
     const key = `ns/default/${fresh('empty')}`;
     expect(await cloud.here.put(key, [])).toBe('written');
-    expect((await cloud.there.get(key)).length).toBe(0);
+    expect((await cloud.there.get(key, WHOLE)).length).toBe(0);
     expect(await cloud.there.tail(key, 10)).toEqual({ bytes: Buffer.alloc(0), size: 0 });
   });
 
   it('never changes an object that is there', async () => {
     const key = await stored(Buffer.from('first'));
     expect(await cloud.there.put(key, [Buffer.from('second')])).toBe('present');
-    expect(Buffer.from(await cloud.here.get(key)).toString()).toBe('first');
+    expect(Buffer.from(await cloud.here.get(key, WHOLE)).toString()).toBe('first');
   });
 
   it('lets one of those who write a key at the same time', async () => {
@@ -46,8 +48,21 @@ describe.each(objectClouds)('ObjectJanitor on $name', ({ start }) => {
       );
       const winners = bodies.filter((_, i) => outcomes[i] === 'written');
       expect(winners).toHaveLength(1);
-      expect(Buffer.compare(await cloud.here.get(key), winners[0]!)).toBe(0);
+      expect(Buffer.compare(await cloud.here.get(key, WHOLE), winners[0]!)).toBe(0);
     }
+  });
+
+  it('gives a whole object only if it is no larger than the reader takes', async () => {
+    const bytes = randomBytes(1000);
+    const key = await stored(bytes);
+    expect(Buffer.compare(await cloud.there.get(key, { bytesMax: 1000 }), bytes)).toBe(0);
+    const refusal = { code: 'OBJECT_TOO_LARGE', data: { key, size: 1000, bytesMax: 999 } };
+    await expect(cloud.there.get(key, { bytesMax: 999 })).rejects.toMatchObject(refusal);
+    const large = await stored(Buffer.alloc(40_000_000, 1));
+    const before = process.memoryUsage().arrayBuffers;
+    await expect(cloud.there.get(large, { bytesMax: 100 })).rejects.toMatchObject({ code: 'OBJECT_TOO_LARGE' });
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20_000_000);
+    expect(Buffer.compare(await cloud.there.get(key, WHOLE), bytes), 'the connection is usable').toBe(0);
   });
 
   it('gives exactly the range that was asked for, or refuses', async () => {
@@ -84,7 +99,7 @@ describe.each(objectClouds)('ObjectJanitor on $name', ({ start }) => {
 
   it('says which object is missing', async () => {
     const missing = { code: 'OBJECT_MISSING', data: { key: 'ns/default/none' } };
-    await expect(cloud.here.get('ns/default/none')).rejects.toMatchObject(missing);
+    await expect(cloud.here.get('ns/default/none', WHOLE)).rejects.toMatchObject(missing);
     await expect(cloud.here.get('ns/default/none', { offset: 0, length: 1 })).rejects.toMatchObject(missing);
     await expect(cloud.here.tail('ns/default/none', 1)).rejects.toMatchObject(missing);
   });
@@ -106,8 +121,8 @@ describe.each(objectClouds)('ObjectJanitor on $name', ({ start }) => {
     await cloud.here.remove([gone, 'ns/default/none']);
     await cloud.here.remove([gone]);
     await cloud.here.remove([]);
-    await expect(cloud.there.get(gone)).rejects.toMatchObject({ code: 'OBJECT_MISSING' });
-    expect((await cloud.there.get(kept)).length).toBe(10);
+    await expect(cloud.there.get(gone, WHOLE)).rejects.toMatchObject({ code: 'OBJECT_MISSING' });
+    expect((await cloud.there.get(kept, WHOLE)).length).toBe(10);
     expect(await cloud.there.put(gone, [Buffer.from('new')])).toBe('written');
   });
 });

@@ -53,9 +53,22 @@ describe.each(tableClouds)('VmRegistry on $name', ({ start }) => {
     await expect(lease(vm, second)).rejects.toMatchObject({ code: 'VM_LEASED' });
     await cloud.there.vms.release(NAMESPACE, vm, first);
     await cloud.here.vms.release(NAMESPACE, vm, first);
-    expect(await cloud.here.vms.find(NAMESPACE, vm)).toEqual({ vm, owner: 'a/h1', epoch: 0 });
+    expect(await cloud.here.vms.find(NAMESPACE, vm)).toEqual({ vm, owner: 'a/h1', epoch: 1 });
     expect((await lease(vm, second)).lease?.migration).toBe(second);
     await cloud.here.vms.release(NAMESPACE, fresh('vm'), first);
+  });
+
+  it('a commit that was under way when its lease was given back does not pass, though the migration leases again', async () => {
+    const [vm, migration] = [fresh('vm'), freshMigration()];
+    const { epoch } = await lease(vm, migration);
+    await cloud.here.vms.release(NAMESPACE, vm, migration);
+    const again = await lease(vm, migration);
+    expect(again.epoch).toBeGreaterThan(epoch);
+    const late = cloud.there.vms.commit(NAMESPACE, vm, { migration, to: 'b/h2', epoch });
+    await expect(late).rejects.toMatchObject({ code: 'EPOCH_STALE' });
+    expect(await cloud.here.vms.find(NAMESPACE, vm)).toEqual(again);
+    const moved = await cloud.there.vms.commit(NAMESPACE, vm, { migration, to: 'b/h2', epoch: again.epoch });
+    expect(moved.owner).toBe('b/h2');
   });
 
   it('commits once, answers the same again, and ends the lease', async () => {

@@ -5,7 +5,7 @@ import { KiB, tempFolder } from './support.ts';
 
 const folder = tempFolder();
 const [BASE, MIDDLE, TOP, OTHER, RAW] = ['base.qcow2', 'middle.qcow2', 'top.qcow2', 'other.qcow2', 'disk.raw'] as const;
-const paths = (...names: string[]) => names.map((name) => folder.at(name));
+const layers = (...names: string[]) => names.map((name) => ({ paths: [folder.at(name)] }));
 const PROMPT = /qemu-io> /;
 
 describeWithQemu('a chain that QEMU has open', () => {
@@ -22,12 +22,12 @@ describeWithQemu('a chain that QEMU has open', () => {
     await writeSome(folder.at(OTHER), 'write -P 1 0 8M');
   });
 
-  const chain = () => assertNotHeld(paths(BASE, MIDDLE, TOP));
+  const chain = () => assertNotHeld(layers(BASE, MIDDLE, TOP));
   const qemuIo = (args: string[], use: () => Promise<void>) => whileRunning('qemu-io', args, PROMPT, use);
 
   test('is free when nobody has it', async () => {
     await chain();
-    await assertNotHeld(paths(RAW));
+    await assertNotHeld(layers(RAW));
   });
 
   test('is held while its top is open for writing or for reading', async () => {
@@ -42,7 +42,7 @@ describeWithQemu('a chain that QEMU has open', () => {
   test('is free while another VM runs on the same base', async () => {
     await qemuIo([folder.at(OTHER)], async () => {
       await chain();
-      await expect(assertNotHeld(paths(BASE, MIDDLE))).rejects.toMatchObject({ code: 'IMAGE_HELD' });
+      await expect(assertNotHeld(layers(BASE, MIDDLE))).rejects.toMatchObject({ code: 'IMAGE_HELD' });
     });
   });
 
@@ -59,19 +59,32 @@ describeWithQemu('a chain that QEMU has open', () => {
 
   test('raw images are held, too', async () => {
     await qemuIo(['-f', 'raw', folder.at(RAW)], async () => {
-      await expect(assertNotHeld(paths(RAW))).rejects.toMatchObject({ code: 'IMAGE_HELD' });
-      await expect(assertNotHeld(paths(RAW, TOP))).rejects.toMatchObject({ code: 'BACKING_WRITTEN' });
+      await expect(assertNotHeld(layers(RAW))).rejects.toMatchObject({ code: 'IMAGE_HELD' });
+      await expect(assertNotHeld(layers(RAW, TOP))).rejects.toMatchObject({ code: 'BACKING_WRITTEN' });
     });
+  });
+
+  test('a file with the data of an image is held as the image is', async () => {
+    const data = folder.at('kept.data');
+    await qemuImg('create', '-f', 'qcow2', '-o', `data_file=${data}`, folder.at('kept.qcow2'), '1M');
+    const kept = { paths: [folder.at('kept.qcow2'), data] };
+    await assertNotHeld([kept]);
+    await qemuIo(['-f', 'raw', data], async () => {
+      await expect(assertNotHeld([kept])).rejects.toMatchObject({ code: 'IMAGE_HELD', data: { path: data } });
+      const below = assertNotHeld([kept, ...layers(TOP)]);
+      await expect(below).rejects.toMatchObject({ code: 'BACKING_WRITTEN', data: { path: data } });
+    });
+    await qemuIo(['-r', '-f', 'raw', data], () => assertNotHeld([kept, ...layers(TOP)]));
   });
 
   test('a running qemu-img shows on its source and its target', async () => {
     const slow = ['convert', '-r', String(64 * KiB), '-n', '-O', 'raw', '-p', folder.at(OTHER), folder.at(RAW)];
     await whileRunning('qemu-img', slow, undefined, async () => {
-      for (const path of paths(RAW, OTHER)) {
-        const held = () => assertNotHeld([path]).catch((error) => error);
+      for (const path of [folder.at(RAW), folder.at(OTHER)]) {
+        const held = () => assertNotHeld([{ paths: [path] }]).catch((error) => error);
         await expect.poll(held, { timeout: 10_000 }).toMatchObject({ code: 'IMAGE_HELD', data: { path } });
       }
-      await assertNotHeld(paths(BASE, MIDDLE, TOP));
+      await assertNotHeld(layers(BASE, MIDDLE, TOP));
     });
   });
 });

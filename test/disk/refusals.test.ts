@@ -43,7 +43,7 @@ function snapshotAt(offset: number): Pick<TinyImage, 'patch'> {
     patch: (file) => {
       file.writeUInt32BE(1, 60);
       file.writeBigUInt64BE(BigInt(offset), 64);
-      if (offset < FIRST_DATA * CLUSTER) file.writeUInt32BE(16, offset + 36);
+      if (offset < FIRST_DATA * CLUSTER) file.fill(0, offset, offset + 40).writeUInt32BE(16, offset + 36);
       return file;
     },
   };

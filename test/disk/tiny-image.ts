@@ -57,7 +57,7 @@ export function writeTinyImage(path: string, image: TinyImage): void {
   if (image.backing !== undefined) writeBacking(file, extensions, image.backing);
   if (image.dataFile !== undefined) {
     file.writeUInt32BE(0x44415441, extensions);
-    file.writeUInt32BE(image.dataFile.length, extensions + 4);
+    file.writeUInt32BE(Buffer.byteLength(image.dataFile), extensions + 4);
     file.write(image.dataFile, extensions + 8);
   }
   file.writeBigUInt64BE(BigInt(2 * cluster), cluster);

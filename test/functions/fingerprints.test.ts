@@ -153,12 +153,13 @@ describe('a claim', () => {
       to: 'b/h2',
       policy: 'auto',
       chunkBytes: 65_536,
+      run: 1,
       state: 'moving',
       createdMs: 1,
       updatedMs: 1,
     });
     expect((await ask(batch)).answers).toEqual([{ status: 'claimed' }]);
-    await cloud.migrations.update(ended, ['moving'], { state: 'aborted' });
+    await cloud.migrations.update({ id: ended, run: 1 }, ['moving'], { state: 'aborted' });
     expect((await ask(batch)).answers).toEqual([{ status: 'missing' }]);
   });
 

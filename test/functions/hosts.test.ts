@@ -173,12 +173,12 @@ describe('news', () => {
   it('are the destination’s receipts that a source awaits', async () => {
     const { id: task } = await post(cloud, 'a/h1', cutover('web-1'));
     await poll('h1');
-    const vm = { source: 'a/h1', epoch: 0, state: 'moving', surveyed: chain('web-1') } as const;
+    const vm = { run: 1, source: 'a/h1', epoch: 0, state: 'moving', surveyed: chain('web-1') } as const;
     await cloud.migrations.putVm(MIGRATION, { ...vm, name: 'web-1' });
     const awaiting = [{ migration: MIGRATION, vm: 'web-1' }];
     expect((await poll('h1', { ...running(task, 1), awaiting })).receipts).toEqual([]);
     const destinationReceipt = receipt('destination', 'web-1');
-    await cloud.migrations.updateVm(MIGRATION, 'web-1', { destinationReceipt });
+    await cloud.migrations.updateVm(MIGRATION, { name: 'web-1', run: 1 }, { destinationReceipt });
     expect((await poll('h1', { ...running(task, 1), awaiting })).receipts).toEqual([destinationReceipt]);
   });
 });

@@ -24,7 +24,7 @@ describe('a request', () => {
   it('makes a migration, starts its workflow and tells of it', async () => {
     const view = await create();
     expect(view).toMatchObject({ id: M, state: 'requested', policy: 'auto', vm_names: request.vms, vms: [] });
-    expect([...cloud.workflow.executions]).toEqual([[M, { migration: M }]]);
+    expect([...cloud.workflow.executions]).toEqual([[M, { migration: M, run: 1 }]]);
     expect(cloud.events.emitted).toMatchObject([{ migration: M, state: 'requested', namespace: 'default' }]);
   });
 
@@ -42,7 +42,7 @@ describe('a request', () => {
 
   it('again after the workflow began starts nothing', async () => {
     await create();
-    await cloud.migrations.update(M, ['requested'], { state: 'moving' });
+    await cloud.migrations.update({ id: M, run: 1 }, ['requested'], { state: 'moving' });
     cloud.workflow.start = async () => expect.unreachable();
     expect((await create()).state).toBe('moving');
   });
@@ -94,7 +94,7 @@ describe('the list', () => {
 /** The records as they are while VMs move. */
 async function moving() {
   await create();
-  await cloud.migrations.update(M, ['requested'], { state: 'moving' });
+  await cloud.migrations.update({ id: M, run: 1 }, ['requested'], { state: 'moving' });
   const nowMs = cloud.clock.nowMs();
   for (const name of request.vms) {
     const layers = chain(name).map((layer, depth) => ({
@@ -108,7 +108,7 @@ async function moving() {
       stored: false,
     }));
     const { epoch } = await cloud.vms.lease('default', name, 'a/h1', { migration: M, untilMs: nowMs + 1e9 }, nowMs);
-    await cloud.migrations.putVm(M, { name, source: 'a/h1', epoch, state: 'moving', startedMs: nowMs, layers });
+    await cloud.migrations.putVm(M, { run: 1, name, source: 'a/h1', epoch, state: 'moving', startedMs: nowMs, layers });
   }
 }
 
@@ -169,11 +169,19 @@ describe('the view', () => {
     const equal = async () => (await cloud.call('getMigration', 'user', { params })).vms[0]?.equal;
     expect(await equal()).toBeUndefined();
     const sourceReceipt = receipt('source', 'web-1', 'x', M);
-    await cloud.migrations.updateVm(M, 'web-1', { sourceReceipt });
+    await cloud.migrations.updateVm(M, { name: 'web-1', run: 1 }, { sourceReceipt });
     expect(await equal()).toBeUndefined();
-    await cloud.migrations.updateVm(M, 'web-1', { destinationReceipt: receipt('destination', 'web-1', 'y', M) });
+    await cloud.migrations.updateVm(
+      M,
+      { name: 'web-1', run: 1 },
+      { destinationReceipt: receipt('destination', 'web-1', 'y', M) },
+    );
     expect(await equal()).toBe(false);
-    await cloud.migrations.updateVm(M, 'web-1', { destinationReceipt: receipt('destination', 'web-1', 'x', M) });
+    await cloud.migrations.updateVm(
+      M,
+      { name: 'web-1', run: 1 },
+      { destinationReceipt: receipt('destination', 'web-1', 'x', M) },
+    );
     expect(await equal()).toBe(true);
     const { vms } = await cloud.call('getReceipts', 'user', { params });
     expect(vms[0]).toMatchObject({ vm: 'web-1', agree: true, content_digest: contentDigest(sourceReceipt) });
@@ -190,7 +198,11 @@ describe('a commit', () => {
     await cloud.tasks.post({ id: TASK, namespace: 'default', migration: M, host: 'a/h1', input, token: 't' });
   });
   const arrived = (content = 'x') =>
-    cloud.migrations.updateVm(M, 'web-1', { destinationReceipt: receipt('destination', 'web-1', content, M) });
+    cloud.migrations.updateVm(
+      M,
+      { name: 'web-1', run: 1 },
+      { destinationReceipt: receipt('destination', 'web-1', content, M) },
+    );
   const commit = (change: object = {}) => cloud.call('commitMigration', 'h1', { params, body: { ...body, ...change } });
   const refused = async (change: object = {}, caller = 'h1') =>
     (await cloud.refused('commitMigration', caller, { params, body: { ...body, ...change } })).code;
@@ -290,9 +302,9 @@ describe('an abort', () => {
 
   it('of what has ended is refused, unless it was aborted', async () => {
     await create();
-    await cloud.migrations.update(M, ['requested'], { state: 'committed' });
+    await cloud.migrations.update({ id: M, run: 1 }, ['requested'], { state: 'committed' });
     expect((await cloud.refused('abortMigration', 'user', { params })).code).toBe('MIGRATION_ENDED');
-    await cloud.migrations.update(M, ['committed'], { state: 'aborted' });
+    await cloud.migrations.update({ id: M, run: 1 }, ['committed'], { state: 'aborted' });
     expect((await abort()).state).toBe('aborted');
   });
 });

@@ -5,7 +5,7 @@ import { chain, counts, follow, seed, survey, surveyed } from './support/samples
 let cloud: TestCloud;
 beforeEach(async () => {
   cloud = await createEnrolledCloud();
-  const vm = { source: 'a/h1', epoch: 0, state: 'waiting' } as const;
+  const vm = { run: 1, source: 'a/h1', epoch: 0, state: 'waiting' } as const;
   for (const name of ['web-1', 'web-2']) await cloud.migrations.putVm(MIGRATION, { ...vm, name });
 });
 

@@ -14,12 +14,20 @@ describe('verify and commit', () => {
   it('confirm, once and again, and refuse what is not so', async () => {
     await s.planned();
     expect(await s.fails({ step: 'verify', vm: 'web-1' })).toBe('RECEIPT_MISSING');
-    await s.cloud.migrations.updateVm(MIGRATION, 'web-1', {
-      sourceReceipt: receipt('source', 'web-1'),
-      destinationReceipt: receipt('destination', 'web-1', 'other'),
-    });
+    await s.cloud.migrations.updateVm(
+      MIGRATION,
+      { name: 'web-1', run: 1 },
+      {
+        sourceReceipt: receipt('source', 'web-1'),
+        destinationReceipt: receipt('destination', 'web-1', 'other'),
+      },
+    );
     expect(await s.fails({ step: 'verify', vm: 'web-1' })).toBe('RECEIPTS_DIFFER');
-    await s.cloud.migrations.updateVm(MIGRATION, 'web-1', { destinationReceipt: receipt('destination', 'web-1') });
+    await s.cloud.migrations.updateVm(
+      MIGRATION,
+      { name: 'web-1', run: 1 },
+      { destinationReceipt: receipt('destination', 'web-1') },
+    );
     await s.step({ step: 'verify', vm: 'web-1' });
     expect(await s.fails({ step: 'commit', vm: 'web-1' })).toBe('COMMIT_MISSING');
     await s.cloud.vms.commit('default', 'web-1', { migration: MIGRATION, to: 'b/h2', epoch: 0 });
@@ -110,7 +118,8 @@ describe('finish', () => {
 
   it('ends the migration once: record, leases, event', async () => {
     await s.planned();
-    for (const name of RECORD.vmNames) await s.cloud.migrations.updateVm(MIGRATION, name, { state: 'committed' });
+    for (const name of RECORD.vmNames)
+      await s.cloud.migrations.updateVm(MIGRATION, { name, run: 1 }, { state: 'committed' });
     const first = await s.step({ step: 'finish', round: 0 });
     expect(first).toEqual({
       state: 'committed',
@@ -129,9 +138,9 @@ describe('finish', () => {
 
   it('tells why it failed, by the first VM that did', async () => {
     await s.planned();
-    await s.cloud.migrations.updateVm(MIGRATION, 'web-2', { state: 'committed' });
+    await s.cloud.migrations.updateVm(MIGRATION, { name: 'web-2', run: 1 }, { state: 'committed' });
     const error = { code: 'LAYER_CHANGED', message: 'it changed' };
-    await s.cloud.migrations.updateVm(MIGRATION, 'web-1', { state: 'rolled-back', error });
+    await s.cloud.migrations.updateVm(MIGRATION, { name: 'web-1', run: 1 }, { state: 'rolled-back', error });
     expect(await s.step({ step: 'finish', round: 0 })).toMatchObject({
       state: 'failed',
       error: 'LAYER_CHANGED',
@@ -160,6 +169,7 @@ describe('finish', () => {
   it('removes the migration’s objects page by page, and nobody else’s', async () => {
     const page = limits.events_list_per_cleanup_max;
     const all = page * limits.cleanup_pages_max + 1;
+    await s.cloud.migrations.update({ id: MIGRATION, run: 1 }, ['requested'], { abortRequested: true });
     for (let at = 0; at < all; at++) await s.cloud.objects.put(`${prefix}packs/${at}`, [Buffer.of(1)]);
     const others = ['ns/default/packs/aa/x', `ns/default/migrations/${MIGRATION}0/packs/x`];
     for (const key of others) await s.cloud.objects.put(key, [Buffer.of(1)]);
@@ -168,7 +178,14 @@ describe('finish', () => {
     expect((await s.cloud.objects.list('', 9)).sort()).toEqual(others.sort());
   });
 
+  it('keeps them if the migration failed, for it may be resumed', async () => {
+    await s.cloud.objects.put(`${prefix}packs/x`, [Buffer.of(1)]);
+    expect(await s.step({ step: 'finish', round: 0 })).toMatchObject({ state: 'failed', more: false });
+    expect(await s.cloud.objects.list(prefix, 9)).toHaveLength(1);
+  });
+
   it('gives up after so many rounds', async () => {
+    await s.cloud.migrations.update({ id: MIGRATION, run: 1 }, ['requested'], { state: 'aborted' });
     s.cloud.objects.list = async (_, limit) => Array.from({ length: limit }, (__, at) => `${prefix}${at}`);
     const last = limits.cleanup_rounds_max - 1;
     expect(await s.step({ step: 'finish', round: last })).toMatchObject({ more: false });
@@ -181,11 +198,30 @@ describe('a step', () => {
   });
 
   it('of a migration that has ended or is unknown is refused', async () => {
-    await s.cloud.migrations.update(MIGRATION, ['requested'], { state: 'failed' });
+    await s.cloud.migrations.update({ id: MIGRATION, run: 1 }, ['requested'], { state: 'failed' });
     expect(await s.fails({ step: 'prepare' })).toBe('MIGRATION_ENDED');
-    await expect(s.cloud.step({ step: 'plan', migration: `m${'9'.repeat(20)}` })).rejects.toMatchObject({
+    await expect(s.cloud.step({ step: 'plan', migration: `m${'9'.repeat(20)}`, run: 1 })).rejects.toMatchObject({
       name: 'MIGRATION_UNKNOWN',
     });
+  });
+
+  it('of an earlier run is refused, and changes nothing', async () => {
+    s = await createStepped({ run: 2 });
+    await s.cloud.vms.lease('default', 'web-1', 'a/h1', { migration: MIGRATION, untilMs: 9e15 }, 0);
+    const before = [await s.record(), await s.ownership('web-1')];
+    const error = { Error: 'LATE', Cause: '' };
+    for (const late of [
+      { step: 'prepare' },
+      { step: 'plan' },
+      { step: 'dispatch', kind: 'survey', what: 'a/h1', token: 't' },
+      { step: 'decide', vm: 'web-1', round: 0 },
+      { step: 'commit', vm: 'web-1' },
+      { step: 'rollback-vm', vm: 'web-1', error },
+      { step: 'rollback', error },
+      { step: 'finish', round: 0 },
+    ] as const)
+      expect(await s.fails({ ...late, run: 1 }), late.step).toBe('RUN_STALE');
+    expect([await s.record(), await s.ownership('web-1')]).toEqual(before);
   });
 
   it('that fails for a reason of its own says no more than that', async () => {

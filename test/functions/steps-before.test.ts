@@ -101,8 +101,8 @@ describe('plan', () => {
   it('splits seeding between sources: each layer from the first VM that brings it', async () => {
     await s.cloud.vms.lease('default', 'web-1', 'c/h3', { migration: 'm0', untilMs: 0 }, 0);
     await s.step({ step: 'prepare' });
-    await s.cloud.migrations.updateVm(MIGRATION, 'web-2', { surveyed: chain('web-2') });
-    await s.cloud.migrations.updateVm(MIGRATION, 'web-1', { surveyed: chain('web-1', 'node') });
+    await s.cloud.migrations.updateVm(MIGRATION, { name: 'web-2', run: 1 }, { surveyed: chain('web-2') });
+    await s.cloud.migrations.updateVm(MIGRATION, { name: 'web-1', run: 1 }, { surveyed: chain('web-1', 'node') });
     expect(await s.step({ step: 'plan' })).toEqual({ seeding: true, seeds: [{ host: 'a/h1' }, { host: 'c/h3' }] });
     await s.step({ step: 'dispatch', kind: 'seed', what: 'c/h3', token: 't' });
     const input = (await s.cloud.tasks.find(`${MIGRATION}.seed.c.h3`))?.input;
@@ -119,7 +119,7 @@ describe('plan', () => {
     await s.step({ step: 'prepare' });
     for (const name of RECORD.vmNames) {
       const top = { ...chain(name)[2]!, layer_id: id(name) };
-      await s.cloud.migrations.updateVm(MIGRATION, name, { surveyed: [...chain(name).slice(0, 2), top] });
+      await s.cloud.migrations.updateVm(MIGRATION, { name, run: 1 }, { surveyed: [...chain(name).slice(0, 2), top] });
     }
     await s.cloud.layers.announce('default', 'b/h2', [id('web-1')]);
     await s.step({ step: 'plan' });

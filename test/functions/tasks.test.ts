@@ -11,7 +11,7 @@ import { chain, cutover, follow, id, receipt, seed, survey, surveyed, transfer }
 let cloud: TestCloud;
 beforeEach(async () => {
   cloud = await createEnrolledCloud();
-  const vm = { source: 'a/h1', epoch: 0, state: 'waiting' } as const;
+  const vm = { run: 1, source: 'a/h1', epoch: 0, state: 'waiting' } as const;
   for (const name of ['web-1', 'web-2']) await cloud.migrations.putVm(MIGRATION, { ...vm, name });
 });
 
@@ -108,7 +108,7 @@ describe('a round', () => {
     for (let at = 0; at < 2; at++) await cloud.call('commitRound', 'h1', { params: { task }, body: round });
     const { stream, segments } = round;
     expect(await cloud.migrations.rounds(MIGRATION, stream, 9)).toEqual([
-      { stream, segments, cursor: '000001.00000003' },
+      { stream, segments, cursor: '0001.000001.00000003' },
     ]);
   });
 

@@ -1,80 +1,79 @@
 import { execFile } from 'node:child_process';
-import { open, rm, stat, writeFile } from 'node:fs/promises';
+import { open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { openChain } from '../../agent/disk/layer.ts';
+import { type DiskLayer, openChain } from '../../agent/disk/layer.ts';
 import { readPieces } from '../../agent/disk/pieces.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import { TOP } from './originals.ts';
 
 const run = promisify(execFile);
 const MiB = 1024 ** 2;
 
-/** Disks that a mutation made larger are only mapped, not read: the map is what it changed. */
-const READ_BYTES_MAX = 64 * MiB;
 const WINDOW_BYTES = 4 * MiB;
 const QEMU_MS_MAX = 30_000;
+/** More than any file system of a test host can hold: such a disk is mapped, not compared. */
+const FILE_BYTES_MAX = 8 * MiB * MiB;
+const RAW = 'read.raw';
 
-/** What became of an image: the code it was refused with, or `accepted`, and then it read as QEMU reads it. */
+/** What became of a disk: the code it was refused with, or `accepted`, and then it read as QEMU reads it. */
 export type Verdict = string;
 
 /**
- * Lets the product and QEMU read `bytes` as an image in `folder`. Throws if the product fails with anything but a typed
- * error, or accepts what QEMU refuses, or reads it differently.
+ * Lets the product and QEMU read the disk in `folder`, of which the file `target` becomes `bytes`. Throws if the product
+ * fails with anything but a typed error, changes a file, accepts what QEMU refuses, or reads it differently.
  */
-export async function judge(bytes: Buffer, folder: string, name: string): Promise<Verdict> {
-  const image = join(folder, `${name}.qcow2`);
-  await writeFile(image, bytes);
-  const disk = await readDisk(image, folder);
-  if (typeof disk === 'string') return disk;
-  const raw = join(folder, `${name}.raw`);
+export async function judge(bytes: Buffer, folder: string, target: string): Promise<Verdict> {
+  await writeFile(join(folder, target), bytes);
   try {
+    const refusal = await readDisk(folder);
+    if (refusal !== undefined) return refusal;
     // From that folder, as QEMU takes the name of a data file relative to where it runs.
-    await run('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', image, raw], { cwd: folder, timeout: QEMU_MS_MAX });
-    await expectSame(raw, disk);
+    const compare = ['compare', '-f', 'qcow2', '-F', 'raw', TOP, RAW];
+    const { stdout } = await run('qemu-img', compare, { cwd: folder, timeout: QEMU_MS_MAX });
+    // Of disks of two sizes it says that they are the same if the rest is zeros.
+    if (!/^Images are identical\.$/m.test(stdout) || /mismatch/.test(stdout)) throw new Error(stdout);
   } finally {
-    await rm(raw, { force: true });
+    await rm(join(folder, RAW), { force: true });
   }
   return 'accepted';
 }
 
-interface Disk {
-  readonly virtualBytes: number;
-  readonly content: Buffer | undefined;
-}
-
-/** The guest's bytes, or the code of the refusal. */
-async function readDisk(image: string, folder: string): Promise<Disk | string> {
+/** Writes the guest's bytes to a raw file, or gives the code of the refusal. */
+async function readDisk(folder: string): Promise<string | undefined> {
   try {
-    const chain = await openChain(image, { imageFolder: folder, topFormat: 'qcow2' });
+    const chain = await openChain(join(folder, TOP), { imageFolder: folder, topFormat: 'qcow2' });
     try {
-      const top = chain.layers.at(-1)!;
-      const { virtualBytes } = top;
-      // Both ways of reading see every table.
-      for await (const { length } of top.extents(0, virtualBytes)) if (length <= 0) throw new Error('an empty extent');
-      if (virtualBytes > READ_BYTES_MAX) return { virtualBytes, content: undefined };
-      const content = Buffer.alloc(virtualBytes, 0xee);
-      readPieces(await top.pieces(0, virtualBytes), 0, content);
-      return { virtualBytes, content };
+      await copy(chain.layers.at(-1)!, join(folder, RAW));
     } finally {
       await chain.close();
     }
+    return undefined;
   } catch (error) {
     if (error instanceof LayerMoverError) return error.code;
     throw error;
   }
 }
 
-async function expectSame(raw: string, { virtualBytes, content }: Disk): Promise<void> {
-  const { size } = await stat(raw);
-  if (size !== virtualBytes) throw new Error(`the disk has ${virtualBytes} bytes, QEMU finds ${size}`);
-  if (content === undefined) return;
-  const file = await open(raw);
+/** Both ways of reading see every table; what is zeros becomes a hole, however large the disk is. */
+async function copy(layer: DiskLayer, path: string): Promise<void> {
+  let end = 0;
+  for await (const { offset, length } of layer.extents(0, layer.virtualBytes)) {
+    if (length <= 0 || offset !== end) throw new Error(`an extent of ${length} bytes at ${offset}, after ${end}`);
+    end = offset + length;
+  }
+  if (end !== layer.virtualBytes) throw new Error(`extents of ${end} bytes in all, not ${layer.virtualBytes}`);
+  if (layer.virtualBytes > FILE_BYTES_MAX) throw new LayerMoverError('TOO_LARGE_TO_COMPARE', 'it is only mapped');
+  const file = await open(path, 'w');
   try {
+    await file.truncate(layer.virtualBytes);
     const window = Buffer.alloc(WINDOW_BYTES);
-    for (let at = 0; at < size; at += WINDOW_BYTES) {
-      const { bytesRead } = await file.read(window, 0, WINDOW_BYTES, at);
-      if (content.compare(window, 0, bytesRead, at, at + bytesRead) !== 0) {
-        throw new Error(`the disk reads differently from what QEMU reads, from byte ${at} on`);
+    for (const piece of await layer.pieces(0, layer.virtualBytes)) {
+      if (piece.kind === 'zero') continue;
+      for (let at = piece.at; at < piece.at + piece.length; at += WINDOW_BYTES) {
+        const part = window.subarray(0, piece.at + piece.length - at);
+        readPieces([piece], at, part);
+        await file.write(part, 0, part.length, at);
       }
     }
   } finally {

@@ -1,141 +1,157 @@
+import { type Layout, layoutOf, type Table } from './layout.ts';
 import type { Original } from './originals.ts';
 import type { Random } from './random.ts';
 
-/** Where an original's tables are, by its own header. */
-interface Tables {
-  readonly clusterBytes: number;
-  readonly clusters: number;
-  readonly l1: { readonly at: number; readonly entries: number };
-  readonly l2: readonly number[];
-  readonly l2EntryBytes: 8 | 16;
-  readonly refcountTable: number;
-  readonly refcountBlock: number;
-  readonly snapshots: number;
-}
-
-function tablesOf(file: Buffer): Tables {
-  const clusterBytes = 2 ** file.readUInt32BE(20);
-  const l1 = { at: Number(file.readBigUInt64BE(40)), entries: file.readUInt32BE(36) };
-  const offsets = Array.from({ length: l1.entries }, (_, i) => offsetIn(file.readBigUInt64BE(l1.at + 8 * i)));
-  const refcountTable = Number(file.readBigUInt64BE(48));
-  return {
-    clusterBytes,
-    clusters: Math.ceil(file.length / clusterBytes),
-    l1,
-    l2: offsets.filter((offset) => offset > 0),
-    l2EntryBytes: file.readUInt32BE(4) === 3 && (file.readBigUInt64BE(72) & 16n) !== 0n ? 16 : 8,
-    refcountTable,
-    refcountBlock: offsetIn(file.readBigUInt64BE(refcountTable)),
-    snapshots: Number(file.readBigUInt64BE(64)),
-  };
-}
-
-function offsetIn(entry: bigint): number {
-  return Number(entry & 0x00fffffffffffe00n);
-}
-
 /** Header fields with a number each: where, and how many bytes. */
 const FIELDS: readonly (readonly [at: number, bytes: 4 | 8])[] = [
-  ...([4, 16, 20, 32, 36, 56, 60, 96, 100, 104, 112, 116] as const).map((at) => [at, 4] as const),
+  ...([4, 16, 20, 32, 36, 56, 60, 96, 100, 104] as const).map((at) => [at, 4] as const),
   ...([8, 24, 40, 48, 64, 72, 80, 88] as const).map((at) => [at, 8] as const),
 ];
 
-type Mutation = (file: Buffer, tables: Tables, random: Random) => Buffer;
+/** What other formats begin with, and where: a raw file must not be taken for one, nor one for a raw file. */
+const MAGICS: readonly (readonly [at: number, magic: string])[] = [
+  [0, 'QFI\xfb\0\0\0\x03'],
+  [0, 'QFI\xfb\0\0\0\x01'],
+  [0, 'KDMV'],
+  [0, '# Disk DescriptorFile\nversion=1\n'],
+  [0, 'version=1\n'],
+  [0, 'vhdxfile'],
+  [0, 'conectix'],
+  [64, '\x7f\x10\xda\xbe'],
+  [0, 'QED\0'],
+  [0, 'LUKS\xba\xbe\0\x01'],
+  [0, 'WithoutFreeSpace'],
+  [0, 'Bochs Virtual HD Image\0'],
+  [0, '#!/bin/sh\n#V2.0 Format\nmodprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n'],
+];
 
-const header: Mutation = (file, tables, random) => {
+type Change<T> = (file: Buffer, about: T, random: Random) => Buffer;
+
+const headerField: Change<Layout> = (file, layout, random) => {
   const [at, bytes] = random.pick(FIELDS);
-  if (bytes === 8) file.writeBigUInt64BE(number(file.readBigUInt64BE(at), tables, random), at);
-  else file.writeUInt32BE(Number(BigInt.asUintN(32, number(BigInt(file.readUInt32BE(at)), tables, random))), at);
+  return changeNumber(file, at, bytes, layout, random);
+};
+
+const headerByte: Change<Layout> = (file, { headerBytes }, random) => {
+  file[random.below(Math.min(headerBytes + 16, file.length))] = random.below(256);
   return file;
 };
 
-const headerByte: Mutation = (file, _, random) => {
-  file[random.below(Math.min(512, file.length))] = random.below(256);
-  return file;
+/** The type, the length or the content of an extension. */
+const extension: Change<Layout> = (file, layout, random) => {
+  return changeNumber(file, random.pick(layout.extensions) + 4 * random.below(8), 4, layout, random);
 };
 
-const l1Entry: Mutation = (file, tables, random) => {
-  return changeEntry(file, tables.l1.at + 8 * random.below(tables.l1.entries), tables, random);
-};
+/** An entry of one of the tables: a disk's beginning is where its tables have most to say. */
+const entryOf =
+  (tables: (layout: Layout) => readonly Table[]): Change<Layout> =>
+  (file, layout, random) => {
+    const choice = tables(layout);
+    if (choice.length === 0) return headerField(file, layout, random);
+    const { at, bytes } = random.pick(choice);
+    return changeNumber(file, at + 8 * random.below(Math.min(bytes / 8, 256)), 8, layout, random);
+  };
 
-const l2Entry: Mutation = (file, tables, random) => {
-  if (tables.l2.length === 0) return file;
-  const entries = Math.min(tables.clusterBytes / tables.l2EntryBytes, 256);
-  return changeEntry(file, random.pick(tables.l2) + tables.l2EntryBytes * random.below(entries), tables, random);
-};
+const partOfEntry =
+  (tables: (layout: Layout) => readonly Table[]): Change<Layout> =>
+  (file, layout, random) => {
+    const choice = tables(layout);
+    if (choice.length === 0) return headerByte(file, layout, random);
+    const { at, bytes } = random.pick(choice);
+    return changeNumber(file, at + 2 * random.below(Math.min(bytes / 2, 128)), 4, layout, random);
+  };
 
-const subclusters: Mutation = (file, tables, random) => {
-  if (tables.l2EntryBytes === 8 || tables.l2.length === 0) return l2Entry(file, tables, random);
-  return changeEntry(file, random.pick(tables.l2) + 16 * random.below(64) + 8, tables, random);
+const subclusters: Change<Layout> = (file, layout, random) => {
+  if (!layout.subclusters || layout.l2.length === 0) return l2Entry(file, layout, random);
+  return changeNumber(file, random.pick(layout.l2).at + 16 * random.below(64) + 8, 8, layout, random);
 };
 
 /** One entry over another: two clusters or tables at one place. */
-const copyEntry: Mutation = (file, tables, random) => {
-  const starts = [tables.l1.at, tables.refcountTable, ...tables.l2];
-  const place = () => random.pick(starts) + 8 * random.below(8);
+const copyEntry: Change<Layout> = (file, { l1, refcountTable, l2, snapshots, bitmaps }, random) => {
+  const tables = [l1, refcountTable, ...l2, ...snapshots, ...bitmaps];
+  const place = () => random.pick(tables).at + 8 * random.below(8);
   const [from, to] = [place(), place()];
   if (Math.max(from, to) + 8 <= file.length) file.copy(file, to, from, from + 8);
   return file;
 };
 
-const refcounts: Mutation = (file, tables, random) => {
-  return changeEntry(
-    file,
-    random.pick([tables.refcountTable, tables.refcountBlock]) + 8 * random.below(4),
-    tables,
-    random,
-  );
+const splice: Change<Layout> = (file, { clusters, clusterBytes }, random) => {
+  const cluster = () => random.below(clusters) * clusterBytes;
+  const [from, to] = [cluster(), cluster()];
+  if (Math.max(from, to) < file.length) file.copy(file, to, from, from + clusterBytes);
+  return file;
 };
 
-const snapshot: Mutation = (file, tables, random) => {
-  if (tables.snapshots === 0) return header(file, tables, random);
-  return changeEntry(file, tables.snapshots + random.below(64), tables, random);
-};
-
-const flipBits: Mutation = (file, _, random) => {
-  for (let i = random.below(16); i >= 0; i--) {
+const flipBits: Change<unknown> = (file, _, random) => {
+  for (let i = random.below(16); i >= 0 && file.length > 0; i--) {
     const at = random.below(file.length);
     file[at] = file[at]! ^ (1 << random.below(8));
   }
   return file;
 };
 
-const truncate: Mutation = (file, tables, random) => {
-  const at = random.below(2) === 0 ? random.below(file.length) : random.below(tables.clusters) * tables.clusterBytes;
-  return file.subarray(0, at);
+const truncate: Change<unknown> = (file, _, random) => {
+  return file.subarray(
+    0,
+    random.below(2) === 0 ? random.below(file.length + 1) : 512 * random.below(file.length / 512),
+  );
 };
 
-const splice: Mutation = (file, tables, random) => {
-  const cluster = () => random.below(tables.clusters) * tables.clusterBytes;
-  const from = cluster();
-  file.copy(file, cluster(), from, from + tables.clusterBytes);
+const extend: Change<unknown> = (file, _, random) => Buffer.concat([file, Buffer.alloc(random.below(200_000))]);
+
+const magic: Change<unknown> = (file, _, random) => {
+  const [at, text] = random.pick(MAGICS);
+  file.write(text, at, 'latin1');
   return file;
 };
 
-const MUTATIONS = [header, header, headerByte, l1Entry, l2Entry, l2Entry, subclusters, copyEntry, refcounts, snapshot];
-const ANYWHERE = [flipBits, truncate, splice];
+const l2Entry = entryOf(({ l2 }) => l2);
+const ENTRIES = [
+  entryOf(({ l1 }) => [l1]),
+  l2Entry,
+  l2Entry,
+  entryOf(({ refcountTable, refcountBlock }) => [refcountTable, refcountBlock]),
+  entryOf(({ snapshots }) => snapshots),
+  partOfEntry(({ snapshots }) => snapshots.slice(0, 1)),
+  entryOf(({ bitmaps }) => bitmaps),
+  partOfEntry(({ bitmaps }) => bitmaps.slice(0, 1)),
+];
+const ANYWHERE = [flipBits, truncate, extend];
+const OF_QCOW2 = [
+  headerField,
+  headerField,
+  headerByte,
+  extension,
+  ...ENTRIES,
+  subclusters,
+  copyEntry,
+  splice,
+  ...ANYWHERE,
+];
+const OF_RAW = [magic, ...ANYWHERE];
 
-/** A copy of `original` with one to three changes. */
-export function mutate(original: Original, random: Random): Buffer {
-  const tables = tablesOf(original.bytes);
-  let file: Buffer = Buffer.from(original.bytes);
-  // Where a compressed payload is changed, decoders may differ rightly; with tables alone that hardly happens.
-  const choice = original.compressed ? MUTATIONS : [...MUTATIONS, ...ANYWHERE];
+/** A copy of an original's target with one to three changes. */
+export function mutate({ bytes, format }: Original, random: Random): Buffer {
+  let file: Buffer = Buffer.from(bytes);
+  const layout = format === 'qcow2' ? layoutOf(bytes) : undefined;
   for (let i = random.below(3); i >= 0; i--) {
-    if (file.length < 4096 || file.length < original.bytes.length) break;
-    file = random.pick(choice)(file, tables, random);
+    if (file.length < Math.min(4096, bytes.length)) break;
+    file =
+      layout === undefined ? random.pick(OF_RAW)(file, undefined, random) : random.pick(OF_QCOW2)(file, layout, random);
   }
   return file;
 }
 
-function changeEntry(file: Buffer, at: number, tables: Tables, random: Random): Buffer {
-  if (at + 8 <= file.length) file.writeBigUInt64BE(number(file.readBigUInt64BE(at), tables, random), at);
+function changeNumber(file: Buffer, at: number, bytes: 4 | 8, layout: Layout, random: Random): Buffer {
+  if (at + bytes > file.length) return file;
+  if (bytes === 8) file.writeBigUInt64BE(another(file.readBigUInt64BE(at), layout, random), at);
+  else file.writeUInt32BE(Number(BigInt.asUintN(32, another(BigInt(file.readUInt32BE(at)), layout, random))), at);
   return file;
 }
 
 /** Another number for one that was `old`: near it, a place in the file, a bit changed or some cleared, extreme, or anything. */
-function number(old: bigint, tables: Tables, random: Random): bigint {
-  const cluster = () => BigInt(random.below(tables.clusters + 2) * tables.clusterBytes);
+function another(old: bigint, layout: Layout, random: Random): bigint {
+  const cluster = () => BigInt(random.below(layout.clusters + 2) * layout.clusterBytes);
   const copied = 1n << 63n;
   const any = () => (BigInt(random.below(2 ** 32)) << 32n) | BigInt(random.below(2 ** 32));
   const choices: readonly (() => bigint)[] = [

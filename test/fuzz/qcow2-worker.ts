@@ -1,10 +1,12 @@
+import { cpSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { judge } from './judge.ts';
 import { mutate } from './mutate.ts';
 import { makeOriginals } from './originals.ts';
 import { Random } from './random.ts';
 
-/** Images in work at a time: QEMU reads one while we read another. */
+/** Disks in work at a time: QEMU reads one while we read another. */
 const JOBS = 3;
 
 export interface Order {
@@ -15,7 +17,7 @@ export interface Order {
   readonly count: number;
 }
 
-/** What the worker tells: image `index` was begun, and what became of it. */
+/** What the worker tells: disk `index` was begun, and what became of it. */
 export interface Told {
   readonly index: number;
   readonly original: string;
@@ -25,7 +27,7 @@ export interface Told {
 
 /** A failed qemu-img says enough itself; anything else needs its stack. */
 function reason(error: unknown): string {
-  if (error instanceof Error && 'stderr' in error) return error.message;
+  if (error instanceof Error && 'stderr' in error) return `${error.message}${'stdout' in error ? error.stdout : ''}`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
@@ -35,6 +37,8 @@ const originals = makeOriginals(folder);
 let next = first;
 
 async function work(job: number): Promise<void> {
+  const home = join(folder, `job${job}`);
+  for (const original of originals) cpSync(original.folder, join(home, basename(original.folder)), { recursive: true });
   while (next < first + count) {
     const index = next++;
     const random = new Random(seed, index);
@@ -42,7 +46,8 @@ async function work(job: number): Promise<void> {
     const about = { index, original: original.name };
     tell(about);
     try {
-      tell({ ...about, verdict: await judge(mutate(original, random), folder, `image${job}`) });
+      const mutated = mutate(original, random);
+      tell({ ...about, verdict: await judge(mutated, join(home, basename(original.folder)), original.target) });
     } catch (error) {
       tell({ ...about, failure: reason(error) });
     }

@@ -7,6 +7,9 @@ import type { Order, Told } from './qcow2-worker.ts';
 
 /** An image that keeps the reader busy for longer than this makes it hang. */
 const IMAGE_MS_MAX = 40_000;
+/** What reading three images at a time may take, with all that Node itself takes. */
+const RSS_BYTES_MAX = 640 * 1024 ** 2;
+const WATCH_MS = 200;
 const FAILURES_MAX = 20;
 const REPORT_IMAGES = 1000;
 
@@ -14,6 +17,8 @@ export interface FuzzReport {
   readonly tried: number;
   /** Images by what became of them: `accepted`, or the code of the refusal. */
   readonly verdicts: Readonly<Record<string, number>>;
+  /** The most memory that this process had. */
+  readonly rssBytesMax: number;
   /** A line for each image on which the product and QEMU disagree, with the command that tries it again. */
   readonly failures: readonly string[];
 }
@@ -50,13 +55,18 @@ export async function fuzzQcow2(
     if (failure !== undefined) fail(index, original, failure);
     if (failures.length === FAILURES_MAX) void worker.terminate();
   });
+  let rssBytesMax = 0;
   const watch = setInterval(() => {
-    const hanging = [...begun].find(([, { since }]) => performance.now() - since > IMAGE_MS_MAX);
-    if (hanging === undefined) return;
-    fail(hanging[0], hanging[1].original, `read for more than ${IMAGE_MS_MAX} ms`);
+    rssBytesMax = Math.max(rssBytesMax, process.memoryUsage.rss());
+    const isHanging = ({ since }: { since: number }) => performance.now() - since > IMAGE_MS_MAX;
+    const greedy = rssBytesMax > RSS_BYTES_MAX;
+    const guilty = [...begun].filter(([, image]) => greedy || isHanging(image));
+    const why = greedy ? `one of those in work took ${rssBytesMax} bytes` : `read for more than ${IMAGE_MS_MAX} ms`;
+    for (const [index, { original }] of guilty) fail(index, original, why);
+    if (guilty.length === 0) return;
     begun.clear();
     void worker.terminate();
-  }, 1000);
+  }, WATCH_MS);
   try {
     await new Promise((resolve, reject) => worker.once('error', reject).once('exit', resolve));
   } finally {
@@ -64,7 +74,7 @@ export async function fuzzQcow2(
     // A qemu-img that outlives the worker may still write there for a moment.
     rmSync(folder, { recursive: true, maxRetries: 5 });
   }
-  return { tried, verdicts, failures };
+  return { tried, verdicts, rssBytesMax, failures };
 }
 
 if (import.meta.main) {
@@ -83,6 +93,7 @@ if (import.meta.main) {
       if (tried % REPORT_IMAGES === 0) process.stderr.write(`${tried} images\n`);
     },
   });
-  process.stdout.write(`${JSON.stringify({ seed: order.seed, tried: report.tried, verdicts: report.verdicts })}\n`);
+  const { tried, verdicts, rssBytesMax, failures } = report;
+  process.stdout.write(`${JSON.stringify({ ...order, tried, failures: failures.length, verdicts, rssBytesMax })}\n`);
   process.exitCode = report.failures.length > 0 || report.tried < order.count ? 1 : 0;
 }

@@ -5,7 +5,7 @@ import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { limits } from '../../core/limits.ts';
-import { FUNCTIONS, settings } from '../../functions/settings.ts';
+import { EMULATED_CALLERS, FUNCTIONS, settings } from '../../functions/settings.ts';
 import type { Bundles } from '../../infra/bundle.ts';
 import { LayerMover } from '../../infra/layer-mover.ts';
 
@@ -13,11 +13,12 @@ const dir = mkdtempSync(path.join(tmpdir(), 'layermover-construct-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 
 let template: Template;
+let bundles: Bundles;
 beforeAll(() => {
   const code = path.join(dir, 'code');
   mkdirSync(code);
   writeFileSync(path.join(code, 'index.mjs'), 'export const handler = () => {};');
-  const bundles = Object.fromEntries(FUNCTIONS.map((name) => [name, code])) as Bundles;
+  bundles = Object.fromEntries(FUNCTIONS.map((name) => [name, code])) as Bundles;
   const stack = new Stack(new App({ outdir: path.join(dir, 'out') }), 'Theirs');
   new LayerMover(stack, 'Mover', {
     bundles,
@@ -47,4 +48,15 @@ it('samples the index as it is told, where it is read and where it is written', 
 it('lets go of bucket and tables if it is told to', () => {
   template.allResources('AWS::S3::Bucket', { DeletionPolicy: 'Delete' });
   template.allResources('AWS::DynamoDB::Table', { DeletionPolicy: 'Delete' });
+});
+
+it('takes callers for whom their key ids name only where an emulator asks for it', () => {
+  const told = (made: Template) =>
+    Object.values(made.findResources('AWS::Lambda::Function')).filter(
+      ({ Properties }) => EMULATED_CALLERS in Properties.Environment.Variables,
+    ).length;
+  expect(told(template)).toBe(0);
+  const stack = new Stack(new App({ outdir: path.join(dir, 'emulated') }), 'Emulated');
+  new LayerMover(stack, 'Mover', { bundles, emulatedCallers: true });
+  expect(told(Template.fromStack(stack))).toBe(FUNCTIONS.length - 1);
 });

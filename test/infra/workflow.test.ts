@@ -33,6 +33,7 @@ describe('the definition', () => {
 function filled(payload: Readonly<Record<string, unknown>>): object {
   const values: Readonly<Record<string, unknown>> = {
     migration: `m${'0'.repeat(20)}`,
+    run: 1,
     token: 't',
     what: 'a/h1',
     vm: 'web-1',

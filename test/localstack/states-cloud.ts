@@ -7,6 +7,7 @@ import type { EventEntry, FunctionError, InvokeResult, Ports } from '../../local
 /** Time that moves only when a test says so, from one appointment to the next. */
 export class SimulatedClock implements Clock {
   #nowMs: number;
+  #setMs = 0;
   #appointments: { atMs: number; action: () => void }[] = [];
 
   constructor(startMs = Date.UTC(2030, 0, 1)) {
@@ -14,7 +15,12 @@ export class SimulatedClock implements Clock {
   }
 
   nowMs(): number {
-    return this.#nowMs;
+    return this.#nowMs + this.#setMs;
+  }
+
+  /** Somebody sets the clock; appointments come when they would have. */
+  set(byMs: number): void {
+    this.#setMs += byMs;
   }
 
   schedule(delayMs: number, action: () => void): () => void {

@@ -81,6 +81,17 @@ describe('a chain made by qemu-img', () => {
     expect(verified.lines.map((line) => [line.name, line.equal])).toEqual(CHAIN.map((name) => [name, true]));
   });
 
+  it('has a page that shows what was sent, and the proof', async () => {
+    const { lines } = await layermover(['list', '--cloud', cloud, '--json']);
+    const { migration } = lines[0] as { migration: MigrationView };
+    const out = path.join(stage.folder, 'report.html');
+    const words = ['report', migration.id, '--out', out, '--cloud', cloud];
+    const { code, stderr } = await layermover(words);
+    expect([code, stderr]).toEqual([0, `report: ${out}\n`]);
+    const page = await readFile(out, 'utf8');
+    for (const part of [...CHAIN, 'both sides agree', 'taken from the store']) expect(page).toContain(part);
+  });
+
   it('is found out when somebody has changed it since', async () => {
     const { lines } = await layermover(['list', '--cloud', cloud, '--json']);
     const { migration } = lines[0] as { migration: MigrationView };

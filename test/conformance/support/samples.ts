@@ -41,6 +41,7 @@ export function migrationRecord(namespace: string, createdMs: number): Migration
     policy: 'auto',
     chunkBytes: 65_536,
     kinds: ['os', 'we', 'ud'],
+    run: 1,
     state: 'requested',
     createdMs,
     updatedMs: createdMs,
@@ -53,6 +54,7 @@ export function vmRecord(name: string): VmRecord {
   return {
     name,
     source: 'a/h1',
+    run: 1,
     epoch: 3,
     state: 'waiting',
     surveyed: [
@@ -87,6 +89,7 @@ export function postedTask(
     input: {
       kind: 'survey',
       migration,
+      run: 1,
       chunk_bytes: 65_536,
       policy: 'auto',
       vms: [{ name: 'web-1', kinds: ['os', 'ud'] }],

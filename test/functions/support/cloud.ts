@@ -10,6 +10,7 @@ import { createHandler as createFingerprints } from '../../../functions/fingerpr
 import { createHandler as createHosts } from '../../../functions/hosts/handler.ts';
 import { createHandler as createLayers } from '../../../functions/layers/handler.ts';
 import { createHandler as createMigrations } from '../../../functions/migrations/handler.ts';
+import { createHandler as createRebuild } from '../../../functions/rebuild/handler.ts';
 import type { RestHandler } from '../../../functions/rest/handler.ts';
 import { createHandler as createSteps } from '../../../functions/steps/handler.ts';
 import { createHandler as createTasks } from '../../../functions/tasks/handler.ts';
@@ -35,6 +36,7 @@ export function createTestCloud<C extends Clock>({ clock, ports = {}, sampling =
     fingerprints: createFingerprints(deps),
     migrations: createMigrations(deps),
     layers: createLayers(deps),
+    rebuild: createRebuild(deps),
   };
 
   /** What a call says, its answer checked against the contract. Throws the answer if it is a problem. */

@@ -1,7 +1,6 @@
-import { checksum } from '../../../core/checksum.ts';
 import { sha256, toHex } from '../../../core/fingerprint.ts';
 import { encodeFooter, encodeTrailer, packIdOf } from '../../../core/format/footer.ts';
-import { encodeFrameHead } from '../../../core/format/frame.ts';
+import { checksumOfHead, encodeFrameHead } from '../../../core/format/frame.ts';
 import { namespaceScope, objectKey } from '../../../core/format/keys.ts';
 import type { ObjectStore } from '../../../core/ports.ts';
 
@@ -29,7 +28,7 @@ export function makePack(first: number, count: number, perFrame = 64): MadePack 
       frameBytes,
       rawBytes: payload.length,
       chunks: payload.length / 32,
-      checksum: checksum(payload),
+      checksum: checksumOfHead(head),
     });
     offset += frameBytes;
   }

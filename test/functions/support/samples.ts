@@ -34,7 +34,7 @@ export function cutover(vm: string, treatment: Treatment = 'direct'): TaskInput 
     ...transfer(layer.layer_id ?? `ud:${vm}`, depth < 2 ? 'dedup' : treatment, layer, vm),
     depth,
   }));
-  return { kind: 'cutover', migration: MIGRATION, chunk_bytes: 65_536, epoch: 0, chain: { vm, layers } };
+  return { kind: 'cutover', migration: MIGRATION, run: 1, chunk_bytes: 65_536, epoch: 0, chain: { vm, layers } };
 }
 
 export function follow(vm: string): TaskInput {
@@ -44,13 +44,14 @@ export function follow(vm: string): TaskInput {
 export function seed(
   layers: readonly LayerTransfer[] = [transfer(id('debian'), 'dedup', surveyed('os', 'debian', null))],
 ) {
-  return { kind: 'seed', migration: MIGRATION, chunk_bytes: 65_536, layers: [...layers] } satisfies TaskInput;
+  return { kind: 'seed', migration: MIGRATION, run: 1, chunk_bytes: 65_536, layers: [...layers] } satisfies TaskInput;
 }
 
 export function survey(...vms: string[]): TaskInput {
   return {
     kind: 'survey',
     migration: MIGRATION,
+    run: 1,
     chunk_bytes: 65_536,
     policy: 'auto',
     vms: vms.map((name) => ({ name })),

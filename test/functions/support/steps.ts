@@ -11,18 +11,23 @@ export const RECORD: MigrationRecord = {
   to: 'b/h2',
   policy: 'auto',
   chunkBytes: 65_536,
+  run: 1,
   state: 'requested',
   createdMs: 1,
   updatedMs: 1,
 };
 
-type Given = StepInput extends infer S ? (S extends StepInput ? Omit<S, 'migration'> : never) : never;
+type Given = StepInput extends infer S
+  ? S extends StepInput
+    ? Omit<S, 'migration' | 'run'> & { run?: number }
+    : never
+  : never;
 
 /** A cloud with one migration, whose steps a test calls as the workflow does. */
 export async function createStepped(change: Partial<MigrationRecord> = {}) {
   const cloud = await createEnrolledCloud();
   await cloud.migrations.create({ ...RECORD, ...change });
-  const step = (input: Given) => cloud.step({ migration: MIGRATION, ...input });
+  const step = (input: Given) => cloud.step({ migration: MIGRATION, run: 1, ...input });
   const vms = () => cloud.migrations.vms(MIGRATION);
 
   return {
@@ -43,7 +48,8 @@ export async function createStepped(change: Partial<MigrationRecord> = {}) {
     /** Prepared and planned, every VM a chain of three. */
     planned: async () => {
       await step({ step: 'prepare' });
-      for (const name of RECORD.vmNames) await cloud.migrations.updateVm(MIGRATION, name, { surveyed: chain(name) });
+      for (const name of RECORD.vmNames)
+        await cloud.migrations.updateVm(MIGRATION, { name, run: 1 }, { surveyed: chain(name) });
       return await step({ step: 'plan' });
     },
   };

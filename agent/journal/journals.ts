@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import { errorToJson } from '../../core/errors.ts';
+import type { Files } from '../../core/files.ts';
+import { DIGEST_BYTES, sha256, toHex } from '../../core/fingerprint.ts';
+import { limits } from '../../core/limits.ts';
+import type { Clock } from '../../core/ports.ts';
+import type { Log } from '../daemon/log.ts';
+import { beganMsOf, HEADER_BYTES, type JournalOf, NOTHING_SPENT, readJournal, type Told } from './format.ts';
+import { PushJournal } from './push-journal.ts';
+
+const ENDING = '.journal';
+
+/** The journals of this host's pushes, a file a stream of a migration, kept from attempt to attempt until its task is done. */
+export class Journals {
+  readonly #folder: string;
+  readonly #files: Files;
+  readonly #clock: Clock;
+  readonly #log: Log;
+
+  constructor(folder: string, options: { files: Files; clock: Clock; log: Log }) {
+    this.#folder = folder;
+    this.#files = options.files;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /** The journal of a push, with what earlier attempts noted. One that is damaged or another push's counts for nothing. */
+  async open(of: JournalOf): Promise<PushJournal> {
+    const path = this.#path(of.migration, of.stream);
+    await this.#quietly(() => this.#files.makeFolder(this.#folder));
+    await this.sweep();
+    const told = (await this.#quietly(() => this.#read(path, of))) ?? this.#nothing(of);
+    return PushJournal.begin(this.#files, path, this.#log, of, told);
+  }
+
+  /** The push is done for good. */
+  async forget(migration: string, stream: string): Promise<void> {
+    await this.#quietly(() => this.#files.remove(this.#path(migration, stream)));
+  }
+
+  /** Removes what no attempt can go on with: the store has expired what it tells of. */
+  async sweep(): Promise<void> {
+    await this.#quietly(async () => {
+      if (!this.#files.exists(this.#folder)) return;
+      for (const { name } of await this.#files.list(this.#folder)) {
+        const path = join(this.#folder, name);
+        const beganMs = name.endsWith(ENDING) ? await this.#beganMs(path) : undefined;
+        const ageMs = this.#clock.nowMs() - (beganMs ?? Number.NEGATIVE_INFINITY);
+        if (ageMs > limits.left_over_days * 24 * 3_600_000) await this.#files.remove(path);
+      }
+    });
+  }
+
+  async #read(path: string, of: JournalOf): Promise<Told | undefined> {
+    if (!this.#files.exists(path) || (await this.#files.stat(path)).bytes > limits.journal_bytes_max) return undefined;
+    return readJournal(await this.#files.readFile(path), of);
+  }
+
+  #nothing({ geometry }: JournalOf): Told {
+    return {
+      beganMs: this.#clock.nowMs(),
+      ids: Buffer.alloc(geometry.segments * DIGEST_BYTES),
+      spent: NOTHING_SPENT,
+    };
+  }
+
+  async #beganMs(path: string): Promise<number | undefined> {
+    const file = await this.#files.open(path, 'read');
+    try {
+      const header = Buffer.alloc(HEADER_BYTES);
+      return beganMsOf(header.subarray(0, await file.read(header, 0)));
+    } finally {
+      await file.close();
+    }
+  }
+
+  #path(migration: string, stream: string): string {
+    return join(this.#folder, `${migration}.${toHex(sha256(Buffer.from(stream))).slice(0, 32)}${ENDING}`);
+  }
+
+  /** Journals only save work: no push fails for one. */
+  async #quietly<T>(work: () => Promise<T>): Promise<T | undefined> {
+    return work().catch((error: unknown) => {
+      this.#log.warn({ folder: this.#folder, error: errorToJson(error) }, 'a journal can’t be read or removed');
+      return undefined;
+    });
+  }
+}

@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Finding, Settings } from './finding.ts';
+import { benchPush } from './push.ts';
+import { benchRestore } from './restore.ts';
+import { benchScan } from './scan.ts';
+import { table } from './table.ts';
+
+const MiB = 1024 * 1024;
+
+const benches: Readonly<Record<string, (settings: Settings) => Promise<Finding[]>>> = {
+  scan: benchScan,
+  push: benchPush,
+  restore: benchRestore,
+};
+
+const USAGE = `npm run bench -- [--only scan,push,…] [--quick] [--mib N] [--pairs N] [--threads N] [--dir DIR] [--json]
+benches: ${Object.keys(benches).join(' ')}\n`;
+
+/** Measures, tells, and ends with 1 if a goal is missed. */
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: Object.keys(benches).join(',') },
+      quick: { type: 'boolean', default: false },
+      mib: { type: 'string' },
+      pairs: { type: 'string' },
+      threads: { type: 'string', default: String(Math.min(4, availableParallelism())) },
+      dir: { type: 'string', default: tmpdir() },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const names = values.only.split(',');
+  if (values.help || names.some((name) => benches[name] === undefined)) {
+    process.stderr.write(USAGE);
+    return values.help ? 0 : 2;
+  }
+  const findings: Finding[] = [];
+  for (const name of names) {
+    const folder = mkdtempSync(join(values.dir, 'layermover-bench-'));
+    try {
+      const settings = {
+        folder,
+        bytes: Number(values.mib ?? (values.quick ? 128 : 512)) * MiB,
+        pairs: Number(values.pairs ?? (values.quick ? 3 : 7)),
+        threads: Number(values.threads),
+        isQuick: values.quick,
+        note: (line: string) => void process.stderr.write(`${line}\n`),
+      };
+      findings.push(...(await benches[name]!(settings)));
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  const lines = values.json
+    ? findings.map((finding) => `${JSON.stringify(finding)}\n`).join('')
+    : `${table(findings)}\n`;
+  process.stdout.write(lines);
+  return findings.every((finding) => finding.isMet) ? 0 : 1;
+}
+
+process.exitCode = await main();

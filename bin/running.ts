@@ -1,0 +1,22 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ApiClient } from '../adapters/api/client.ts';
+import type { MigrationRequest } from '../core/api/views.ts';
+import { limits } from '../core/limits.ts';
+import { hasEnded } from '../core/migration.ts';
+
+/**
+ * The id of a migration that does already what is asked for: the same VMs, to the same host, in the same way. Whoever
+ * lost the terminal that showed it asks for it once more.
+ */
+export async function findRunning(client: ApiClient, wanted: MigrationRequest): Promise<string | undefined> {
+  const { migrations } = await client.call('listMigrations', { query: { limit: limits.page_items_max } });
+  const same = migrations.find(
+    (each) =>
+      !hasEnded(each.state) &&
+      !each.abort_requested &&
+      each.to === wanted.to &&
+      each.policy === wanted.policy &&
+      isDeepStrictEqual(each.vm_names.toSorted(), wanted.vms.toSorted()),
+  );
+  return same?.id;
+}

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Runs the end-to-end suite, and what only LocalStack is asked, on what deploy.sh deployed. Words go to vitest.
+set -euo pipefail
+cd "$(dirname "$0")"
+. host/paths.sh
+cd "$repository"
+export LAYERMOVER_CLOUD=$LAYERMOVER_LOCALSTACK_DATA/cloud.json
+exec timeout --kill-after=10 900 vitest run --config test/e2e/vitest.config.ts --mode localstack "$@"

@@ -1,0 +1,35 @@
+import { parseArgs } from 'node:util';
+import { drawPlay, play } from './play.ts';
+
+/**
+ * kill -9 at seeded points, with real processes: `npm run kills -- --runs 300 --seed 1`. Each run has a seed of its own;
+ * that of a failure is printed with the folder it leaves, and `--runs 1 --seed <it>` draws the same run again.
+ */
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '300' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    keep: { type: 'boolean', default: false },
+  },
+});
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
+say(`seed ${values.seed}`);
+let failed = 0;
+for (let run = 0; run < Number(values.runs); run++) {
+  const drawn = drawPlay(Number(values.seed) + run);
+  const { problems, struck, milliseconds, sentBytes, folder } = await play(drawn, values.keep);
+  const kills = drawn.kills.map(
+    ({ point, victims }) =>
+      `${victims.join('+')} at ${'ms' in point ? `${point.ms} ms` : `${point.nth}. ${point.match} ${point.verdict}`}`,
+  );
+  say(
+    `${drawn.seed} ${problems.length === 0 ? 'good' : 'BAD'} ${struck}/${kills.length} ${(milliseconds / 1000).toFixed(1)} s ${(sentBytes / 2 ** 20).toFixed(1)} MiB: ${kills.join('; ')}`,
+  );
+  if (problems.length === 0) continue;
+  failed++;
+  say(`  ${problems.join('\n  ')}\n  ${folder}`);
+}
+say(`${Number(values.runs) - failed} passed, ${failed} failed, seed ${values.seed}`);
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,0 +1,78 @@
+import type { MigrationView } from '../../../core/api/views.ts';
+import { hasEnded } from '../../../core/migration.ts';
+import type { Vm } from '../scenario.ts';
+import type { Cloud } from '../world/cloud.ts';
+import { type Host, IMAGES } from '../world/host.ts';
+import { isSameShown, readShown } from '../world/images.ts';
+import type { Order } from '../world/operator.ts';
+import type { SimulatedTime } from '../world/time.ts';
+import type { Violations } from './violations.ts';
+import { type HostWatch, holds } from './watch-host.ts';
+
+export interface End {
+  readonly cloud: Cloud;
+  readonly hosts: readonly Host[];
+  readonly watches: readonly HostWatch[];
+  readonly vms: readonly Vm[];
+  readonly orders: readonly Order[];
+  readonly operator: { readonly ended: readonly MigrationView[] };
+  readonly violations: Violations;
+  readonly time: SimulatedTime;
+}
+
+/** How things must be once every order is done and all agents have stopped. */
+export async function judgeEnd(end: End): Promise<void> {
+  await judgeVms(end);
+  await judgeHosts(end);
+  await judgeCloud(end);
+}
+
+async function judgeVms({ cloud, hosts, vms, orders, operator, violations }: End): Promise<void> {
+  for (const vm of vms) {
+    const ownership = await cloud.ports.vms.find('default', vm.name);
+    const order = orders.find((each) => each.vms.includes(vm.name));
+    if (ownership === undefined) {
+      if (order !== undefined && order.abortMs === undefined) violations.note('owner', `${vm.name} has no owner`);
+      continue;
+    }
+    if (ownership.lease !== undefined)
+      violations.note('lease', `${vm.name} is still leased by ${ownership.lease.migration}`);
+    const owner = hosts.find(({ ref }) => ref === ownership.owner)!;
+    if (!(await holds(owner.files, vm.shown)))
+      violations.note('content', `${vm.name} is not on the disk of ${owner.ref}`);
+    const wasAborted = operator.ended.some((each) => each.state === 'aborted' && each.vm_names.includes(vm.name));
+    if (order !== undefined && ownership.owner !== (order.onward ?? order.to) && !wasAborted)
+      violations.note('owner', `${vm.name} did not come to ${order.to}`);
+    const still = await readShown(vm.source.files, IMAGES, vm.top);
+    if (!isSameShown(still, vm.shown)) violations.note('sources', `${vm.top} of ${vm.source.ref} has changed`);
+  }
+}
+
+/** Only whole images and settled state: nothing is left of what did not come to its end. */
+async function judgeHosts({ hosts, watches, vms, violations }: End): Promise<void> {
+  for (const [at, host] of hosts.entries()) {
+    const known = vms.flatMap((vm) => vm.shown.map((_, depth) => vm.shown.slice(0, depth + 1)));
+    for (const path of host.files.paths(IMAGES)) {
+      if (/\.partial$|\.tmp$|\/draft-|\/arrivals\//.test(path)) violations.note('left over', `${host.ref} ${path}`);
+      if (!/\.(qcow2|img)$/.test(path) || watches[at]!.own.has(path)) continue;
+      if (!(await watches[at]!.isComplete(host.files, path, known)))
+        violations.note('content', `${host.ref} ${path} is of no VM`);
+    }
+  }
+}
+
+async function judgeCloud({ cloud, violations }: End): Promise<void> {
+  const { migrations, tasks } = cloud.ports;
+  for (const { id, state, vmNames } of await migrations.list('default', 1_000)) {
+    if (!hasEnded(state)) violations.note('liveness', `${id} is ${state}`);
+    for (const { id: task, state: open } of await tasks.ofMigration(id)) {
+      if (open !== 'closed') violations.note('tasks', `${task} is ${open}`);
+    }
+    const vms = await migrations.vms(id);
+    for (const vm of vms) {
+      if (!['committed', 'rolled-back'].includes(vm.state))
+        violations.note('vms', `${vm.name} of ${id} is ${vm.state}`);
+    }
+    if (state === 'committed' && vms.length < vmNames.length) violations.note('vms', `${id} lost VMs`);
+  }
+}

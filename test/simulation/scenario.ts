@@ -1,0 +1,75 @@
+import type { HostRef } from '../../core/api/names.ts';
+import type { Dice } from './world/dice.ts';
+import type { Host } from './world/host.ts';
+import { IMAGES } from './world/host.ts';
+import { Content, drawLayer, readShown, type Shown } from './world/images.ts';
+import type { Order } from './world/operator.ts';
+
+export interface Vm {
+  readonly name: string;
+  readonly source: Host;
+  readonly top: string;
+  readonly shown: Shown;
+}
+
+const KiB = 1024;
+
+/** Names of the hosts of a world. */
+export function drawHosts(dice: Dice): { site: string; host: string }[] {
+  const hosts = [
+    { site: 'a', host: 'h1' },
+    { site: 'b', host: 'h2' },
+  ];
+  if (dice.chance(0.4)) hosts.push({ site: dice.pick(['a', 'c']), host: 'h3' });
+  return hosts;
+}
+
+/** Writes VMs on the hosts' disks: chains of one to three layers, which share bases now and then. */
+export async function drawVms(dice: Dice, hosts: readonly Host[]): Promise<Vm[]> {
+  const content = new Content(dice);
+  const vms: Vm[] = [];
+  for (const host of hosts) await host.files.makeFolder(IMAGES);
+  const bases = new Map<Host, string[]>();
+  for (let number = 1, count = dice.int(1, 3); number <= count; number++) {
+    const source = dice.pick(hosts);
+    const virtualBytes = dice.int(8, 80) * 4 * KiB + dice.pick([0, 0, 512]);
+    const shape = { dice, content, virtualBytes };
+    const known = bases.get(source) ?? [];
+    let below = known.length > 0 && dice.chance(0.6) ? dice.pick(known) : undefined;
+    if (below === undefined) {
+      for (let depth = dice.int(0, 2); depth > 0; depth--) {
+        below = await drawLayer(source.files, IMAGES, `base-${number}-${depth}`, below, shape);
+        known.push(below);
+      }
+      bases.set(source, known);
+    }
+    const name = `vm-${number}`;
+    const top = await drawLayer(source.files, IMAGES, name, below, shape);
+    vms.push({ name, source, top, shown: await readShown(source.files, IMAGES, top) });
+  }
+  return vms;
+}
+
+/** What the user will ask for: VMs one by one or as gangs, some at the same time; some to be aborted. */
+export function drawOrders(dice: Dice, hosts: readonly Host[], vms: readonly Vm[], calmMs: number): Order[] {
+  const orders: Order[] = [];
+  const left = [...vms];
+  while (left.length > 0) {
+    const gang = left.splice(0, dice.int(1, left.length));
+    const to = dice.pick(hosts.filter((host) => gang.every((vm) => vm.source !== host)).concat(hosts));
+    const moving = gang.filter((vm) => vm.source !== to);
+    if (moving.length === 0) continue;
+    const atMs = dice.next() * Math.min(30_000, calmMs);
+    const others = hosts.filter((host) => host !== to);
+    orders.push({
+      vms: moving.map((vm) => vm.name),
+      to: to.ref as HostRef,
+      policy: dice.pick(['auto', 'auto', 'dedup', 'direct']),
+      chunkBytes: dice.pick([4 * KiB, 4 * KiB, 8 * KiB]),
+      atMs,
+      ...(dice.chance(0.3) ? { onward: dice.pick(others).ref as HostRef } : {}),
+      ...(dice.chance(0.2) ? { abortMs: atMs + dice.scale(500, 60_000) } : {}),
+    });
+  }
+  return orders;
+}
