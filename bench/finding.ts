@@ -21,6 +21,8 @@ export interface Settings {
   readonly pairs: number;
   readonly threads: number;
   readonly isQuick: boolean;
+  /** Data of the disks whose agents' memory is measured. */
+  readonly gib: readonly number[];
   readonly note: (line: string) => void;
 }
 

@@ -3,6 +3,8 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Finding, Settings } from './finding.ts';
+import { benchKnownBase } from './known-base.ts';
+import { benchMemory } from './memory.ts';
 import { benchPush } from './push.ts';
 import { benchRestore } from './restore.ts';
 import { benchScan } from './scan.ts';
@@ -14,9 +16,11 @@ const benches: Readonly<Record<string, (settings: Settings) => Promise<Finding[]
   scan: benchScan,
   push: benchPush,
   restore: benchRestore,
+  'known-base': benchKnownBase,
+  memory: benchMemory,
 };
 
-const USAGE = `npm run bench -- [--only scan,push,…] [--quick] [--mib N] [--pairs N] [--threads N] [--dir DIR] [--json]
+const USAGE = `npm run bench -- [--only scan,push,…] [--quick] [--mib N] [--pairs N] [--gib 1,4] [--threads N] [--dir DIR] [--json]
 benches: ${Object.keys(benches).join(' ')}\n`;
 
 /** Measures, tells, and ends with 1 if a goal is missed. */
@@ -27,6 +31,7 @@ async function main(): Promise<number> {
       quick: { type: 'boolean', default: false },
       mib: { type: 'string' },
       pairs: { type: 'string' },
+      gib: { type: 'string' },
       threads: { type: 'string', default: String(Math.min(4, availableParallelism())) },
       dir: { type: 'string', default: tmpdir() },
       json: { type: 'boolean', default: false },
@@ -48,6 +53,7 @@ async function main(): Promise<number> {
         pairs: Number(values.pairs ?? (values.quick ? 3 : 7)),
         threads: Number(values.threads),
         isQuick: values.quick,
+        gib: (values.gib ?? (values.quick ? '0.25,0.5' : '1,4')).split(',').map(Number),
         note: (line: string) => void process.stderr.write(`${line}\n`),
       };
       findings.push(...(await benches[name]!(settings)));

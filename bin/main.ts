@@ -8,6 +8,7 @@ import { cloudVerb } from './verbs/cloud.ts';
 import { demoVerb } from './verbs/demo.ts';
 import { doctorVerb } from './verbs/doctor.ts';
 import { hostVerb } from './verbs/host.ts';
+import { indexVerb } from './verbs/index-rebuild.ts';
 import { layerVerb } from './verbs/layer.ts';
 import { listVerb } from './verbs/list.ts';
 import { migrateVerb } from './verbs/migrate.ts';
@@ -30,6 +31,7 @@ const verbs = [
   verifyVerb,
   reportVerb,
   layerVerb,
+  indexVerb,
   hostVerb,
   doctorVerb,
   demoVerb,

@@ -77,6 +77,8 @@ export const limits = {
   image_files_max: 4096,
   arrival_names_max: 64,
   vms_per_host_max: 256,
+  /** A host that has more base layers tells of them in several calls. */
+  layers_per_enrolment_max: 4096,
   /** What an agent that was asked to stop takes to finish what it is sending. */
   agent_drain_ms: 20_000,
   agent_retry_attempts_max: 8,

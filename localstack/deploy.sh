@@ -7,6 +7,8 @@ cd "$(dirname "$0")"
 BOOTSTRAP_SECONDS_MAX=180 DEPLOY_SECONDS_MAX=300
 data=$LAYERMOVER_LOCALSTACK_DATA
 
+curl -sf --max-time 10 "$endpoint/_localstack/health" >/dev/null || { echo "no LocalStack at $endpoint: start it with localstack/up.sh" >&2; exit 1; }
+
 # No account of the user's is ever meant: what the environment says of one does not count.
 for variable in ${!AWS_*}; do unset "$variable"; done
 export AWS_ENDPOINT_URL=$endpoint AWS_ENDPOINT_URL_S3=$endpoint AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test

@@ -31,7 +31,7 @@ without_docker() {
 }
 
 is_running && { echo "LocalStack runs already at $endpoint; end it with localstack/down.sh" >&2; exit 1; }
-rm -rf "${LAYERMOVER_LOCALSTACK_DATA:?}"/*
+(cd "$LAYERMOVER_LOCALSTACK_DATA" && rm -rf fs home tmp plugin cdk.out log deploy.log outputs.json cloud.json)
 case ${LAYERMOVER_LOCALSTACK:-$(timeout 10 docker info >/dev/null 2>&1 && echo docker || echo host)} in
   docker) in_docker ;;
   host) without_docker ;;

@@ -4,14 +4,19 @@ import type { Files } from '../../core/files.ts';
 /** Replaces a small file at once and durably: after a crash it is what it was before, or all of `text`. */
 export async function writeDurably(files: Files, path: string, text: string): Promise<void> {
   const temporary = `${path}.tmp`;
-  const file = await files.open(temporary, 'replace');
   try {
-    await file.write(Buffer.from(text), 0);
-    await file.sync();
-  } finally {
-    await file.close();
+    const file = await files.open(temporary, 'replace');
+    try {
+      await file.write(Buffer.from(text), 0);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await renameDurably(files, temporary, path);
+  } catch (error) {
+    await files.remove(temporary);
+    throw error;
   }
-  await renameDurably(files, temporary, path);
 }
 
 /** Renames within a folder; the new name is on disk when this returns. */

@@ -1,7 +1,10 @@
 import { basename, join } from 'node:path';
-import type { z } from 'zod';
+import { z } from 'zod';
+import { checksum } from '../../core/checksum.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import type { Files } from '../../core/files.ts';
+import { toHex } from '../../core/fingerprint.ts';
+import { refuse } from '../../core/format/bytes.ts';
 import { writeDurably } from './durable.ts';
 
 const ENDING = '.json';
@@ -25,6 +28,8 @@ export class RecordFolder<T> {
   /** Opens or makes the folder and reads it. Errors: STATE_CORRUPT for a file that is none of ours. */
   static async open<T>(files: Files, folder: string, schema: z.ZodType<T>): Promise<RecordFolder<T>> {
     await files.makeFolder(folder);
+    // What an earlier run removed or renamed last may not be on disk yet, and from here on counts as done.
+    await files.syncFolder(folder);
     const records = new RecordFolder<T>(files, folder);
     for (const { name: file } of await files.list(folder)) {
       const path = join(folder, file);
@@ -44,7 +49,7 @@ export class RecordFolder<T> {
 
   put(name: string, record: T): Promise<void> {
     return this.#change(async () => {
-      await writeDurably(this.#files, this.#path(name), `${JSON.stringify(record, null, 2)}\n`);
+      await writeDurably(this.#files, this.#path(name), format(record));
       this.#records.set(name, record);
     });
   }
@@ -70,9 +75,22 @@ export class RecordFolder<T> {
   }
 }
 
+/** A record as its file has it. A flipped bit may give JSON that is as good: the checksum tells. */
+const sealed = z.object({ record: z.unknown(), checksum: z.string() });
+
+function format(record: unknown): string {
+  return `${JSON.stringify({ record, checksum: checksumOf(record) }, null, 2)}\n`;
+}
+
+function checksumOf(record: unknown): string {
+  return toHex(checksum(Buffer.from(JSON.stringify(record))));
+}
+
 function parse<T>(path: string, text: string, schema: z.ZodType<T>): T {
   try {
-    return schema.parse(JSON.parse(text));
+    const { record, checksum: stored } = sealed.parse(JSON.parse(text));
+    if (checksumOf(record) !== stored) throw refuse('record', 'differs from its checksum');
+    return schema.parse(record);
   } catch (cause) {
     throw new LayerMoverError('STATE_CORRUPT', `${path} is not what the agent wrote`, {
       hint: 'restore it from a copy; or remove it, then look for *.partial files that nobody completes any more',

@@ -5,9 +5,8 @@ import type { HostRef } from '../../core/api/names.ts';
 import { limits } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { Catalog } from '../catalog/catalog.ts';
+import type { Brought } from '../images/brought.ts';
 import type { ImageFolder } from '../images/image-folder.ts';
-
-const LAYERS_MAX = 4096;
 
 export interface EnrolmentOptions {
   readonly ref: HostRef;
@@ -16,13 +15,14 @@ export interface EnrolmentOptions {
   readonly version: string;
   readonly images: ImageFolder;
   readonly catalog: Catalog;
+  readonly brought: Pick<Brought, 'has'>;
   readonly freeBytes: () => Promise<number>;
 }
 
 /** Tells the cloud which VMs and base layers this host has, at first and whenever that changes. */
 export class Enrolment {
   readonly #options: EnrolmentOptions;
-  #told: Pick<EnrolRequest, 'vms' | 'layers'> | undefined;
+  #told: { readonly vms: EnrolRequest['vms']; readonly layers: ReadonlySet<string> } | undefined;
   #lookedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: EnrolmentOptions) {
@@ -57,13 +57,24 @@ export class Enrolment {
   }
 
   async #tell(signal: AbortSignal): Promise<void> {
-    const { api, ref, version, images, catalog, freeBytes } = this.#options;
+    const { images, catalog, brought } = this.#options;
     const vms = (await images.vms()).map((vm) => vm.name);
-    const layers = (await catalog.bases()).slice(0, LAYERS_MAX);
-    if (isDeepStrictEqual(this.#told, { vms, layers })) return;
+    const layers = (await catalog.bases()).filter((layer) => !brought.has(layer));
+    const news = layers.filter((layer) => !this.#told?.layers.has(layer));
+    if (news.length > 0 || !isDeepStrictEqual(this.#told?.vms, vms)) await this.#enrol(vms, news, signal);
+    this.#told = { vms, layers: new Set(layers) };
+  }
+
+  /** Tells of all VMs and of these layers: what was told of layers before still holds. */
+  async #enrol(vms: string[], layers: readonly string[], signal: AbortSignal): Promise<void> {
+    const { api, ref, version, freeBytes } = this.#options;
     const [site, host] = ref.split('/') as [string, string];
-    const body = { version, vms, layers, free_bytes: await freeBytes() };
-    await api.call('enrolHost', { params: { site, host }, body, signal });
-    this.#told = { vms, layers };
+    const self = { version, vms, free_bytes: await freeBytes() };
+    let at = 0;
+    do {
+      const body = { ...self, layers: layers.slice(at, at + limits.layers_per_enrolment_max) };
+      await api.call('enrolHost', { params: { site, host }, body, signal });
+      at += limits.layers_per_enrolment_max;
+    } while (at < layers.length);
   }
 }

@@ -71,7 +71,7 @@ export class PollLoop {
     const either = AbortSignal.any([signal, over.signal]);
     const pauses = [clock.sleep(this.#intervalMs(), either), wake.wait(either)];
     await Promise.race(pauses).catch(() => undefined);
-    over.abort();
+    over.abort(null);
     await Promise.allSettled(pauses);
   }
 

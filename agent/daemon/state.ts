@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Files } from '../../core/files.ts';
 import { Catalog } from '../catalog/catalog.ts';
 import { Arrivals } from '../images/arrivals.ts';
+import { Brought } from '../images/brought.ts';
 import { ImageFolder } from '../images/image-folder.ts';
 import { VmFiles } from '../images/vm-files.ts';
 import { ManifestStore } from '../manifests/store.ts';
@@ -11,6 +12,7 @@ export interface HostState {
   readonly manifests: ManifestStore;
   readonly catalog: Catalog;
   readonly arrivals: Arrivals;
+  readonly brought: Brought;
   readonly images: ImageFolder;
 }
 
@@ -32,5 +34,6 @@ export async function openState(
   const options = { arrived: vms, notVms: () => new Set([...catalog.basePaths(), ...arrivals.paths()]) };
   const images = new ImageFolder(imageFolder, named === undefined ? options : { ...options, named }, files);
   await images.vms();
-  return { manifests, catalog, arrivals, images };
+  const brought = await Brought.open(join(stateFolder, 'brought'), { files, catalog, arrivals, images });
+  return { manifests, catalog, arrivals, brought, images };
 }

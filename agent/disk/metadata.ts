@@ -4,7 +4,7 @@ import type { Qcow2Header, TableRange } from './header.ts';
 import type { HostFile } from './host-file.ts';
 import { invalidImage, overlap } from './invalid.ts';
 import { diskLimits } from './limits.ts';
-import { firstOf, MetadataMap } from './metadata-map.ts';
+import { firstAbove, MetadataMap } from './metadata-map.ts';
 import { readSnapshots } from './snapshots.ts';
 
 const ENTRY_BYTES = 8;
@@ -80,7 +80,7 @@ function joined(lists: readonly Float64Array[]): Float64Array {
 /** Snapshots share the tables that have not changed since, with each other and with the active state. */
 function withoutShared(inactive: Float64Array, active: Float64Array): Float64Array {
   return inactive.filter((offset, i) => {
-    const isActive = active[firstOf(active.length, (at) => active[at]! >= offset)] === offset;
+    const isActive = active[firstAbove(active, offset - 1)] === offset;
     return !isActive && inactive[i - 1] !== offset;
   });
 }

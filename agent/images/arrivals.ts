@@ -6,7 +6,6 @@ import { LayerMoverError } from '../../core/errors.ts';
 import type { Files } from '../../core/files.ts';
 import { sha256, toHex } from '../../core/fingerprint.ts';
 import { type Catalog, knownLayer } from '../catalog/catalog.ts';
-import { renameDurably } from '../catalog/durable.ts';
 import { identityOf } from '../catalog/identity.ts';
 import { RecordFolder } from '../catalog/record-folder.ts';
 import { PARTIAL } from './find.ts';
@@ -82,7 +81,10 @@ export class Arrivals {
       if (this.#reserved.has(path) || this.#files.exists(path) || this.#files.exists(path + PARTIAL)) continue;
       this.#reserved.add(path);
       const reserved = { path, migration, ...(vm === undefined ? {} : { vm }) };
-      await this.#records.put(recordName(path), reserved);
+      await this.#records.put(recordName(path), reserved).catch((error) => {
+        this.#reserved.delete(path);
+        throw error;
+      });
       return reserved;
     }
     throw new LayerMoverError('ARRIVAL_NAMES_TAKEN', `every name for ${name} is taken in ${this.#folder}`, {
@@ -112,7 +114,9 @@ export class Arrivals {
   /** Gives the file its name and makes it known: a base to the catalog, a top as its VM. May be repeated. */
   async place(arrived: Arrived): Promise<void> {
     const { path, migration, vm, layer } = arrived;
-    if (this.#files.exists(partialPath(arrived))) await renameDurably(this.#files, partialPath(arrived), path);
+    if (this.#files.exists(partialPath(arrived))) await this.#files.rename(partialPath(arrived), path);
+    // An earlier run may have renamed it and died before the name was on disk.
+    await this.#files.syncFolder(dirname(path));
     if (vm !== undefined) await this.#vms.put({ ...vm, top: path }, migration);
     const identity = await identityOf(this.#files, path);
     if (identity !== undefined && vm === undefined) await this.#catalog.put({ ...layer, path, identity });

@@ -59,6 +59,11 @@ export class ImageFolder {
     });
   }
 
+  /** True if another image in the folder names this one. Errors: those of findImages. */
+  async isUsed(path: string): Promise<boolean> {
+    return [...(await this.#look()).values()].some(({ uses }) => uses.includes(path));
+  }
+
   /** What is in the folder. An image is opened only if it has changed since it was last looked at. */
   async #look(): Promise<ReadonlyMap<string, Seen>> {
     const seen = new Map<string, Seen>();

@@ -1,14 +1,14 @@
 import { openFrame } from '../../adapters/system/open-frame.ts';
 import type { Zstd } from '../../adapters/system/zstd.ts';
+import { MEND_HINT } from '../../core/damage.ts';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { sameDigest, sha256, toHex } from '../../core/fingerprint.ts';
 import type { DiskWriter } from '../disk/writer.ts';
 import { freeBuffer } from '../pack/memory.ts';
+import { fetchNamed } from './absent.ts';
 import type { WantedChunk, WantedFrame } from './plan.ts';
 import type { PackRange } from './ranges.ts';
 import { isDamage, type WatchedSource } from './watched-source.ts';
-
-const SENT_ANEW = 'If it comes again, migrate with --policy direct: that sends the layer anew';
 
 interface Target {
   /** The layer's name. */
@@ -26,7 +26,8 @@ interface Target {
  * Errors: FRAME_CORRUPT, CHUNK_CORRUPT, those of the source and the writer.
  */
 export async function writeRange(target: Target, range: PackRange): Promise<number> {
-  const bytes = await target.source.range(range.scope, range.pack, range.offset, range.length);
+  const { scope, pack, offset, length } = range;
+  const bytes = await fetchRange(target, range.frames[0]!, () => target.source.range(scope, pack, offset, length));
   let written = 0;
   for (const frame of range.frames) {
     const at = frame.place.offset - range.offset;
@@ -41,6 +42,11 @@ export async function writeRange(target: Target, range: PackRange): Promise<numb
   return written;
 }
 
+/** A pack that is gone is told of by layer and chunk. */
+function fetchRange({ name: layer }: Target, { chunks }: WantedFrame, fetch: () => Promise<Uint8Array>) {
+  return fetchNamed({ what: 'pack', layer, chunk: chunks[0]!.chunk }, fetch);
+}
+
 interface RawFrame {
   readonly raw: Uint8Array;
   /** True if the bytes are ours, not a part of what was fetched. */
@@ -53,7 +59,8 @@ async function openWanted(target: Target, frame: WantedFrame, bytes: Uint8Array)
   } catch (error) {
     if (!isDamage(error)) throw error;
     const { scope, pack, offset, frameBytes } = frame.place;
-    return openChecked(target, frame, await target.source.range(scope, toHex(pack), offset, frameBytes));
+    const again = () => target.source.range(scope, toHex(pack), offset, frameBytes);
+    return openChecked(target, frame, await fetchRange(target, frame, again));
   }
 }
 
@@ -63,7 +70,7 @@ async function openChecked(target: Target, { place, chunks }: WantedFrame, bytes
   for (const { chunk, rawOffset, length, fingerprint } of chunks) {
     if (sameDigest(sha256(raw.subarray(rawOffset, rawOffset + length)), fingerprint)) continue;
     throw new LayerMoverError('CHUNK_CORRUPT', `chunk ${chunk} of layer ${layer} differs from its fingerprint`, {
-      hint: `what the object store holds is not what the source sent; nothing of it was written. ${SENT_ANEW}`,
+      hint: `what the object store holds is not what the source sent; ${MEND_HINT}`,
       data: { layer, chunk, pack: toHex(place.pack), offset: place.offset },
     });
   }
@@ -77,7 +84,7 @@ async function openNamed({ name: layer, zstd }: Target, chunk: number, bytes: Ui
   } catch (cause) {
     if (!hasCode(cause, 'FRAME_CORRUPT', 'FORMAT_REFUSED')) throw cause;
     throw new LayerMoverError('FRAME_CORRUPT', `a frame of layer ${layer} with chunk ${chunk} is damaged`, {
-      hint: `the object store or the way to it changed bytes; nothing of it was written. ${SENT_ANEW}`,
+      hint: `the object store or the way to it changed bytes; ${MEND_HINT}`,
       data: { layer, chunk },
       cause,
     });

@@ -1,4 +1,5 @@
 import { chunkLength, type Geometry } from '../../core/chunk.ts';
+import { MEND_HINT } from '../../core/damage.ts';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES } from '../../core/format/frame.ts';
 import { decodePlacement, type FramePlace, type Placement } from '../../core/format/placement.ts';
@@ -57,7 +58,7 @@ function decode(bytes: Uint8Array, layer: string, first: number): Placement {
 
 function corrupt(layer: string, what: string, chunk: number, cause?: unknown): LayerMoverError {
   return new LayerMoverError('PLACEMENT_CORRUPT', `a placement of layer ${layer} ${what}, at chunk ${chunk}`, {
-    hint: 'the object store changed bytes; placements can be rebuilt from packs',
+    hint: `the object store or the way to it changed bytes; ${MEND_HINT}`,
     data: { layer, chunk },
     cause,
   });

@@ -4,6 +4,7 @@ import type { FramePlace, Placement } from '../../core/format/placement.ts';
 import { ABSENT, type Segment, ZERO } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
 import { inOrder } from '../flow/in-order.ts';
+import { fetchNamed } from './absent.ts';
 import { openPlacement, placedChunks } from './placed.ts';
 import { differs, type Versions } from './versions.ts';
 import type { WatchedSource } from './watched-source.ts';
@@ -117,7 +118,8 @@ async function changesOf(target: Target, { index, id }: SegmentVersion): Promise
   });
   if (wanted === 0) return { zeros, frames: [], wanted, overwrites };
   const of = { layer: name, geometry, first, segment };
-  const placement = await source.placement(id, (bytes) => openPlacement(bytes, of));
+  const named = { what: 'placement', layer: name, chunk: first } as const;
+  const placement = await fetchNamed(named, () => source.placement(id, (bytes) => openPlacement(bytes, of)));
   return { zeros, frames: wantedFrames(placement, changed, of), wanted, overwrites };
 }
 

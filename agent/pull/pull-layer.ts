@@ -9,6 +9,7 @@ import type { DiskWriter } from '../disk/writer.ts';
 import { Background } from '../flow/background.ts';
 import { Stop } from '../flow/stop.ts';
 import { Counter, type Counts, type Progress } from '../push/counts.ts';
+import { fetchNamed } from './absent.ts';
 import { writeRange } from './frames.ts';
 import { oneAhead } from './one-ahead.ts';
 import { type Plan, planSegments, type SegmentVersion } from './plan.ts';
@@ -115,7 +116,7 @@ async function* storedRounds(job: PullJob, source: WatchedSource, layerId: strin
 
 /** The root of a layer, which must be of this disk and on this parent. Errors: MANIFEST_CORRUPT. */
 function openRoot({ name, geometry, parent }: PullJob, source: WatchedSource, layerId: string): Promise<Root> {
-  return source.root(layerId, (bytes) => {
+  const open = (bytes: Uint8Array) => {
     if (toHex(sha256(bytes)) !== layerId) throw corrupt(name, 'its root differs from its id');
     const root = decodeRoot(bytes);
     const { virtualBytes, chunkBytes } = root.geometry;
@@ -123,7 +124,8 @@ function openRoot({ name, geometry, parent }: PullJob, source: WatchedSource, la
       throw corrupt(name, `it is of a disk of ${virtualBytes} bytes in chunks of ${chunkBytes}`);
     if (!sameDigest(root.parent, parent)) throw corrupt(name, 'it is on another parent');
     return root;
-  });
+  };
+  return fetchNamed({ what: 'root', layer: name }, () => source.root(layerId, open));
 }
 
 function roundsEnded(layer: string): never {

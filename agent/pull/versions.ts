@@ -1,8 +1,10 @@
 import { type Geometry, segmentLength } from '../../core/chunk.ts';
+import { MEND_HINT } from '../../core/damage.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { DIGEST_BYTES, fromHex, isNone, sameDigest, sha256, toHex } from '../../core/fingerprint.ts';
 import { ABSENT, DATA, decodeSegment, Segment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
+import { fetchNamed } from './absent.ts';
 import type { WatchedSource } from './watched-source.ts';
 
 /**
@@ -47,23 +49,34 @@ export class Versions {
 
   async #load(index: number, id: string): Promise<Segment> {
     const of = { layer: this.#name, geometry: this.#geometry, index, id };
-    const segment = this.#recent.get(id) ?? (await this.#source.segment(id, (bytes) => openSegment(bytes, of)));
+    const segment = this.#recent.get(id) ?? (await this.#fetch(of));
     this.#recent.delete(id);
     this.#recent.set(id, segment);
     if (this.#recent.size > limits.segments_cached) this.#recent.delete(this.#recent.keys().next().value!);
     return segment;
   }
+
+  #fetch(of: VersionOf): Promise<Segment> {
+    const named = { what: 'segment', layer: of.layer, chunk: of.index * limits.segment_chunks } as const;
+    return fetchNamed(named, () => this.#source.segment(of.id, (bytes) => openSegment(bytes, of)));
+  }
+}
+
+/** A version of a layer's segment, by its id in hex. */
+interface VersionOf {
+  readonly layer: string;
+  readonly geometry: Geometry;
+  readonly index: number;
+  readonly id: string;
 }
 
 /** Reads a version of a layer's segment, proven by its id (hex). Errors: MANIFEST_CORRUPT, FORMAT_REFUSED, FORMAT_VERSION. */
-export function openSegment(
-  bytes: Uint8Array,
-  { layer, geometry, index, id }: { layer: string; geometry: Geometry; index: number; id: string },
-): Segment {
-  if (toHex(sha256(bytes)) !== id) throw corrupt(layer, `segment ${index} differs from its id`);
+export function openSegment(bytes: Uint8Array, { layer, geometry, index, id }: VersionOf): Segment {
+  const chunk = index * limits.segment_chunks;
+  if (toHex(sha256(bytes)) !== id) throw corrupt(layer, `segment ${index} differs from its id`, chunk);
   const segment = decodeSegment(bytes);
   if (segment.chunks === segmentLength(geometry, index)) return segment;
-  throw corrupt(layer, `segment ${index} has ${segment.chunks} chunks`);
+  throw corrupt(layer, `segment ${index} has ${segment.chunks} chunks`, chunk);
 }
 
 /** True if `chunk` of `after` is there and is not what it was. */
@@ -78,9 +91,15 @@ function adds(before: Segment, after: Segment): boolean {
   return after.states.some((_, chunk) => differs(before, after, chunk));
 }
 
-export function corrupt(layer: string, what: string): LayerMoverError {
-  return new LayerMoverError('MANIFEST_CORRUPT', `the manifest of layer ${layer} is not what it should be: ${what}`, {
-    hint: 'the object store or the way to it changed bytes; run the migration again',
-    data: { layer, what },
-  });
+/** `chunk`: the first of those that can't be known. */
+export function corrupt(layer: string, what: string, chunk?: number): LayerMoverError {
+  const from = chunk === undefined ? '' : `, from chunk ${chunk} on`;
+  return new LayerMoverError(
+    'MANIFEST_CORRUPT',
+    `the manifest of layer ${layer} is not what it should be: ${what}${from}`,
+    {
+      hint: `the object store or the way to it changed bytes; ${MEND_HINT}`,
+      data: { layer, what, ...(chunk === undefined ? {} : { chunk }) },
+    },
+  );
 }

@@ -1,9 +1,9 @@
+import type { Zstd } from '../../adapters/system/zstd.ts';
 import type { Geometry } from '../../core/chunk.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { DiskLayer } from '../disk/layer.ts';
 import type { ManifestStore } from '../manifests/store.ts';
 import type { PackWriter } from '../pack/pack-writer.ts';
-import type { Zstd } from '../../adapters/system/zstd.ts';
 import type { ChunkPool } from '../scan/pool.ts';
 import type { Counter, Progress } from './counts.ts';
 import type { Before, Earlier } from './earlier.ts';

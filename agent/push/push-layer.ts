@@ -67,6 +67,7 @@ function noteInto({ before, clock }: DedupJob | DirectJob, counter: Counter): No
   const sinceMs = clock.nowMs() - journal.spent.milliseconds;
   return async (versions) => {
     const { wireBytes, storedBytes, dedupedBytes } = counter.counts;
-    await journal.note(versions, { wireBytes, storedBytes, dedupedBytes, milliseconds: clock.nowMs() - sinceMs });
+    const milliseconds = Math.max(0, clock.nowMs() - sinceMs);
+    await journal.note(versions, { wireBytes, storedBytes, dedupedBytes, milliseconds });
   };
 }

@@ -8,7 +8,7 @@ type FetchInput = Extract<TaskInput, { kind: 'fetch' }>;
 
 /**
  * Pulls base layers, each after its parent, and gives them their names as soon as they are read back: they belong to no
- * VM. What is here already is not pulled. Errors: LAYER_LOST and those of receiveLayer.
+ * VM. What is here already is not pulled. They are announced once a VM that lies on them is here. Errors: LAYER_LOST and those of receiveLayer.
  */
 export async function fetch(host: TaskHost, run: TaskRun, input: FetchInput): Promise<TaskResult> {
   const streams: StreamCounts[] = [];
@@ -16,7 +16,7 @@ export async function fetch(host: TaskHost, run: TaskRun, input: FetchInput): Pr
     if ((await host.catalog.byLayer(transfer.stream)) === undefined) {
       streams.push(await fetchLayer(host, run, input, transfer));
     }
-    if (transfer.treatment !== 'skip') await announce(host, run, { has: [transfer.stream] });
+    await host.brought.share(transfer.stream, input.migration);
   }
   return { kind: 'fetch', streams };
 }
@@ -32,6 +32,7 @@ async function fetchLayer(host: TaskHost, run: TaskRun, input: FetchInput, trans
     transfer,
     below,
   });
+  await host.brought.note(arrived);
   await host.arrivals.place(arrived);
   return counts;
 }
@@ -53,7 +54,8 @@ export async function layerLost(host: TaskHost, run: TaskRun, layerId: string): 
   });
 }
 
-async function announce(
+/** Tells the cloud which base layers this host has, or has no longer. */
+export async function announce(
   { api }: TaskHost,
   { task, attempt, signal }: TaskRun,
   { has = [], lost = [] }: { has?: string[]; lost?: string[] },

@@ -4,7 +4,7 @@ import { limits } from '../../core/limits.ts';
 import type { Receipt, ReceiptLayer } from '../../core/receipt.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
 import type { ArrivedLayer, Waiting } from '../images/arrivals.ts';
-import { baseOf, layerLost } from './fetch.ts';
+import { announce, baseOf, layerLost } from './fetch.ts';
 import { vmOutcome } from './outcome.ts';
 import { receiptLayer, sendable } from './receipts.ts';
 import { readBack, receiveLayer } from './receive.ts';
@@ -31,7 +31,16 @@ export async function follow(host: TaskHost, run: TaskRun, input: FollowInput): 
   const bases = await basesUnder(host, run, arrived.layer);
   await storeReceipt(host, run, input, [...bases, arrived.layer]);
   await untilSettled(host, run, arrived);
+  await announceBases(host, run, bases);
   return { kind: 'follow', streams };
+}
+
+/** From now on others may count on the base layers that the VM's migration brought. */
+async function announceBases(host: TaskHost, run: TaskRun, bases: readonly KnownLayer[]): Promise<void> {
+  const has = bases.map(({ layerId }) => layerId).filter((layerId) => host.brought.has(layerId));
+  if (has.length === 0) return;
+  await announce(host, run, { has });
+  for (const layerId of has) await host.brought.keep(layerId);
 }
 
 function findArrived({ arrivals }: TaskHost, { migration, chain }: FollowInput): Waiting | undefined {

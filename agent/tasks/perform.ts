@@ -1,4 +1,6 @@
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
+import { hasCode } from '../../core/errors.ts';
+import { diskFull, isFull } from '../images/room.ts';
 import { cutover } from './cutover.ts';
 import { fetch } from './fetch.ts';
 import { follow } from './follow.ts';
@@ -6,8 +8,21 @@ import { seed } from './seed.ts';
 import { survey } from './survey.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
-/** Does one task. What it throws is what the task failed with. */
-export function perform(host: TaskHost, run: TaskRun, input: TaskInput): Promise<TaskResult> {
+/** Does one task. What it throws is what the task failed with; a state folder that is full is DISK_FULL, too. */
+export async function perform(host: TaskHost, run: TaskRun, input: TaskInput): Promise<TaskResult> {
+  try {
+    return await doTask(host, run, input);
+  } catch (error) {
+    const { path: folder, files } = host.images;
+    const isUntold = isFull(error) && !hasCode(error, 'DISK_FULL');
+    throw isUntold ? await diskFull({ files, folder, name: 'the agent’s state', bytes: STATE_BYTES }, error) : error;
+  }
+}
+
+/** What manifests and records take at least, while a task runs. */
+const STATE_BYTES = 1024 * 1024;
+
+function doTask(host: TaskHost, run: TaskRun, input: TaskInput): Promise<TaskResult> {
   switch (input.kind) {
     case 'survey':
       return survey(host, run, input);

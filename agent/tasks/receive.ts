@@ -8,6 +8,7 @@ import type { DiskLayer } from '../disk/layer.ts';
 import { createQcow2, createRaw, type DiskWriter } from '../disk/writer.ts';
 import { type Arrival, type Arrived, type ArrivedLayer, partialPath } from '../images/arrivals.ts';
 import type { ImageFolder } from '../images/image-folder.ts';
+import { assertRoom, diskFull, isFull } from '../images/room.ts';
 import { pullLayer } from '../pull/pull-layer.ts';
 import { topOf, withChain } from './chains.ts';
 import { forgetManifest, scanAt } from './know.ts';
@@ -29,7 +30,7 @@ export interface Wanted {
 
 /**
  * Brings a layer into a new file under a name that is reserved for it, reads it back, and notes it as arrived. If that
- * fails nothing of it stays. Errors: READBACK_DIFFERS, those of pullLayer, of creating images and of reading.
+ * fails nothing of it stays. Errors: DISK_FULL, READBACK_DIFFERS, those of pullLayer, of creating images and of reading.
  */
 export async function receiveLayer(
   host: TaskHost,
@@ -37,7 +38,10 @@ export async function receiveLayer(
   wanted: Wanted,
 ): Promise<{ arrived: Arrived; counts: StreamCounts }> {
   const { migration, transfer, vm } = wanted;
-  const arrival = await host.arrivals.reserve(transfer.layer.name, migration, vm);
+  const { name, data_bytes: bytes } = transfer.layer;
+  const room = { files: host.images.files, folder: host.images.path, name, bytes };
+  await assertRoom(room);
+  const arrival = await host.arrivals.reserve(name, migration, vm);
   try {
     return await host.places.destination(run.signal, async () => {
       const { layerId, counts } = await pullInto(host, run, wanted, partialPath(arrival));
@@ -46,7 +50,7 @@ export async function receiveLayer(
     });
   } catch (error) {
     await host.arrivals.drop(arrival);
-    throw error;
+    throw isFull(error) ? await diskFull(room, error) : error;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ApiClient } from '../../adapters/api/client.ts';
+import type { Zstd } from '../../adapters/system/zstd.ts';
 import type { HostRef } from '../../core/api/names.ts';
 import type { StreamCounts } from '../../core/api/tasks.ts';
 import type { Clock, ObjectStore } from '../../core/ports.ts';
@@ -7,10 +8,10 @@ import type { Round } from '../../core/records.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Log } from '../daemon/log.ts';
 import type { Arrivals } from '../images/arrivals.ts';
+import type { Brought } from '../images/brought.ts';
 import type { ImageFolder } from '../images/image-folder.ts';
 import type { Journals } from '../journal/journals.ts';
 import type { ManifestStore } from '../manifests/store.ts';
-import type { Zstd } from '../../adapters/system/zstd.ts';
 import type { ChunkPool } from '../scan/pool.ts';
 
 /** What polls bring to tasks that wait (daemon/inbox.ts). */
@@ -35,6 +36,7 @@ export interface TaskHost {
   readonly images: ImageFolder;
   readonly catalog: Catalog;
   readonly arrivals: Arrivals;
+  readonly brought: Brought;
   readonly manifests: ManifestStore;
   readonly journals: Journals;
   readonly pool: ChunkPool;

@@ -7,6 +7,7 @@ import type { Chain } from '../disk/layer.ts';
 import { ManifestStore } from '../manifests/store.ts';
 import { ChunkPool } from '../scan/pool.ts';
 import { scanLayer } from '../scan/scan-layer.ts';
+import { firstDifference } from './first-difference.ts';
 
 /** One layer of a chain, read again. */
 export interface VerifiedLayer {
@@ -16,14 +17,21 @@ export interface VerifiedLayer {
   /** What its file holds now. Hex. */
   readonly found: string;
   readonly dataBytes: number;
+  /** The first chunk that is not what it was; only if the layer differs and its manifest is among the known ones. */
+  readonly chunk?: number;
 }
 
 /**
- * Reads every layer of a chain again, bottom first, and tells its layer id beside the receipt's. A layer below that
- * differs makes all above differ, too, for their ids name their parents: the first difference is the one that counts.
- * Errors: those of scanLayer.
+ * Reads every layer of a chain again, bottom first, and tells its layer id beside the receipt's. Each is read as over the
+ * layer below that the receipt names, so that only what was changed itself differs. `known` are manifests of layers as
+ * they were. Errors: those of scanLayer.
  */
-export async function* verifyChain(chain: Chain, receipt: Receipt, signal: AbortSignal): AsyncGenerator<VerifiedLayer> {
+export async function* verifyChain(
+  chain: Chain,
+  receipt: Receipt,
+  signal: AbortSignal,
+  known?: ManifestStore,
+): AsyncGenerator<VerifiedLayer> {
   const scratch = await systemFiles.makeTemporaryFolder(join(tmpdir(), 'layermover-verify-'));
   const pool = new ChunkPool();
   try {
@@ -32,11 +40,23 @@ export async function* verifyChain(chain: Chain, receipt: Receipt, signal: Abort
     for (const [depth, layer] of chain.layers.entries()) {
       const scanned = await scanLayer({ layer, parent, pool, manifests, signal, chunkBytes: receipt.chunkBytes });
       const expected = receipt.layers[depth]?.layerId;
-      yield { name: basename(layer.path), expected, found: scanned.layerId, dataBytes: scanned.dataBytes };
-      parent = fromHex(scanned.layerId);
+      const found = scanned.layerId;
+      const chunk = await changedChunk({ manifests, layerId: found }, known, expected);
+      const where = chunk === undefined ? {} : { chunk };
+      yield { name: basename(layer.path), expected, found, dataBytes: scanned.dataBytes, ...where };
+      parent = fromHex(expected ?? found);
     }
   } finally {
     await pool.close();
     await systemFiles.remove(scratch);
   }
+}
+
+async function changedChunk(
+  found: { manifests: ManifestStore; layerId: string },
+  known: ManifestStore | undefined,
+  expected: string | undefined,
+): Promise<number | undefined> {
+  if (known === undefined || expected === undefined || expected === found.layerId) return undefined;
+  return firstDifference({ manifests: known, layerId: expected }, found);
 }

@@ -14,6 +14,7 @@ const LOG_TAIL_CHARACTERS = 2_000;
 export interface Service {
   /** What it said when it was ready. */
   readonly ready: Readonly<Record<string, unknown>>;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -27,7 +28,7 @@ export async function startService(words: readonly string[], logFile: string): P
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   try {
     const ready = await Promise.race([firstReady(child), ended.then(() => undefined), after(READY_MS)]);
-    if (ready) return { ready, stop: () => stop(child, ended) };
+    if (ready) return { ready, pid: child.pid!, stop: () => stop(child, ended) };
   } catch {
     // told below, with the log
   }

@@ -1,3 +1,4 @@
+import type { DamagedObject, RebuildCounts, RebuildPhase } from '../../core/api/rebuild.ts';
 import type {
   HostView,
   MigrationSummary,
@@ -42,6 +43,8 @@ export interface Messages {
     expected: string | undefined;
     found: string;
     dataBytes: number;
+    /** The first chunk that differs, if the agent keeps the layer’s manifest, as it does of base layers. */
+    chunk?: number;
     equal: boolean;
   };
   report: { migration: string; file: string };
@@ -50,6 +53,12 @@ export interface Messages {
   finding: { what: string; verdict: string; detail: string; hint?: string };
   /** The demo's own comparison of a VM, byte by byte. */
   proof: { vm: string; equal: boolean; detail: string };
+  /** How far `index rebuild` is, in counts of the whole rebuild. */
+  rebuilding: RebuildCounts & { phase: RebuildPhase };
+  /** Something that `index rebuild` found to be damaged, or resting on damage. */
+  damaged: DamagedObject;
+  /** The end of `index rebuild`; `damaged` tells how many there were. */
+  rebuilt: RebuildCounts & { damaged: number };
   /** The call failed; the exit code tells how. */
   error: { error: ErrorJson };
 }

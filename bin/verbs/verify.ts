@@ -13,6 +13,7 @@ import { CLOUD_OPTION, migrationArgument, verb } from './verb.ts';
 
 interface Options {
   images: string;
+  state?: string;
   cloud?: string;
   json?: boolean;
 }
@@ -21,22 +22,31 @@ function tell(vm: string, layer: VerifiedLayer, json: boolean): boolean {
   const equal = layer.found === layer.expected;
   if (json) jsonLine('verified', { vm, ...layer, equal });
   else {
-    const word = equal ? paint.green('as in the receipt') : paint.red(`differs: ${layer.found}`);
+    const from = layer.chunk === undefined ? '' : ` from chunk ${layer.chunk} on`;
+    const word = equal ? paint.green('as in the receipt') : paint.red(`differs${from}: ${layer.found}`);
     process.stdout.write(`${vm} ${visible(layer.name)} ${bytes(layer.dataBytes)}: ${word}\n`);
   }
   return equal;
 }
 
 /** True if every layer of the VM holds what its destination's receipt says. */
-async function verifyVm(receipt: Receipt, images: string, json: boolean, signal: AbortSignal): Promise<boolean> {
-  const [{ openChain }, { verifyChain }] = await Promise.all([
+async function verifyVm(
+  receipt: Receipt,
+  { images, state }: { images: string; state: string },
+  json: boolean,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const [{ openChain }, { verifyChain }, { ManifestStore }] = await Promise.all([
     import('../../agent/disk/chain.ts'),
     import('../../agent/verify/verify-chain.ts'),
+    import('../../agent/manifests/store.ts'),
   ]);
+  const known = new ManifestStore(path.join(state, 'manifests'));
   const chain = await openChain(path.join(images, receipt.layers.at(-1)!.name), { imageFolder: images });
   try {
     let equal = chain.layers.length === receipt.layers.length;
-    for await (const layer of verifyChain(chain, receipt, signal)) equal = tell(receipt.vm, layer, json) && equal;
+    for await (const layer of verifyChain(chain, receipt, signal, known))
+      equal = tell(receipt.vm, layer, json) && equal;
     return equal;
   } finally {
     await chain.close();
@@ -50,9 +60,10 @@ async function run(id: string, options: Options): Promise<void> {
   if (receipts.length === 0)
     throw usage(`${id} has no receipt of its destination`, 'verify a migration that has committed');
   const signal = stopSignal('stopped reading; nothing was changed', 'the same command begins anew');
+  const images = path.resolve(options.images);
+  const folders = { images, state: path.resolve(options.state ?? path.join(images, '.layermover')) };
   for (const receipt of receipts) {
-    if (!(await verifyVm(receipt, path.resolve(options.images), options.json === true, signal)))
-      process.exitCode = EXIT.failed;
+    if (!(await verifyVm(receipt, folders, options.json === true, signal))) process.exitCode = EXIT.failed;
   }
 }
 
@@ -64,6 +75,10 @@ export function verifyVerb(): Command {
   )
     .addArgument(migrationArgument('the migration that brought them'))
     .requiredOption('--images <dir>', 'the destination’s image folder')
+    .option(
+      '--state <dir>',
+      'the agent’s state folder, whose manifests tell the chunk (default: .layermover in the image folder)',
+    )
     .option(...CLOUD_OPTION)
     .action(run);
 }

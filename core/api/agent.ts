@@ -19,7 +19,7 @@ export const enrolRequest = z.object({
   vms: z.array(vmName).max(limits.vms_per_host_max),
   free_bytes: count,
   /** Base layers in the host's image folder, verified by the agent. */
-  layers: z.array(digest).max(4096),
+  layers: z.array(digest).max(limits.layers_per_enrolment_max),
 });
 export type EnrolRequest = z.infer<typeof enrolRequest>;
 

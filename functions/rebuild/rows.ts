@@ -45,7 +45,8 @@ async function exists(page: Page, pack: string): Promise<boolean> {
 export function writeRows(page: Page, after?: string): Promise<string | undefined> {
   return eachObject(page, 'packs', after, limits.rebuild_in_flight, async (id) => {
     try {
-      page.counts.rows_written += await addRows(page.deps, page.namespace, [id]);
+      const added = await addRows(page.deps, page.namespace, [id]);
+      page.counts.rows_written += added;
     } catch (error) {
       // Condemned; or it went, or was damaged, since it was judged: then the next rebuild sees to it.
       if (!isDamage(error) && !hasCode(error, 'PACK_CONDEMNED', 'OBJECT_MISSING')) throw error;

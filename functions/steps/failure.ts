@@ -6,7 +6,7 @@ const OWN: Readonly<Record<string, ErrorJson>> = {
   'States.HeartbeatTimeout': {
     code: 'AGENT_SILENT',
     message: 'an agent stopped polling while it had work to do',
-    hint: 'check that the agent runs and reaches the API, then migrate again',
+    hint: 'check that the agent runs and reaches the API, then resume the migration',
   },
   'States.Timeout': { code: 'TASK_TIMEOUT', message: 'an agent took longer than a task may take' },
 };

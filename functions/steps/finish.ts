@@ -1,3 +1,4 @@
+import { STORE_DAMAGED } from '../../core/damage.ts';
 import type { ErrorJson } from '../../core/errors.ts';
 import { migrationScope } from '../../core/format/keys.ts';
 import { limits } from '../../core/limits.ts';
@@ -16,7 +17,7 @@ import { settle } from './settle.ts';
 export async function finish(deps: StepDeps, { migration, run, round }: InputOf<'finish'>) {
   if (round === 0) await end(deps, await requireRun(deps, migration, run));
   const record = await requireRun(deps, migration, run);
-  const gone = record.state === 'failed' || (await removeObjects(deps, record));
+  const gone = (await isKept(deps, record)) || (await removeObjects(deps, record));
   return {
     state: record.state,
     error: record.error?.code ?? 'ENDED',
@@ -24,6 +25,13 @@ export async function finish(deps: StepDeps, { migration, run, round }: InputOf<
     more: !gone && round + 1 < limits.cleanup_rounds_max,
     round: round + 1,
   };
+}
+
+/** What is kept is not sent again. If any of it is damaged, all must be: an object that is there can't be replaced. */
+async function isKept(deps: StepDeps, record: MigrationRecord): Promise<boolean> {
+  if (record.state !== 'failed') return false;
+  const errors = [record.error, ...(await gangOf(deps, record)).map((vm) => vm.error)];
+  return !errors.some((error) => (STORE_DAMAGED as readonly string[]).includes(error?.code ?? ''));
 }
 
 /** Whatever went before, no VM stays unsettled: agents keep or drop a VM's files by what its record says. */

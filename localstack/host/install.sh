@@ -5,14 +5,6 @@ set -euo pipefail
 . "$(dirname "$0")/paths.sh"
 home=$LAYERMOVER_LOCALSTACK_HOME
 
-find_python() {
-  local each
-  for each in ${PYTHON:-} python3.13 python3.14 python3 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[3-9]*/bin/python; do
-    "$each" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 13))' 2>/dev/null && command -v "$each" && return
-  done
-  return 1
-}
-
 # The same files are installed once; what was begun and not finished is begun anew.
 wanted=$(cat "$here/requirements.txt" "$here/dynamodb/pom.xml" "$here/dynamodb/sha256sums" | sha256sum)
 [ "$(cat "$home/installed" 2>/dev/null)" = "$wanted" ] && exit

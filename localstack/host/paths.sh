@@ -4,10 +4,10 @@ repository=$(cd "$here/../.." && pwd)
 export PATH=$repository/node_modules/.bin:$PATH
 
 # What is installed, once for all clones, and never within one.
-LAYERMOVER_LOCALSTACK_HOME=${LAYERMOVER_LOCALSTACK_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/layermover/localstack-4.14.0}
+export LAYERMOVER_LOCALSTACK_HOME=${LAYERMOVER_LOCALSTACK_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/layermover/localstack-4.14.0}
 # What one run keeps: log, process id, functions' code, and how to connect.
-LAYERMOVER_LOCALSTACK_DATA=${LAYERMOVER_LOCALSTACK_DATA:-$repository/.layermover/localstack}
-LAYERMOVER_LOCALSTACK_PORT=${LAYERMOVER_LOCALSTACK_PORT:-4566}
+export LAYERMOVER_LOCALSTACK_DATA=${LAYERMOVER_LOCALSTACK_DATA:-$repository/.layermover/localstack}
+export LAYERMOVER_LOCALSTACK_PORT=${LAYERMOVER_LOCALSTACK_PORT:-4566}
 
 SKIPPED=77 # exit status: this machine lacks something, so nothing was done
 
@@ -18,6 +18,16 @@ lacks() { # lacks WHAT: says so and skips
 
 endpoint=http://127.0.0.1:$LAYERMOVER_LOCALSTACK_PORT
 
-is_running() { # whether any process of the group that up.sh started is left
-  [ -e "$LAYERMOVER_LOCALSTACK_DATA/group" ] && kill -0 -- "-$(cat "$LAYERMOVER_LOCALSTACK_DATA/group")" 2>/dev/null
+is_running() { # whether the process that up.sh noted is there, and is that one: numbers of processes are used again
+  local id
+  id=$(cat "$LAYERMOVER_LOCALSTACK_DATA/group" 2>/dev/null) || return 1
+  grep -qzFx "LAYERMOVER_LOCALSTACK_DATA=$LAYERMOVER_LOCALSTACK_DATA" "/proc/$id/environ" 2>/dev/null
+}
+
+find_python() { # prints a Python that LocalStack runs on: it uses what 3.13 brought
+  local each
+  for each in ${PYTHON:-} python3.13 python3.14 python3 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[3-9]*/bin/python; do
+    "$each" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 13))' 2>/dev/null && command -v "$each" && return
+  done
+  return 1
 }

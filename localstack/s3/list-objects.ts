@@ -61,7 +61,7 @@ async function readPage(objects: ObjectTree, { prefix, delimiter, from, maxKeys 
       cursor.from = afterPrefix(common);
     } else {
       const record = objects.record(key);
-      if (record !== undefined) records.push(record);
+      if (record !== undefined) records.push({ ...record, key });
       cursor.from = `${key}\0`;
     }
   }

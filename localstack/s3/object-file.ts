@@ -47,12 +47,20 @@ export interface OpenObject {
   readonly record: ObjectRecord;
 }
 
-/** Opens an object and reads its record; undefined if there is none. Synchronous, so that a check and a rename are one step. */
+/**
+ * Opens an object and reads its record; undefined if there is none. A file that is damaged counts as none and is told of
+ * on stderr: so readers hear at once which object is missing, and writers may store it anew. Synchronous, so that a
+ * check and a rename are one step.
+ */
 export function openObject(path: string): OpenObject | undefined {
   const fd = openIfThere(path);
   if (fd === undefined) return undefined;
   try {
-    return { fd, record: readRecord(fd, path) };
+    const record = readRecord(fd);
+    if (record !== undefined) return { fd, record };
+    process.stderr.write(`damaged object file, taken for absent: ${path}\n`);
+    closeSync(fd);
+    return undefined;
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -75,25 +83,30 @@ function openIfThere(path: string): number | undefined {
   }
 }
 
-function readRecord(fd: number, path: string): ObjectRecord {
+/** Undefined if it is not what was written there. */
+function readRecord(fd: number): ObjectRecord | undefined {
   const fileBytes = fstatSync(fd).size;
   let end = readEnd(fd, fileBytes, S3_LIMITS.recordReadBytes);
-  if (end.length < TAIL_BYTES || end.toString('latin1', end.length - MAGIC.length) !== MAGIC) throw damaged(path);
+  if (end.length < TAIL_BYTES || end.toString('latin1', end.length - MAGIC.length) !== MAGIC) return undefined;
   const jsonBytes = end.readUInt32BE(end.length - TAIL_BYTES);
   if (jsonBytes + TAIL_BYTES > end.length) end = readEnd(fd, fileBytes, jsonBytes + TAIL_BYTES);
-  if (jsonBytes + TAIL_BYTES > end.length) throw damaged(path);
-  const json = end.toString('utf8', end.length - TAIL_BYTES - jsonBytes, end.length - TAIL_BYTES);
-  const record = JSON.parse(json) as ObjectRecord;
-  if (record.size !== fileBytes - TAIL_BYTES - jsonBytes) throw damaged(path);
-  return record;
+  if (jsonBytes + TAIL_BYTES > end.length) return undefined;
+  const record = parse(end.toString('utf8', end.length - TAIL_BYTES - jsonBytes, end.length - TAIL_BYTES));
+  return record?.size === fileBytes - TAIL_BYTES - jsonBytes ? record : undefined;
+}
+
+function parse(json: string): ObjectRecord | undefined {
+  try {
+    const record = JSON.parse(json) as Partial<ObjectRecord> | null;
+    const isRecord = typeof record?.etag === 'string' && Number.isSafeInteger(record.modifiedMs);
+    return isRecord && record.contentHeaders && record.userMetadata ? (record as ObjectRecord) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function readEnd(fd: number, fileBytes: number, wanted: number): Buffer {
   const buffer = Buffer.allocUnsafe(Math.min(fileBytes, wanted));
   const got = readSync(fd, buffer, 0, buffer.length, fileBytes - buffer.length);
   return buffer.subarray(0, got);
-}
-
-function damaged(path: string): Error {
-  return new Error(`damaged object file ${path}`);
 }

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createManualClock, type ManualClock } from '../../adapters/memory/manual-clock.ts';
+import { systemClock } from '../../adapters/system/clock.ts';
 import { Bell } from '../../agent/daemon/bell.ts';
 import { Enrolment, type EnrolmentOptions } from '../../agent/daemon/enrolment.ts';
 import { Inbox } from '../../agent/daemon/inbox.ts';
@@ -47,9 +48,11 @@ describe('the poll loop', () => {
     const images = { vms: async () => vms.map((name) => ({ name })) };
     const catalog = { bases: async () => ['a'.repeat(64)] };
     const known = { images, catalog } as unknown as Pick<EnrolmentOptions, 'images' | 'catalog'>;
-    const enrolment = new Enrolment({ ...known, ref: 'a/h1', api, clock, version: '1', freeBytes });
+    const brought = { has: () => false };
+    const enrolment = new Enrolment({ ...known, brought, ref: 'a/h1', api, clock, version: '1', freeBytes });
     runs = new Runs({
       api,
+      clock: systemClock,
       log,
       storeFor: () => ({ close: () => undefined }) as ReturnType<RunsOptions['storeFor']>,
       perform: (_, run) => work(run),

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createManualClock, type ManualClock } from '../../adapters/memory/manual-clock.ts';
+import { systemClock } from '../../adapters/system/clock.ts';
 import { Bell } from '../../agent/daemon/bell.ts';
 import { Inbox } from '../../agent/daemon/inbox.ts';
 import { createPatientClient } from '../../agent/daemon/patient-client.ts';
@@ -63,7 +64,9 @@ describe('an inbox', () => {
   it('asks for no more rounds while many wait to be read', async () => {
     const rounds = inbox.rounds({ migration: MIGRATION, run: 1, stream: STREAM }, never);
     const first = rounds.next();
-    const many = Array.from({ length: limits.rounds_per_poll_max + 1 }, (_, at) => round(`1.${String(at).padStart(3, '0')}`));
+    const many = Array.from({ length: limits.rounds_per_poll_max + 1 }, (_, at) =>
+      round(`1.${String(at).padStart(3, '0')}`),
+    );
     inbox.deliver({ rounds: many, receipts: [] });
     await first;
     expect(inbox.wants().following).toEqual([]);
@@ -161,13 +164,16 @@ describe('running tasks', () => {
   beforeEach(() => {
     reports = [];
     work = async () => done;
-    runs = new Runs({
-      api: scripted((_, { body }) => void reports.push(body)),
-      log: keptLog(),
-      storeFor: () => ({ close: () => undefined }) as ReturnType<RunsOptions['storeFor']>,
-      perform: (_, run) => work(run),
-      onEnd: () => undefined,
-    });
+    runs = new Runs(options());
+  });
+
+  const options = (): RunsOptions => ({
+    api: scripted((_, { body }) => void reports.push(body)),
+    clock: systemClock,
+    log: keptLog(),
+    storeFor: () => ({ close: () => undefined }) as ReturnType<RunsOptions['storeFor']>,
+    perform: (_, run) => work(run),
+    onEnd: () => undefined,
   });
 
   /** Runs until it is stopped. */
@@ -214,6 +220,26 @@ describe('running tasks', () => {
     runs.start([task(2)]);
     await runs.stop();
     expect(runs.count).toBe(0);
+    expect(reports).toEqual([]);
+  });
+
+  it('have time to finish what they are sending when the agent stops, and no more than that', async () => {
+    const story: string[] = [];
+    const asked = Promise.withResolvers<void>();
+    work = async (run) => {
+      story.push('begun');
+      await forever(run).catch(() => undefined);
+      story.push(`asked to end, cut: ${run.cut.aborted}`);
+      asked.resolve();
+      await new Promise<void>((resolve) => run.cut.addEventListener('abort', () => resolve()));
+      throw run.cut.reason;
+    };
+    const sleep = (ms: number) => asked.promise.then(() => void story.push(`waited ${ms}`));
+    const draining = new Runs({ ...options(), clock: { ...systemClock, sleep } });
+    draining.start([task(1)]);
+    await expect.poll(() => story).toEqual(['begun']);
+    await draining.stop();
+    expect(story).toEqual(['begun', 'asked to end, cut: false', `waited ${limits.agent_drain_ms}`]);
     expect(reports).toEqual([]);
   });
 

@@ -35,7 +35,8 @@ function host(disk = new MemoryFiles({ nowMs: () => 0, chance: () => 0.5 })): vo
 }
 
 const path = () => files.paths(FOLDER).find((each) => each.endsWith('.journal'))!;
-const latest = (journal: PushJournal) => Array.from({ length: geometry.segments }, (_, index) => journal.latest(index));
+const latest = (journal: PushJournal, { segments } = geometry) =>
+  Array.from({ length: segments }, (_, index) => journal.latest(index));
 
 async function noted(rounds: number): Promise<PushJournal> {
   const journal = await journals.open(of);
@@ -122,7 +123,7 @@ describe('a push’s journal', () => {
       await file.write(bytes, 0);
       await file.close();
     }
-    expect(latest(await journals.open(other)).every((id) => id === undefined)).toBe(true);
+    expect(latest(await journals.open(other), other.geometry).every((id) => id === undefined)).toBe(true);
   });
 
   it('on a full disk goes on without, and tells what it could write', async () => {

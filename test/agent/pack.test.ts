@@ -1,7 +1,7 @@
 import { zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { Stop } from '../../agent/flow/stop.ts';
 import { openFrame } from '../../adapters/system/open-frame.ts';
+import { Stop } from '../../agent/flow/stop.ts';
 import { sealFrame } from '../../agent/pack/frame-codec.ts';
 import type { Pack } from '../../agent/pack/pack.ts';
 import { type Deliver, PackWriter } from '../../agent/pack/pack-writer.ts';

@@ -68,7 +68,6 @@ describe('user data that is being sent', () => {
     const view = await ended;
     await again;
     expect(view).toMatchObject({ state: 'committed', vms: [{ equal: true }] });
-    expect(seen.packs).toBeGreaterThan(12);
     expect(seen.bytes).toBeLessThan(ONCE);
     const top = view.vms[0]!.layers.at(-1)!;
     expect(top.stored_bytes, 'the report counts both attempts').toBeGreaterThan(DATA - 3 * PACK);

@@ -66,6 +66,7 @@ describe('a migration that is aborted', () => {
     });
     const view = await (await start()).ended;
     expect(view).toMatchObject({ state: 'aborted', vms: [{ state: 'rolled-back' }] });
+    await expect.poll(() => filesIn(hosts.at('b')), { timeout: 10_000 }).toEqual([]);
     await expectUnmoved();
     expect(await (await start()).ended).toMatchObject({ state: 'committed' });
     await expectMoved();

@@ -145,7 +145,13 @@ describe('what an image folder leaves out', () => {
       'twin.qcow2',
       'twin.raw',
     ]);
-    expect(found.every((each) => each.why !== '' && each.hint !== '')).toBe(true);
+    const why = Object.fromEntries(found.map((each) => [each.file, each.why]));
+    expect(why['link.qcow2']).toContain('links');
+    expect(why['my vm.qcow2']).toContain('name');
+    expect(why['disk.vmdk']).toContain('.qcow2');
+    expect(why['one/two/three/four/five/deep.qcow2']).toContain('deep');
+    expect(why['twin.raw']).toContain('several');
+    expect(found.every((each) => each.hint !== '')).toBe(true);
     expect((await findingsOn('left out')).map((each) => each.verdict)).toEqual(Array(9).fill('note'));
   });
 });

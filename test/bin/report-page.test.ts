@@ -46,6 +46,16 @@ describe('the page of a migration', () => {
     expect(text.match(/of 2 VMs: web-1, web-2/g)).toHaveLength(2);
   });
 
+  it('puts the parts of a bar side by side', () => {
+    const svg = /<svg role="img" .*?<\/svg>/s.exec(page(gang()))![0];
+    const rects = [...svg.matchAll(/class="(skipped|elsewhere|known|sent)" x="([\d.]+)%" y="1" width="([\d.]+)%"/g)];
+    expect(rects.map((rect) => rect[1])).toEqual(['skipped', 'elsewhere', 'known', 'sent']);
+    rects.reduce((end, rect) => {
+      expect(Number(rect[2])).toBeCloseTo(end, 2);
+      return end + Number(rect[3]);
+    }, 0);
+  });
+
   it('says in words what the bars show, and what was saved', () => {
     const text = textOf(page(gang()));
     expect(text).toContain('25 MB taken from the store, 35 MB sent as 12 MB on the wire.');

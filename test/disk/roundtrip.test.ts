@@ -234,9 +234,10 @@ describe('what a writer stores', () => {
     const writer = await createQcow2(folder.at('unfinished.qcow2'), { ...MAP, version: 3 });
     await writer.write(0, noise(8 * MiB, 1));
     copyFileSync(folder.at('unfinished.qcow2'), folder.at('copy.qcow2'));
-    await withChain(folder.at('copy.qcow2'), folder.path(), async ({ layers: [layer] }) => {
-      expect(layer!.format).toBe('raw');
-    });
+    const half = openChain(folder.at('copy.qcow2'), { imageFolder: folder.path(), topFormat: 'qcow2' });
+    await expect(half).rejects.toMatchObject({ code: 'QCOW2_INVALID' });
+    const called = openChain(folder.at('copy.qcow2'), { imageFolder: folder.path() });
+    await expect(called).rejects.toMatchObject({ code: 'IMAGE_FORMAT_AMBIGUOUS' });
     await writer.discard();
     const gone = openChain(folder.at('unfinished.qcow2'), { imageFolder: folder.path() });
     await expect(gone).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND' });

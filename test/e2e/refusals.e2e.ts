@@ -10,9 +10,7 @@ beforeAll(async () => {
   stage = await Stage.open();
   await (await stage.host('a', 'h1')).start();
 });
-afterAll(async () => {
-  await stage.close();
-});
+afterAll(() => stage.close());
 
 describe('a request that can’t be served', () => {
   it.each([

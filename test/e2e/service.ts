@@ -4,7 +4,8 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 
 const COMMAND = path.resolve(import.meta.dirname, '../../bin/layermover.js');
-const READY_MS = 60_000;
+/** A cloud synthesizes first, perhaps on a busy machine. */
+const READY_MS = 120_000;
 const STOP_MS = 20_000;
 const LOG_TAIL_CHARACTERS = 2_000;
 

@@ -6,8 +6,7 @@ import { defineConfig } from 'vitest/config';
  */
 export default defineConfig(({ mode }) => ({
   test: {
-    root: import.meta.dirname,
-    include: mode === 'localstack' ? ['*.e2e.ts', 'localstack/*.e2e.ts'] : ['*.e2e.ts'],
+    include: mode === 'localstack' ? ['test/e2e/**/*.e2e.ts'] : ['test/e2e/*.e2e.ts'],
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: 'forks',

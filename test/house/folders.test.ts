@@ -77,6 +77,18 @@ describe('time and chance', () => {
   );
 });
 
+describe('files', () => {
+  /** The port's own adapter; and the agent reads its version beside its own code. */
+  const allowed = /^(adapters\/system\/|agent\/daemon\/version\.ts$)/;
+  it.each(['core', 'adapters', 'agent', 'functions'])(
+    '%s takes them through core/files.ts, so that a crash can be simulated',
+    (folder) => {
+      for (const file of sources(folder).filter((name) => !allowed.test(name)))
+        for (const name of imports(file)) expect(name, file).not.toMatch(/^node:(fs|sqlite|child_process)/);
+    },
+  );
+});
+
 describe('style', () => {
   const all = [...Object.keys(rules), 'bin', 'test'].flatMap(sources);
   it('files hold one idea each', () => {

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -93,13 +93,27 @@ it('sweeps what a crash left half written', async () => {
   expect(staged()).toEqual([]);
 });
 
-it('says so when an object file was damaged', async () => {
-  await s3.client().send(new PutObjectCommand({ Bucket, Key: 'cut', Body: 'x'.repeat(1_000) }));
+it('takes an object file that was damaged for no object, so that it can be stored anew', async () => {
+  const put = { Bucket, Key: 'cut', Body: 'x'.repeat(1_000) };
+  await s3.client().send(new PutObjectCommand(put));
   const file = join(s3.dir, 'buckets', Bucket, 'cut.o');
   const bytes = readFileSync(file);
-  for (const damage of [() => truncateSync(file, bytes.length - 1), () => writeFileSync(file, bytes.subarray(1))]) {
-    damage();
-    await expect(read(s3.client(), 'cut')).rejects.toMatchObject({ name: 'InternalError' });
+  const damaged = [
+    bytes.subarray(0, -1),
+    bytes.subarray(1),
+    bytes.subarray(0, 10),
+    Buffer.alloc(0),
+    Buffer.concat([bytes, Buffer.alloc(1)]),
+    Buffer.from(bytes.toString('latin1').replace('"size"', '"sixe"'), 'latin1'),
+    Buffer.from(bytes.toString('latin1').replace('{"', '{{'), 'latin1'),
+  ];
+  for (const [at, content] of damaged.entries()) {
+    writeFileSync(file, content);
+    expect(await read(s3.client(), 'cut'), `damage ${at}`).toBeUndefined();
+    const { Contents } = await s3.client().send(new ListObjectsV2Command({ Bucket, Prefix: 'cut' }));
+    expect(Contents).toBeUndefined();
+    await s3.client().send(new PutObjectCommand({ ...put, IfNoneMatch: '*' }));
+    expect(await read(s3.client(), 'cut')).toHaveLength(1_000);
   }
 });
 

@@ -97,28 +97,29 @@ describe('a rebuild', () => {
 });
 
 describe('what is damaged', () => {
-  /** A place in the frames, in the footer, in the trailer. */
-  const places: [string, ObjectKind, (length: number) => number][] = [
-    ['a pack frame', 'packs', (length) => (length >> 1) * 8],
-    ['a pack footer', 'packs', (length) => (length - 40) * 8 + 3],
-    ['a pack trailer', 'packs', (length) => (length - 2) * 8],
-    ['a segment', 'segments', (length) => (length >> 1) * 8],
-    ['a root', 'layers', (length) => (length >> 1) * 8],
-    ['a placement', 'placements', (length) => (length >> 1) * 8],
+  /** The byte that is hit, from the object's length; and whether a destination needs it. */
+  const places: [string, ObjectKind, (length: number) => number, boolean][] = [
+    ['a pack frame', 'packs', (length) => length >> 1, true],
+    ['a pack footer', 'packs', (length) => length - 40, false],
+    ['a segment', 'segments', (length) => length >> 1, true],
+    ['a root', 'layers', (length) => length >> 1, true],
+    ['a placement', 'placements', (length) => length >> 1, true],
   ];
 
-  it.each(places)('%s: is named, taken out, and only what is missing is sent again', async (_, kind, where) => {
+  it.each(places)('%s: is named, taken out, and only what is missing is sent again', async (_, kind, where, isNeeded) => {
     const before = filesIn(hosts.at('a'));
     for (const id of await idsOf(objects(), kind)) {
-      await damage(objects(), objectKey(SCOPE, kind, id), (bytes) => flipped(bytes, where(bytes.length)));
+      await damage(objects(), objectKey(SCOPE, kind, id), (bytes) => flipped(bytes, 8 * where(bytes.length)));
     }
-    const failed = await move('web-2', 'c');
-    expect(failed.state).toBe('failed');
-    expect(failed.error?.code).toMatch(/^(FRAME|CHUNK|PLACEMENT|MANIFEST)_CORRUPT$|^OBJECT_MISSING$/);
-    expect(failed.error?.message).toContain('os.qcow2');
-    expect(failed.error?.hint).toContain('layermover index rebuild --check');
-    expect(failed.error?.hint).toContain('layermover resume');
-    expect(filesIn(hosts.at('c'))).toEqual([]);
+    if (isNeeded) {
+      const failed = await move('web-2', 'c');
+      expect(failed.state).toBe('failed');
+      expect(failed.error?.code).toMatch(/^(FRAME|PLACEMENT|MANIFEST)_CORRUPT$/);
+      expect(failed.error?.message).toContain('os.qcow2');
+      expect(failed.error?.hint).toContain('layermover index rebuild --check');
+      expect(failed.error?.hint).toContain('layermover resume');
+      expect(filesIn(hosts.at('c'))).toEqual([]);
+    }
 
     const { damaged } = await rebuild(hosts.cloud().api, true);
     expect(damaged.length, JSON.stringify(damaged)).toBeGreaterThan(kind === 'placements' ? -1 : 0);

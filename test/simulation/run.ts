@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { playSeeds } from './seeds.ts';
 import { simulate } from './simulate.ts';
 
 /** Plays seeds: `--seed N` one, with all that happens in it; `--count N --from S` many, of which it tells those that fail. */
@@ -22,12 +23,11 @@ async function one(seed: number): Promise<boolean> {
 async function many(from: number, count: number): Promise<boolean> {
   const failed: number[] = [];
   const ended = new Map<string, number>();
-  for (let seed = from; seed < from + count; seed++) {
-    const result = await simulate(seed);
+  for await (const result of playSeeds(from, count)) {
     for (const state of result.ended) ended.set(state, (ended.get(state) ?? 0) + 1);
     if (result.violations.length === 0) continue;
-    failed.push(seed);
-    say(`seed ${seed}: ${result.violations.join('; ')}`);
+    failed.push(result.seed);
+    say(`seed ${result.seed}: ${result.violations.join('; ')}`);
   }
   say(`${count} seeds from ${from}, ${failed.length} failed; migrations: ${JSON.stringify(Object.fromEntries(ended))}`);
   if (failed.length > 0) say(`replay: npm run simulate -- --seed ${failed[0]}`);

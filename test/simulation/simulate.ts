@@ -38,7 +38,7 @@ export interface Options {
 /** Once faults have ended every migration must come to its end within this time. */
 const PATIENCE_MS = 6 * 3_600_000;
 /** What agents do on their own after the last migration: settle files, end what they hold. */
-const AFTER_MS = 60_000;
+const AFTER_MS = 40_000;
 
 /** Plays one seed: a few hosts, VMs and migrations, and the faults that strike them. */
 export async function simulate(seed: number, options: Options = {}): Promise<Simulated> {
@@ -48,7 +48,8 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
   const violations = new Violations();
   const names = drawHosts(dice.fork('hosts'));
   const plan = drawPlan(dice.fork('plan'), names.length);
-  const rates = () => (time.sinceStartMs < plan.calmMs ? plan.rates : NO_FAULTS);
+  let calmMs = plan.calmMs;
+  const rates = () => (time.sinceStartMs < calmMs ? plan.rates : NO_FAULTS);
   const committed: Committed[] = [];
   const watch = (ports: Ports) =>
     (options.breakPorts ?? same)(watchCloud(ports, violations, (each) => void committed.push(each)));
@@ -66,7 +67,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
       rates,
       log,
       cloud,
-      calmMs: plan.calmMs,
+      calmMs: () => calmMs,
       deaths,
       onFile,
       onCall,
@@ -83,7 +84,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
     watches[at]!.isOpen = true;
     host.start();
   }
-  strike(plan, hosts, time);
+  strike(plan, hosts, time, () => time.sinceStartMs < calmMs);
   const operator = userOf({ cloud, time, dice: dice.fork('user'), rates, log, calmMs: plan.calmMs });
   let left = orders.length;
   for (const order of orders) {
@@ -100,8 +101,12 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
     steps++;
     await judgeStep({ committed, vms, hosts, watches, violations });
     const now = time.sinceStartMs;
-    if (left === 0 && doneMs === Number.POSITIVE_INFINITY) doneMs = Math.max(now, plan.calmMs);
-    if (what === undefined || now > doneMs + AFTER_MS) break;
+    if (left === 0 && doneMs === Number.POSITIVE_INFINITY) {
+      doneMs = now;
+      calmMs = Math.min(calmMs, now);
+      for (const host of hosts) host.calm();
+    }
+    if (what === undefined || (now > doneMs + AFTER_MS && hosts.every((host) => host.isUp))) break;
     if (left > 0 && now > plan.calmMs + PATIENCE_MS) violations.note('liveness', `${left} orders are not done`);
   }
   if (violations.found.length === 0) {
@@ -126,14 +131,14 @@ function same<T>(thing: T): T {
 }
 
 /** Sets up what strikes hosts as a whole. */
-function strike(plan: Plan, hosts: readonly Host[], time: SimulatedTime): void {
+function strike(plan: Plan, hosts: readonly Host[], time: SimulatedTime, isStormy: () => boolean): void {
   const at = (ms: number, action: () => void) => void time.schedule(ms, action, 'fault');
   for (const { host, fromMs, toMs } of plan.full) {
-    at(fromMs, () => (hosts[host]!.files.full = true));
+    at(fromMs, () => (hosts[host]!.files.full = isStormy()));
     at(toMs, () => (hosts[host]!.files.full = false));
   }
   for (const { host, fromMs, toMs } of plan.cutOff) {
-    at(fromMs, () => (hosts[host]!.network.cutOff = true));
+    at(fromMs, () => (hosts[host]!.network.cutOff = isStormy()));
     at(toMs, () => (hosts[host]!.network.cutOff = false));
   }
   for (const { host, atMs, byMs } of plan.jumps) at(atMs, () => (hosts[host]!.skewMs += byMs));

@@ -1,18 +1,23 @@
 import { expect, test } from 'vitest';
-import { coveringRows, OPTIONS } from '../disk/matrix.ts';
+import { coveringRows } from '../disk/matrix.ts';
 import { describeWithQemu } from '../disk/qemu.ts';
 import { tempFolder } from '../disk/support.ts';
 import { tryRows } from '../disk/try-rows.ts';
 
 const folder = tempFolder();
+const HOUR_MS = 3_600_000;
 
 describeWithQemu('options of qcow2 are read, mapped and written as QEMU does', () => {
-  test('every pair, with clusters of every size', async () => {
+  test('every two of them', async () => {
     expect(await tryRows(folder.path(), coveringRows(2, 2))).toEqual([]);
   });
 
-  test('every three, with clusters of four sizes', async () => {
-    const values = { ...OPTIONS, cluster: ['512', '16384', '65536', '2097152'] } as const;
-    expect(await tryRows(folder.path(), coveringRows(3, 1, values))).toEqual([]);
-  });
+  // Minutes, by hand: npm run matrix.
+  test.runIf(process.env.QCOW2_MATRIX === 'full')(
+    'every three of them',
+    async () => {
+      expect(await tryRows(folder.path(), coveringRows(3, 1))).toEqual([]);
+    },
+    HOUR_MS,
+  );
 });

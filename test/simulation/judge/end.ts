@@ -38,7 +38,7 @@ async function judgeVms({ cloud, hosts, vms, orders, operator, violations }: End
     if (ownership.lease !== undefined)
       violations.note('lease', `${vm.name} is still leased by ${ownership.lease.migration}`);
     const owner = hosts.find(({ ref }) => ref === ownership.owner)!;
-    if (!(await holds(owner.files, vm.shown)))
+    if (!(await holds(owner.files, vm.shown, /\.(qcow2|img)$/)))
       violations.note('content', `${vm.name} is not on the disk of ${owner.ref}`);
     const wasAborted = operator.ended.some((each) => each.state === 'aborted' && each.vm_names.includes(vm.name));
     if (order !== undefined && ownership.owner !== (order.onward ?? order.to) && !wasAborted)

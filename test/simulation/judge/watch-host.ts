@@ -46,10 +46,10 @@ export class HostWatch {
   }
 }
 
-/** Whether any image in the host's folder shows this: what a committed VM needs. */
-export async function holds(files: MemoryFiles, wanted: Shown): Promise<boolean> {
+/** Whether any image in the host's folder shows this: what a committed VM needs, at first under any name. */
+export async function holds(files: MemoryFiles, wanted: Shown, names = /\.(qcow2|img)(\.partial)?$/): Promise<boolean> {
   for (const path of files.paths(IMAGES)) {
-    if (!/\.(qcow2|img)(\.partial)?$/.test(path)) continue;
+    if (!names.test(path)) continue;
     const shown = await readShown(files, IMAGES, path).catch(() => undefined);
     if (shown !== undefined && isSameShown(shown, wanted)) return true;
   }

@@ -32,7 +32,7 @@ export interface HostOptions {
   readonly cloud: Cloud;
   readonly deaths: Plan['deaths'];
   /** From here on nobody dies, and who is dead comes back. */
-  readonly calmMs: number;
+  readonly calmMs: () => number;
   /** Told before each call of the file system. */
   readonly onFile: (call: string, path: string) => void;
   readonly onCall: (name: RouteName, body: unknown) => void;
@@ -77,6 +77,12 @@ export class Host {
     void this.#run();
   }
 
+  /** There is room again, and a network. */
+  calm(): void {
+    this.files.full = false;
+    this.network.cutOff = false;
+  }
+
   /** Ends the agent as SIGTERM does, for good. */
   async stop(): Promise<void> {
     this.#deaths.length = 0;
@@ -106,7 +112,7 @@ export class Host {
       const { task, attempt, error, vm } = fields as Record<string, string> & { error?: { code: string } };
       log.note([name, message, task, attempt, vm, error?.code].filter((each) => each !== undefined).join(' '));
     };
-    const files = mortalFiles(between(this.files), life);
+    const files = between(mortalFiles(this.files, life));
     const scanner = (buffers: readonly SharedArrayBuffer[]) => new ImmediateScanner(buffers, files.readAt);
     try {
       const agent = await startAgent({
@@ -142,14 +148,14 @@ export class Host {
     const { time, dice, rates, log, calmMs } = this.#options;
     if (!WAITS.test(what)) this.#changes++;
     const death = this.#deaths[0];
-    if (death !== undefined && this.#changes >= death.afterCalls && time.sinceStartMs < calmMs) {
+    if (death !== undefined && this.#changes >= death.afterCalls && time.sinceStartMs < calmMs()) {
       this.#deaths.shift();
       log.note(`${this.ref} ${death.power ? 'loses power' : 'is killed'} before ${what}`);
       life.dead = true;
       this.#agent = undefined;
       if (death.power) this.files.crash();
       else this.files.kill();
-      this.#startAgain(life, Math.min(death.restartMs, calmMs - time.sinceStartMs));
+      this.#startAgain(life, Math.min(death.restartMs, calmMs() - time.sinceStartMs));
       return undefined;
     }
     return dice.chance(rates().yields) ? time.sleep(dice.scale(0.1, 500)) : undefined;

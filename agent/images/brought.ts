@@ -1,0 +1,84 @@
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { count, digest, migrationId } from '../../core/api/names.ts';
+import type { Files } from '../../core/files.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import { RecordFolder } from '../catalog/record-folder.ts';
+import type { Arrivals, Arrived } from './arrivals.ts';
+import type { ImageFolder } from './image-folder.ts';
+
+/** A base layer that was brought here by a migration, or found by another, as long as nobody knows how those ended. */
+const broughtLayer = z.object({
+  layerId: digest,
+  path: z.string(),
+  chunkBytes: count,
+  migrations: z.array(migrationId).min(1),
+});
+export type BroughtLayer = z.infer<typeof broughtLayer>;
+
+interface Host {
+  readonly files: Files;
+  readonly catalog: Catalog;
+  readonly arrivals: Arrivals;
+  readonly images: ImageFolder;
+}
+
+/**
+ * Base layers have their names before their VMs are here, for other files name them; so a migration that is aborted
+ * would leave them behind. These records tell which layers go again then. Until that is settled the host does not
+ * announce them: nobody else may count on them.
+ */
+export class Brought {
+  readonly #records: RecordFolder<BroughtLayer>;
+  readonly #host: Host;
+
+  private constructor(records: RecordFolder<BroughtLayer>, host: Host) {
+    this.#records = records;
+    this.#host = host;
+  }
+
+  static async open(folder: string, host: Host): Promise<Brought> {
+    return new Brought(await RecordFolder.open(host.files, folder, broughtLayer), host);
+  }
+
+  /** To be noted before the file gets its name. */
+  async note({ migration, path, layer: { layerId, chunkBytes } }: Arrived): Promise<void> {
+    await this.#records.put(layerId, { layerId, path, chunkBytes, migrations: [migration] });
+  }
+
+  /** Another migration found the layer here. One that is settled needs no note. */
+  async share(layerId: string, migration: string): Promise<void> {
+    const known = this.#records.get(layerId);
+    if (known === undefined || known.migrations.includes(migration)) return;
+    await this.#records.put(layerId, { ...known, migrations: [...known.migrations, migration] });
+  }
+
+  has(layerId: string): boolean {
+    return this.#records.get(layerId) !== undefined;
+  }
+
+  all(): BroughtLayer[] {
+    return this.#records.all().map(([, layer]) => layer);
+  }
+
+  /** The layer is the host's like any other. */
+  keep(layerId: string): Promise<void> {
+    return this.#records.remove(layerId);
+  }
+
+  /**
+   * Removes the layer's file, unless it has changed; answers false, and changes nothing, as long as another image names
+   * it: of several layers the one on top goes first.
+   */
+  async takeBack({ path, chunkBytes, layerId }: BroughtLayer): Promise<boolean> {
+    const { files, catalog, arrivals, images } = this.#host;
+    const isUnder = arrivals.waiting().some(({ layer }) => layer.below === path);
+    if (isUnder || (await images.isUsed(path))) return false;
+    if ((await catalog.lookup(path, chunkBytes))?.layerId === layerId) {
+      await files.remove(path);
+      await files.syncFolder(dirname(path));
+    }
+    await this.keep(layerId);
+    return true;
+  }
+}

@@ -1,0 +1,127 @@
+import { writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { systemFiles } from '../../adapters/system/files.ts';
+import { openState } from '../../agent/daemon/state.ts';
+import { openChain } from '../../agent/disk/chain.ts';
+import { createQcow2 } from '../../agent/disk/writer.ts';
+import type { ArrivedLayer } from '../../agent/images/arrivals.ts';
+import { partialPath } from '../../agent/images/arrivals.ts';
+import { createSettler } from '../../agent/tasks/settle.ts';
+import type { MigrationState } from '../../core/migration.ts';
+import { coded, eachFolder, filesIn, keptLog, scripted } from './support.ts';
+
+const folder = eachFolder();
+const [FIRST, SECOND] = [`m${'1'.repeat(20)}`, `m${'2'.repeat(20)}`];
+const never = new AbortController().signal;
+
+/** How the migrations are by now; unknown ones have no state. */
+let states: Record<string, MigrationState>;
+let settled: number;
+beforeEach(() => {
+  states = { [FIRST]: 'seeding', [SECOND]: 'seeding' };
+  settled = 0;
+});
+
+const open = () => openState(systemFiles, folder.path(), folder.at('.state'));
+type State = Awaited<ReturnType<typeof open>>;
+
+/** An empty image; with `over`, on that one. */
+async function makeImage(path: string, over?: string): Promise<void> {
+  const chain = over === undefined ? undefined : await openChain(over, { imageFolder: folder.path() });
+  const backing =
+    chain === undefined
+      ? {}
+      : { backing: { name: basename(over!), format: 'qcow2', chain: chain.layers.at(-1)! } as const };
+  const shape = { virtualBytes: 65_536, clusterBytes: 65_536, version: 3 } as const;
+  await (await createQcow2(path, { ...shape, ...backing })).finish();
+  await chain?.close();
+}
+
+/** A base layer that the first migration brings. */
+async function bring({ arrivals, brought }: State, name: string, below?: { path: string; layerId: string }) {
+  const reserved = await arrivals.reserve(name, FIRST);
+  const layerId = name.slice(0, 1).repeat(64).replaceAll('o', '0').replaceAll('w', '1');
+  await makeImage(partialPath(reserved), below?.path);
+  const layer: ArrivedLayer = {
+    layerId,
+    chunkBytes: 65_536,
+    role: 'base',
+    kind: 'os',
+    name,
+    parent: below?.layerId ?? null,
+    below: below?.path ?? null,
+    virtualBytes: 65_536,
+    dataBytes: 0,
+    container: { format: 'qcow2', cluster_bytes: 65_536, version: 3 },
+    migration: FIRST,
+  };
+  const arrived = await arrivals.arrived(reserved, layer);
+  await brought.note(arrived);
+  await arrivals.place(arrived);
+  return { path: arrived.path, layerId };
+}
+
+async function settle(state: State): Promise<string[]> {
+  const api = scripted((_, call) => {
+    const { migration } = (call as { params: { migration: string } }).params;
+    if (states[migration] === undefined) throw coded('MIGRATION_UNKNOWN');
+    return { state: states[migration], vms: [] };
+  });
+  await createSettler({ ...state, api, log: keptLog() }, () => settled++)(never);
+  return filesIn(folder.path());
+}
+
+describe('base layers that a migration brought', () => {
+  it('are nobody’s to count on as long as it runs, and then stay', async () => {
+    const state = await open();
+    const { layerId } = await bring(state, 'os.qcow2');
+    expect(await settle(state)).toEqual(['os.qcow2']);
+    expect([state.brought.has(layerId), settled]).toEqual([true, 0]);
+    states[FIRST] = 'failed';
+    expect(await settle(await open())).toEqual(['os.qcow2']);
+    expect([(await open()).brought.has(layerId), settled]).toEqual([false, 1]);
+  });
+
+  it('go if it was aborted, those on top first, even after a crash', async () => {
+    const os = await bring(await open(), 'os.qcow2');
+    await bring(await open(), 'we.qcow2', os);
+    states[FIRST] = 'aborted';
+    const state = await open();
+    expect(await settle(state)).toEqual([]);
+    expect([state.brought.all(), settled]).toEqual([[], 0]);
+  });
+
+  it('stay if another migration found them here and ended otherwise', async () => {
+    const state = await open();
+    const { layerId } = await bring(state, 'os.qcow2');
+    await state.brought.share(layerId, SECOND);
+    states[FIRST] = 'aborted';
+    expect(await settle(state)).toEqual(['os.qcow2']);
+    expect(state.brought.has(layerId)).toBe(true);
+    states[SECOND] = 'committed';
+    expect(await settle(state)).toEqual(['os.qcow2']);
+    expect(state.brought.has(layerId)).toBe(false);
+  });
+
+  it('stay if an image needs them by now', async () => {
+    const state = await open();
+    const { path } = await bring(state, 'os.qcow2');
+    await makeImage(folder.at('mine.qcow2'), path);
+    states[FIRST] = 'aborted';
+    expect(await settle(state)).toEqual(['mine.qcow2', 'os.qcow2']);
+    expect([state.brought.all(), settled]).toEqual([[], 1]);
+  });
+
+  it('stay if somebody has written to them, or nobody knows the migration', async () => {
+    const state = await open();
+    const { path } = await bring(state, 'os.qcow2');
+    writeFileSync(path, 'mine now');
+    states[FIRST] = 'aborted';
+    expect(await settle(state)).toEqual(['os.qcow2']);
+    await bring(state, 'we.qcow2');
+    states = {};
+    expect(await settle(state)).toEqual(['os.qcow2', 'we.qcow2']);
+    expect(state.brought.all()).toEqual([]);
+  });
+});
