@@ -144,6 +144,15 @@ describe('the poll loop', () => {
     expect(await pollsIn(10_000)).toBe(5);
   });
 
+  it('rests when there was nothing to do for long, and wakes up with the next task', async () => {
+    await clock.advance(0);
+    expect(await pollsIn(10_000)).toBe(5);
+    await clock.advance(limits.poll_rest_after_ms);
+    expect(await pollsIn(10 * limits.poll_rest_ms)).toBe(10);
+    await give();
+    expect(await pollsIn(1000)).toBe(4);
+  });
+
   it('polls at once and fast when a task begins to wait, ever slower the longer it takes', async () => {
     await give();
     const receipt = inbox.receipt(MIGRATION, 'web-1', stop.signal);
