@@ -71,6 +71,9 @@ export const limits = {
   poll_wait_share: 8,
   /** How long an agent goes on polling as if busy after its last task: the next one mostly follows at once. */
   poll_linger_ms: 10_000,
+  /** An agent that had nothing to do for so long polls so seldom: it costs less than a dollar a month then (docs/COST.md). */
+  poll_rest_after_ms: 10 * 60_000,
+  poll_rest_ms: 15_000,
   /** How often an agent looks whether its VMs or layers have changed. */
   rescan_ms: 15_000,
   image_folder_depth_max: 4,
@@ -93,6 +96,15 @@ export const limits = {
 
   // API
   api_body_bytes_max: 1 * MiB,
+  /** What the gateway lets through of all callers together; a busy host makes about ten calls a second. */
+  api_calls_per_second: 500,
+  api_calls_burst: 1000,
+  /** A request that lies in the bucket as an object. */
+  request_object_bytes_max: 64 * KiB,
+  /** How often, and for how long, an event is delivered that its function fails on; then it is kept for somebody to look at. */
+  event_attempts_max: 3,
+  event_hours_max: 6,
+  refused_events_days: 14,
   api_answer_bytes_max: 6 * MiB,
   name_length_max: 64,
   path_length_max: 1024,
@@ -141,6 +153,8 @@ export const limits = {
   /** The gateway's own bound. */
   api_seconds_max: 29,
   log_days: 30,
+  /** What calls and steps may cost in an hour, in US dollars, before an alarm tells. */
+  dollars_per_hour_default: 5,
   /** When the bucket removes what a migration left over. */
   left_over_days: 7,
 
@@ -197,6 +211,10 @@ export const relations: readonly (readonly [string, boolean])[] = [
   [
     'an agent beats several times before it counts as silent',
     limits.poll_idle_ms * 10 <= limits.task_heartbeat_seconds * 1000,
+  ],
+  [
+    'a resting agent takes a task before it counts as silent',
+    limits.poll_rest_ms * 2 <= limits.task_heartbeat_seconds * 1000,
   ],
   [
     'the workflow hears of polls before it takes a host for silent',

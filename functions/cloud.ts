@@ -34,6 +34,7 @@ export function openCloud(name: FunctionName, env: Readonly<Record<string, strin
     {
       region: env.AWS_REGION ?? '',
       bucket: setting('bucket'),
+      keyArn: setting('key'),
       tables: Object.fromEntries(ids.map(table)) as Record<keyof typeof tables, string>,
       stateMachineArn: setting('machine'),
       busName: setting('bus'),

@@ -3,11 +3,13 @@ import type { Route } from '../core/api/routes.ts';
 
 /** Data that infra and the functions' entries share: what each function uses, and how it is told where that is. */
 
-export type FunctionName = Route['function'] | 'steps';
+export type FunctionName = Route['function'] | 'steps' | 'requests';
 
 /** Names of the environment variables that infra sets. */
 export const settings = {
   bucket: 'BUCKET_NAME',
+  /** The key of the bucket's objects: sessions of agents may use it. */
+  key: 'KEY_ARN',
   machine: 'STATE_MACHINE_ARN',
   bus: 'BUS_NAME',
   /** The role whose sessions agents get. */
@@ -39,7 +41,7 @@ export const uses: Readonly<Record<FunctionName, Uses>> = {
   },
   tasks: {
     tables: { hosts: 'read', tasks: 'write', migrations: 'write', index: 'write', layers: 'write' },
-    settings: ['bucket', 'machine', 'agentRole', 'sampling'],
+    settings: ['bucket', 'key', 'machine', 'agentRole', 'sampling'],
   },
   fingerprints: {
     tables: { hosts: 'read', tasks: 'read', migrations: 'read', index: 'write' },
@@ -51,6 +53,10 @@ export const uses: Readonly<Record<FunctionName, Uses>> = {
   },
   layers: { tables: { layers: 'read' }, settings: [] },
   rebuild: { tables: { index: 'scan', layers: 'write' }, settings: ['bucket', 'sampling'] },
+  requests: {
+    tables: { hosts: 'read', migrations: 'write', vms: 'read' },
+    settings: ['bucket', 'machine', 'bus'],
+  },
   steps: {
     tables: { hosts: 'read', tasks: 'write', migrations: 'write', vms: 'write', layers: 'read' },
     settings: ['bucket', 'bus'],

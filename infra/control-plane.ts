@@ -1,8 +1,9 @@
 import type { RestApi } from 'aws-cdk-lib/aws-apigateway';
+import type { Table } from 'aws-cdk-lib/aws-dynamodb';
 import { EventBus } from 'aws-cdk-lib/aws-events';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import type { TableId } from '../adapters/aws/tables.ts';
+import { type TableId, tables } from '../adapters/aws/tables.ts';
 import { limits } from '../core/limits.ts';
 import {
   EMULATED_CALLERS,
@@ -13,12 +14,14 @@ import {
   tableSetting,
   uses,
 } from '../functions/settings.ts';
+import { acknowledgeKeys } from './acknowledge.ts';
 import { createAgentRole } from './agent-role.ts';
 import { createApi } from './api.ts';
 import type { Bundles } from './bundle.ts';
 import { MoverFunction } from './function.ts';
 import { createMachine } from './machine.ts';
-import { MACHINE_RIGHTS, OBJECT_RIGHTS, TABLE_RIGHTS } from './rights.ts';
+import { Requests, type ScheduledRequest } from './requests.ts';
+import { keyActions, MACHINE_RIGHTS, OBJECT_RIGHTS, TABLE_RIGHTS } from './rights.ts';
 import type { Storage } from './storage.ts';
 
 export interface ControlPlaneProps {
@@ -28,6 +31,7 @@ export interface ControlPlaneProps {
   readonly indexSampling: number;
   /** For emulators alone: callers are whom their access key ids name. */
   readonly emulatedCallers: boolean;
+  readonly schedules: readonly ScheduledRequest[];
 }
 
 /** What can be made anew from code: functions, workflow, API, bus, and the role that agents get sessions of. */
@@ -35,18 +39,20 @@ export class ControlPlane extends Construct {
   readonly api: RestApi;
   readonly machine: StateMachine;
   readonly bus: EventBus;
+  readonly requests: Requests;
   readonly functions: Readonly<Record<FunctionName, MoverFunction>>;
 
   constructor(scope: Construct, id: string, props: ControlPlaneProps) {
     super(scope, id);
-    const { storage, bundles, indexSampling, emulatedCallers } = props;
+    const { storage, bundles, indexSampling, emulatedCallers, schedules } = props;
     this.bus = new EventBus(this, 'Bus');
     const made = FUNCTIONS.map((name) => [name, createFunction(this, name, bundles[name])]);
     this.functions = Object.fromEntries(made);
     this.machine = createMachine(this, this.functions.steps);
-    const agentRole = createAgentRole(this, storage.bucket, this.functions.tasks);
+    const agentRole = createAgentRole(this, storage, this.functions.tasks);
     const values: Record<Setting, string> = {
       bucket: storage.bucket.bucketName,
+      key: storage.key.keyArn,
       machine: this.machine.stateMachineArn,
       bus: this.bus.eventBusName,
       agentRole: agentRole.roleArn,
@@ -56,38 +62,46 @@ export class ControlPlane extends Construct {
       this.#tell(name, values, storage);
       this.#allow(name, storage);
     }
-    const { hosts, tasks, fingerprints, migrations, layers, rebuild } = this.functions;
+    const { requests, steps, ...answering } = this.functions;
     if (emulatedCallers) {
-      for (const { lambda } of [hosts, tasks, fingerprints, migrations, layers, rebuild])
-        lambda.addEnvironment(EMULATED_CALLERS, '1');
+      for (const { lambda } of Object.values(answering)) lambda.addEnvironment(EMULATED_CALLERS, '1');
     }
-    this.api = createApi(this, {
-      hosts: hosts.lambda,
-      tasks: tasks.lambda,
-      fingerprints: fingerprints.lambda,
-      migrations: migrations.lambda,
-      layers: layers.lambda,
-      rebuild: rebuild.lambda,
-    });
+    const { bus, machine } = this;
+    const { bucketName } = storage.bucket;
+    this.requests = new Requests(this, 'Events', { bus, bucketName, requests, steps, machine, schedules });
+    this.api = createApi(this, answering);
   }
 
   /** Sets the environment variables that a function reads. */
-  #tell(name: FunctionName, values: Readonly<Record<Setting, string>>, { tables }: Storage): void {
+  #tell(name: FunctionName, values: Readonly<Record<Setting, string>>, { tables: made }: Storage): void {
     const { lambda } = this.functions[name];
     for (const setting of uses[name].settings) lambda.addEnvironment(settings[setting], values[setting]);
-    for (const table of tablesOf(name)) lambda.addEnvironment(tableSetting(table), tables[table].tableName);
+    for (const table of tablesOf(name)) lambda.addEnvironment(tableSetting(table), made[table].tableName);
   }
 
   /** Grants what a function needs of each resource, and no more. */
-  #allow(name: FunctionName, { bucket, tables }: Storage): void {
+  #allow(name: FunctionName, { bucket, key, tables: made }: Storage): void {
     const fn = this.functions[name];
-    for (const table of tablesOf(name)) tables[table].grant(fn.role, ...TABLE_RIGHTS[uses[name].tables[table]!]);
-    for (const { actions, keys } of OBJECT_RIGHTS[name] ?? [])
+    for (const table of tablesOf(name))
+      fn.allow(TABLE_RIGHTS[uses[name].tables[table]!], ...arnsOf(table, made[table]));
+    for (const { actions, keys } of OBJECT_RIGHTS[name] ?? []) {
       fn.allow(actions, keys === undefined ? bucket.bucketArn : bucket.arnForObjects(keys));
+      if (keys !== undefined) acknowledgeKeys(fn.role, bucket, keys, EVERY_NAMESPACE);
+    }
+    const onKey = keyActions((OBJECT_RIGHTS[name] ?? []).flatMap(({ actions }) => actions));
+    if (onKey.length > 0) fn.allow(onKey, key.keyArn);
     const onMachine = MACHINE_RIGHTS[name];
     if (onMachine !== undefined) fn.allow(onMachine, this.machine.stateMachineArn);
     if (uses[name].settings.includes('bus')) fn.allow(['events:PutEvents'], this.bus.eventBusArn);
   }
+}
+
+const EVERY_NAMESPACE =
+  'A function serves all namespaces of its deployment; what a caller may reach in them it decides itself.';
+
+/** Of a table and each of its indexes. */
+function arnsOf(id: TableId, { tableArn }: Table): string[] {
+  return [tableArn, ...Object.keys(tables[id].indexes).map((index) => `${tableArn}/index/${index}`)];
 }
 
 function tablesOf(name: FunctionName): TableId[] {
@@ -101,6 +115,7 @@ const PURPOSE: Readonly<Record<FunctionName, string>> = {
   migrations: 'what users ask of migrations, and commits',
   layers: 'what the store has',
   rebuild: 'index and placements made anew from packs, damage taken out',
+  requests: 'migrations that events ask for',
   steps: 'the workflow’s own steps',
 };
 

@@ -1,3 +1,4 @@
+import { REQUESTS_PREFIX } from '../core/api/events.ts';
 import { OBJECT_KINDS, type ObjectKind } from '../core/format/keys.ts';
 import type { FunctionName } from '../functions/settings.ts';
 
@@ -20,11 +21,13 @@ interface Right {
 const EVERY_KEY = 'ns/*';
 const MIGRATIONS = 'ns/*/migrations/*';
 const keysOf = (kind: ObjectKind) => `ns/*/${kind}/*`;
+const REQUESTS = `${REQUESTS_PREFIX}*`;
 
 /** On the bucket. Whoever may not list it hears that an absent object is forbidden: that is enough for a footer. */
 export const OBJECT_RIGHTS: Readonly<Partial<Record<FunctionName, readonly Right[]>>> = {
   tasks: [{ actions: ['s3:GetObject'], keys: EVERY_KEY }],
   fingerprints: [{ actions: ['s3:GetObject'], keys: EVERY_KEY }],
+  requests: [{ actions: ['s3:GetObject'], keys: REQUESTS }],
   steps: [{ actions: ['s3:ListBucket'] }, { actions: ['s3:DeleteObject'], keys: MIGRATIONS }],
   rebuild: [
     { actions: ['s3:ListBucket'] },
@@ -39,7 +42,20 @@ export const MACHINE_RIGHTS: Readonly<Partial<Record<FunctionName, readonly stri
   hosts: ['states:SendTaskHeartbeat'],
   tasks: ['states:SendTaskSuccess', 'states:SendTaskFailure'],
   migrations: ['states:StartExecution', 'states:SendTaskFailure'],
+  requests: ['states:StartExecution'],
 };
 
 /** Of agents on the bucket, which each session narrows to its task: objects are created, never replaced. */
 export const AGENT_RIGHTS = { read: 's3:GetObject', create: 's3:PutObject', keys: EVERY_KEY } as const;
+
+/** On the key of the objects, for whoever may do this on the objects. */
+export const KEY_RIGHTS: Readonly<Record<string, readonly string[]>> = {
+  's3:GetObject': ['kms:Decrypt'],
+  // A multipart upload reads the data key that it was begun with.
+  's3:PutObject': ['kms:GenerateDataKey', 'kms:Decrypt'],
+};
+
+/** What the key must allow for these actions on objects. */
+export function keyActions(objectActions: readonly string[]): string[] {
+  return [...new Set(objectActions.flatMap((action) => KEY_RIGHTS[action] ?? []))];
+}

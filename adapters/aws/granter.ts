@@ -9,6 +9,8 @@ export interface GranterOptions {
   /** The role whose rights a session's policy narrows. */
   readonly roleArn: string;
   readonly bucket: string;
+  /** The key that the bucket's objects are encrypted with. */
+  readonly keyArn: string;
   readonly region: string;
   /** Where agents reach the object store if not at AWS's own address. */
   readonly endpoint?: string | undefined;
@@ -19,7 +21,7 @@ const SESSION_NAME_MAX = 64;
 const POLICY_CHARACTERS_MAX = 2048;
 
 /** Grants as sessions of one role. Throws GRANT_REFUSED for rights that no session can express. */
-export function createGranter({ client, roleArn, bucket, region, endpoint }: GranterOptions): Granter {
+export function createGranter({ client, roleArn, bucket, keyArn, region, endpoint }: GranterOptions): Granter {
   return {
     async grant(session, rights) {
       const { Credentials: given } = await client.send(
@@ -27,7 +29,7 @@ export function createGranter({ client, roleArn, bucket, region, endpoint }: Gra
           RoleArn: roleArn,
           RoleSessionName: sessionName(session),
           DurationSeconds: limits.grant_seconds,
-          Policy: sessionPolicy(bucket, rights),
+          Policy: sessionPolicy(bucket, keyArn, rights),
         }),
       );
       if (!given?.AccessKeyId || !given.SecretAccessKey || !given.SessionToken || !given.Expiration) {
@@ -49,7 +51,11 @@ export function createGranter({ client, roleArn, bucket, region, endpoint }: Gra
 }
 
 /** Objects may be created below `write`, never replaced, and read below `read`; nothing else. */
-function sessionPolicy(bucket: string, { write, read }: { write: readonly string[]; read: readonly string[] }): string {
+function sessionPolicy(
+  bucket: string,
+  keyArn: string,
+  { write, read }: { write: readonly string[]; read: readonly string[] },
+): string {
   const below = (prefixes: readonly string[]) =>
     prefixes.map((prefix) => `arn:aws:s3:::${bucket}/${plainPrefix(prefix)}/*`);
   const create = {
@@ -59,9 +65,11 @@ function sessionPolicy(bucket: string, { write, read }: { write: readonly string
     Condition: { Null: { 's3:if-none-match': 'false' } },
   };
   const fetch = { Effect: 'Allow', Action: 's3:GetObject', Resource: below(read) };
-  const Statement = [...(write.length > 0 ? [create] : []), ...(read.length > 0 ? [fetch] : [])];
-  const policy = JSON.stringify({ Version: '2012-10-17', Statement });
-  if (policy.length > POLICY_CHARACTERS_MAX || Statement.length === 0) {
+  // The key opens nothing by itself: the objects' own rights are above.
+  const useKey = { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: keyArn };
+  const objects = [...(write.length > 0 ? [create] : []), ...(read.length > 0 ? [fetch] : [])];
+  const policy = JSON.stringify({ Version: '2012-10-17', Statement: [...objects, useKey] });
+  if (policy.length > POLICY_CHARACTERS_MAX || objects.length === 0) {
     throw new LayerMoverError('GRANT_REFUSED', `${write.length + read.length} prefixes do not fit a session's policy`);
   }
   return policy;

@@ -19,6 +19,8 @@ import { createWorkflow } from './workflow.ts';
 export interface Deployment {
   readonly region: string;
   readonly bucket: string;
+  /** The key of the bucket's objects. */
+  readonly keyArn: string;
   readonly tables: TableNames;
   readonly stateMachineArn: string;
   readonly busName: string;
@@ -34,7 +36,7 @@ export function createAwsCloud(
   deployment: Deployment,
   { clock, random }: { clock: Clock; random: Random },
 ): CloudPorts {
-  const { region, bucket, tables, stateMachineArn, busName, roleArn, objectEndpoint } = deployment;
+  const { region, bucket, keyArn, tables, stateMachineArn, busName, roleArn, objectEndpoint } = deployment;
   const retry = {
     clock,
     random,
@@ -53,6 +55,6 @@ export function createAwsCloud(
     tasks: createTaskBoard(table('tasks'), clock),
     workflow: createWorkflow({ client: clients.sfn, stateMachineArn }),
     events: createEvents({ client: clients.events, busName }),
-    granter: createGranter({ client: clients.sts, roleArn, bucket, region, endpoint: objectEndpoint }),
+    granter: createGranter({ client: clients.sts, roleArn, bucket, keyArn, region, endpoint: objectEndpoint }),
   };
 }

@@ -49,7 +49,7 @@ export class RecordFolder<T> {
 
   put(name: string, record: T): Promise<void> {
     return this.#change(async () => {
-      await writeDurably(this.#files, this.#path(name), format(record));
+      await writeDurably(this.#files, this.#path(name), format(name, record));
       this.#records.set(name, record);
     });
   }
@@ -75,21 +75,21 @@ export class RecordFolder<T> {
   }
 }
 
-/** A record as its file has it. A flipped bit may give JSON that is as good: the checksum tells. */
+/** A record as its file has it. A flipped bit, or another record's file, may be JSON that is as good: the checksum tells. */
 const sealed = z.object({ record: z.unknown(), checksum: z.string() });
 
-function format(record: unknown): string {
-  return `${JSON.stringify({ record, checksum: checksumOf(record) }, null, 2)}\n`;
+function format(name: string, record: unknown): string {
+  return `${JSON.stringify({ record, checksum: checksumOf(name, record) }, null, 2)}\n`;
 }
 
-function checksumOf(record: unknown): string {
-  return toHex(checksum(Buffer.from(JSON.stringify(record))));
+function checksumOf(name: string, record: unknown): string {
+  return toHex(checksum(Buffer.from(`${name}\n${JSON.stringify(record)}`)));
 }
 
 function parse<T>(path: string, text: string, schema: z.ZodType<T>): T {
   try {
     const { record, checksum: stored } = sealed.parse(JSON.parse(text));
-    if (checksumOf(record) !== stored) throw refuse('record', 'differs from its checksum');
+    if (checksumOf(basename(path, ENDING), record) !== stored) throw refuse('record', 'differs from its checksum');
     return schema.parse(record);
   } catch (cause) {
     throw new LayerMoverError('STATE_CORRUPT', `${path} is not what the agent wrote`, {

@@ -39,6 +39,7 @@ export class PollLoop {
 
   /** Resolves once `signal` has aborted. */
   async run(signal: AbortSignal): Promise<void> {
+    this.#busyMs = this.#options.clock.nowMs() - limits.poll_linger_ms;
     while (!signal.aborted) {
       try {
         await this.#poll(signal);
@@ -79,7 +80,9 @@ export class PollLoop {
     const { clock, runs, inbox } = this.#options;
     const now = clock.nowMs();
     if (runs.count > 0) this.#busyMs = now;
-    if (this.#away || now - this.#busyMs > limits.poll_linger_ms) return limits.poll_idle_ms;
+    const idleMs = now - this.#busyMs;
+    if (idleMs > limits.poll_rest_after_ms) return limits.poll_rest_ms;
+    if (this.#away || idleMs > limits.poll_linger_ms) return limits.poll_idle_ms;
     const since = inbox.waitingSinceMs;
     if (since === undefined) return limits.poll_busy_ms;
     return Math.min(limits.poll_busy_ms, Math.max(limits.poll_fast_ms, (now - since) / limits.poll_wait_share));

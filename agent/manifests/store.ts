@@ -62,7 +62,7 @@ export class ManifestStore {
     const id = segmentIdAt(root, index);
     if (isNone(id)) return new Segment(segmentLength(root.geometry, index));
     const bytes = segmentBytesOf(await this.#slot(layerId, index));
-    if (!sameDigest(sha256(bytes), id)) throw corrupt(layerId, `segment ${index}`);
+    if (!sameDigest(sha256(bytes), id)) throw corrupt(layerId, `segment ${index}`, index * limits.segment_chunks);
     return decodeSegment(bytes);
   }
 
@@ -98,10 +98,11 @@ export class ManifestStore {
   }
 }
 
-function corrupt(layerId: string, part: string): LayerMoverError {
+/** `chunk`: the first of those that can't be known. */
+function corrupt(layerId: string, part: string, chunk?: number): LayerMoverError {
   return new LayerMoverError('MANIFEST_CORRUPT', `the ${part} of manifest ${layerId} differs from its id`, {
-    hint: 'the agent’s state folder lost or changed bytes; register the layer again',
-    data: { layerId, part },
+    hint: 'the agent’s state folder lost or changed bytes; the layer is read again',
+    data: { layerId, part, ...(chunk === undefined ? {} : { chunk }) },
   });
 }
 

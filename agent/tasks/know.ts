@@ -1,3 +1,4 @@
+import { hasCode } from '../../core/errors.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
 import { identitiesOf } from '../catalog/identity.ts';
@@ -23,7 +24,7 @@ export interface LayerToKnow {
 export async function knowLayer(host: TaskHost, wanted: LayerToKnow, signal: AbortSignal): Promise<KnownLayer> {
   const { layer, below, chunkBytes, role, kind, migration } = wanted;
   const known = await host.catalog.lookup(layer.path, chunkBytes);
-  if (known !== undefined && isOf(known, wanted) && (await host.manifests.root(known.layerId)) !== undefined) {
+  if (known !== undefined && isOf(known, wanted) && (await hasManifest(host, known.layerId))) {
     const relabelled = { ...known, role, kind };
     if (known.role !== role || known.kind !== kind) await host.catalog.put(relabelled);
     return relabelled;
@@ -55,6 +56,17 @@ export async function knowLayer(host: TaskHost, wanted: LayerToKnow, signal: Abo
 /** Whether what is known is of the files that are open: an image may name another file than it did, by a link. */
 function isOf(known: KnownLayer, { layer, below }: LayerToKnow): boolean {
   return known.parent === (below?.layerId ?? null) && known.dataFile?.path === layer.paths[1];
+}
+
+/** A manifest that is damaged goes, for the layer's file is there to make it again. */
+async function hasManifest({ manifests }: TaskHost, layerId: string): Promise<boolean> {
+  try {
+    return (await manifests.root(layerId)) !== undefined;
+  } catch (error) {
+    if (!hasCode(error, 'MANIFEST_CORRUPT')) throw error;
+    await manifests.remove(layerId);
+    return false;
+  }
 }
 
 /** Reads a layer and fingerprints it over the parent with that id. Errors: those of scanLayer. */

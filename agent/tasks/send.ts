@@ -1,6 +1,6 @@
 import type { LayerTransfer, StreamCounts, TaskInput } from '../../core/api/tasks.ts';
 import { geometryOf } from '../../core/chunk.ts';
-import { LayerMoverError } from '../../core/errors.ts';
+import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import type { DiskLayer } from '../disk/layer.ts';
 import { pushLayer } from '../push/push-layer.ts';
@@ -41,6 +41,7 @@ export async function sendLayer(
   };
   const pushed = await host.places
     .source(run.signal, () => pushLayer({ ...job, ...treatmentOf(transfer) }))
+    .catch((error: unknown) => manifestLost(host, transfer, error))
     .finally(() => journal.close());
   if (pushed.layerId !== (surveyed.layer_id ?? pushed.layerId)) throw layerChanged(layer.path);
   if (treatment === 'dedup') {
@@ -59,6 +60,17 @@ export async function forgetJournals({ journals }: TaskHost, input: TaskInput): 
 function treatmentOf({ treatment, parent, layer }: LayerTransfer) {
   if (treatment === 'direct') return { treatment, parent: parent === null ? NO_DIGEST : fromHex(parent) } as const;
   return { treatment: 'dedup', layerId: layer.layer_id! } as const;
+}
+
+/** A manifest of ours that is damaged goes: the next run reads the layer and makes it again. */
+async function manifestLost({ manifests }: TaskHost, { layer }: LayerTransfer, error: unknown): Promise<never> {
+  if (!hasCode(error, 'MANIFEST_CORRUPT') || layer.layer_id === undefined) throw error;
+  await manifests.remove(layer.layer_id);
+  throw new LayerMoverError('MANIFEST_CORRUPT', `the manifest of layer ${layer.name} on this host is damaged`, {
+    hint: 'it is removed; `layermover resume ID` reads the layer and makes it again',
+    data: { layer: layer.name, ...error.data },
+    cause: error,
+  });
 }
 
 export function layerChanged(path: string): LayerMoverError {

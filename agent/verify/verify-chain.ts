@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { systemFiles } from '../../adapters/system/files.ts';
+import { hasCode } from '../../core/errors.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import type { Receipt } from '../../core/receipt.ts';
 import type { Chain } from '../disk/layer.ts';
@@ -58,5 +59,11 @@ async function changedChunk(
   expected: string | undefined,
 ): Promise<number | undefined> {
   if (known === undefined || expected === undefined || expected === found.layerId) return undefined;
-  return firstDifference({ manifests: known, layerId: expected }, found);
+  try {
+    return await firstDifference({ manifests: known, layerId: expected }, found);
+  } catch (error) {
+    // What the layer was can't be looked up any more; that it differs is known.
+    if (hasCode(error, 'MANIFEST_CORRUPT')) return undefined;
+    throw error;
+  }
 }

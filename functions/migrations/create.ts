@@ -13,7 +13,10 @@ import type { MigrationDeps } from './deps.ts';
  * Creates a migration and starts its workflow. The same request again answers the same migration, and starts what a crash
  * may have left unstarted. Throws HOST_UNKNOWN, REQUEST_ID_REUSED, GEOMETRY_REFUSED or KINDS_MISMATCH.
  */
-export async function create(deps: MigrationDeps, call: Call<'createMigration'>): Promise<MigrationRecord> {
+export async function create(
+  deps: MigrationDeps,
+  call: Pick<Call<'createMigration'>, 'namespace' | 'body'>,
+): Promise<MigrationRecord> {
   const { namespace, body } = call;
   geometryOf(0, body.chunk_bytes);
   if (body.kinds !== undefined) kindsOf(body.kinds.length, body.kinds);

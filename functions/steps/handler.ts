@@ -5,6 +5,7 @@ import { commit, verify } from './confirm.ts';
 import { decide } from './decide.ts';
 import type { StepDeps } from './deps.ts';
 import { dispatch } from './dispatch.ts';
+import { ended } from './ended.ts';
 import { finish } from './finish.ts';
 import { type InputOf, type Step, stepInput } from './input.ts';
 import { plan } from './plan.ts';
@@ -13,7 +14,18 @@ import { rollback, rollbackVm } from './rollback.ts';
 
 type Steps = { readonly [S in Step]: (deps: StepDeps, input: InputOf<S>) => Promise<object> };
 
-const steps: Steps = { prepare, plan, dispatch, decide, verify, commit, 'rollback-vm': rollbackVm, rollback, finish };
+const steps: Steps = {
+  prepare,
+  plan,
+  dispatch,
+  decide,
+  verify,
+  commit,
+  'rollback-vm': rollbackVm,
+  rollback,
+  finish,
+  ended,
+};
 
 /** The workflow's Lambda states. Each may run twice, or again after a crash in its middle. */
 export function createHandler(deps: StepDeps): (event: unknown) => Promise<object> {

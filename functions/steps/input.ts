@@ -29,6 +29,8 @@ export const stepInput = z.discriminatedUnion('step', [
   z.object({ step: z.literal('rollback-vm'), ...vm, error: caught }),
   z.object({ step: z.literal('rollback'), ...migration, error: caught }),
   z.object({ step: z.literal('finish'), ...migration, round: count }),
+  /** Not of a state: an event tells it (infra/requests.ts). */
+  z.object({ step: z.literal('ended'), execution: z.string().regex(/^m[0-9a-f]{20}(-[1-9]\d{0,3})?$/) }),
 ]);
 export type StepInput = z.infer<typeof stepInput>;
 export type Step = StepInput['step'];

@@ -23,6 +23,8 @@ const BUCKET_NAME_MAX = 63;
 const MACHINE_NAME_MAX = 80;
 const TABLE_NAME_MAX = 255;
 const BUS_NAME_MAX = 256;
+const RULE_NAME_MAX = 64;
+const QUEUE_NAME_MAX = 80;
 
 const identifyTable: Identify = (place, id, given) => {
   const name = given ?? physicalName(place, id, TABLE_NAME_MAX);
@@ -64,6 +66,15 @@ export const emulated: Readonly<Record<string, Identify>> = {
     const name = given ?? physicalName(place, id, BUS_NAME_MAX);
     return { ref: name, attributes: { Arn: arn(place, 'events', `event-bus/${name}`), Name: name } };
   },
+  'AWS::Events::Rule': (place, id) => {
+    const name = physicalName(place, id, RULE_NAME_MAX);
+    return { ref: name, attributes: { Arn: arn(place, 'events', `rule/${name}`) } };
+  },
+  'AWS::SQS::Queue': (place, id, given) => {
+    const name = given ?? physicalName(place, id, QUEUE_NAME_MAX);
+    const url = `https://sqs.${place.region}.amazonaws.com/${place.account}/${name}`;
+    return { ref: url, attributes: { Arn: arn(place, 'sqs', name), QueueName: name, QueueUrl: url } };
+  },
   'AWS::IAM::Role': (place, id, given) => {
     const name = given ?? physicalName(place, id, ROLE_NAME_MAX);
     return {
@@ -99,6 +110,7 @@ export const ignored: Readonly<Record<string, string>> = {
   'AWS::Lambda::Permission': NO_IAM,
   'AWS::S3::BucketPolicy': NO_IAM,
   'AWS::Events::EventBusPolicy': NO_IAM,
+  'AWS::SQS::QueuePolicy': NO_IAM,
   'AWS::Logs::ResourcePolicy': NO_IAM,
   'AWS::KMS::Key': 'data at rest is as safe as the disk it lies on',
   'AWS::KMS::Alias': 'data at rest is as safe as the disk it lies on',
@@ -110,8 +122,9 @@ export const ignored: Readonly<Record<string, string>> = {
   'AWS::ApiGateway::Account': 'only says where API logs go',
   'AWS::ApiGateway::Deployment': 'methods are served as the template has them',
   'AWS::ApiGateway::Model': 'request bodies are not validated before the function sees them',
+  'AWS::ApiGateway::GatewayResponse': 'functions refuse bodies themselves, in the same words',
   'AWS::ApiGateway::RequestValidator': 'request bodies are not validated before the function sees them',
-  'AWS::Lambda::EventInvokeConfig': 'functions are only invoked synchronously',
+  'AWS::Lambda::EventInvokeConfig': 'events are delivered as their rule’s target says',
 };
 
 /** What the rest of the template may know of an ignored resource: a name and an ARN that lead nowhere. */

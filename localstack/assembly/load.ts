@@ -6,6 +6,7 @@ import { type Assembly, readAssembly, type Template } from './assembly.ts';
 import { ignored } from './identity.ts';
 import type { CloudModel, FunctionModel, MachineModel, TableModel } from './model.ts';
 import { parseProperties } from './properties.ts';
+import { loadRules } from './rules.ts';
 import { type ResolvedResource, resolveTemplate } from './scope.ts';
 
 /**
@@ -23,6 +24,11 @@ export function loadModel(dir: string): CloudModel {
     region,
     buckets: template.ofType('AWS::S3::Bucket').map(({ identity }) => identity.ref),
     buses: template.ofType('AWS::Events::EventBus').map(({ identity }) => identity.ref),
+    rules: loadRules(template),
+    tellingBuckets: template
+      .ofType('AWS::S3::Bucket')
+      .filter(tells)
+      .map(({ identity }) => identity.ref),
     roleArns: template.ofType('AWS::IAM::Role').map(({ identity }) => identity.attributes.Arn ?? ''),
     tables: template.ofType('AWS::DynamoDB::Table', 'AWS::DynamoDB::GlobalTable').map(loadTable),
     functions: template.ofType('AWS::Lambda::Function').map((resource) => loadFunction(resource, assembly)),
@@ -31,6 +37,17 @@ export function loadModel(dir: string): CloudModel {
     outputs: template.outputs,
     ignored: ignoredTypes(assembly.template),
   };
+}
+
+const bucketProperties = z.object({
+  NotificationConfiguration: z
+    .object({ EventBridgeConfiguration: z.object({ EventBridgeEnabled: z.boolean().default(true) }).optional() })
+    .optional(),
+});
+
+function tells(resource: ResolvedResource): boolean {
+  const { NotificationConfiguration } = parseProperties(bucketProperties, resource);
+  return NotificationConfiguration?.EventBridgeConfiguration?.EventBridgeEnabled ?? false;
 }
 
 function ignoredTypes({ Resources }: Template): Record<string, string> {

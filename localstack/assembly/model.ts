@@ -1,3 +1,6 @@
+import type { Pattern } from '../events/pattern.ts';
+import type { Transformer } from '../events/transform.ts';
+
 /** What the assembly declares, in the embedded cloud's own words: everything resolved, nothing of CloudFormation left. */
 export interface CloudModel {
   readonly stackName: string;
@@ -6,6 +9,9 @@ export interface CloudModel {
   /** Names of buckets and of event buses. */
   readonly buckets: readonly string[];
   readonly buses: readonly string[];
+  readonly rules: readonly RuleModel[];
+  /** Buckets that tell the default bus of new objects. */
+  readonly tellingBuckets: readonly string[];
   readonly roleArns: readonly string[];
   readonly tables: readonly TableModel[];
   readonly functions: readonly FunctionModel[];
@@ -14,6 +20,21 @@ export interface CloudModel {
   readonly outputs: Readonly<Record<string, string>>;
   /** Resource types in the template that change nothing here, each with the reason. */
   readonly ignored: Readonly<Record<string, string>>;
+}
+
+/** What becomes of the events of a bus that a pattern matches. */
+export interface RuleModel {
+  readonly bus: string;
+  readonly pattern: Pattern;
+  readonly targets: readonly TargetModel[];
+}
+
+export interface TargetModel {
+  readonly functionArn: string;
+  readonly attempts: number;
+  /** Name of the dead-letter queue. */
+  readonly queue?: string;
+  readonly transformer?: Transformer;
 }
 
 /** A table as DynamoDB's CreateTable takes it. */

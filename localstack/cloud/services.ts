@@ -4,6 +4,8 @@ import type { CloudModel } from '../assembly/model.ts';
 import { type Clock, systemRandom } from '../clock.ts';
 import type { Dynamo } from '../dynamodb/dynamodb.ts';
 import { createEvents } from '../events/api.ts';
+import { Delivery } from '../events/delivery.ts';
+import { type CreatedObject, executionEnded, objectCreated } from '../events/sources.ts';
 import type { KeyStore } from '../identity/keys.ts';
 import { createLambda } from '../lambda/lambda.ts';
 import { invokeForStates } from '../lambda/states-port.ts';
@@ -50,6 +52,17 @@ export function openServices({ model, dataDir, clock, keys, endpointUrl, dynamo 
     logDir: join(dataDir, 'logs'),
     variablesOf: (fn) => lambdaVariables(fn, { account, region, keys, endpointUrl }),
   });
+  const delivery = new Delivery({
+    rules: model.rules,
+    invoke: async (functionArn, payload) => {
+      const { functionError, payload: answer } = await lambda.invoke(functionArn, payload);
+      return functionError === undefined ? {} : { error: JSON.parse(answer) as unknown };
+    },
+    dir: join(dataDir, 'deliveries'),
+    queueDir: join(dataDir, 'queues'),
+    clock,
+  });
+  events.subscribe(delivery.listen);
   const states = createStates({
     machines: model.machines,
     dir: join(dataDir, 'executions'),
@@ -57,8 +70,12 @@ export function openServices({ model, dataDir, clock, keys, endpointUrl, dynamo 
     random: systemRandom,
     invoke: invokeForStates(lambda),
     putEvents: (Entries) => events.call('PutEvents', { Entries }),
+    onEnd: (execution) => events.emit(executionEnded(execution)),
   });
-  const s3 = createS3({ dir: join(dataDir, 'objects'), buckets: model.buckets, keys, clock, region });
+  const onCreated = (object: CreatedObject) => {
+    if (model.tellingBuckets.includes(object.bucket)) events.emit(objectCreated(object));
+  };
+  const s3 = createS3({ dir: join(dataDir, 'objects'), buckets: model.buckets, keys, clock, region, onCreated });
   const ok = (body: unknown) => ({ status: 200, body });
   return {
     handlers: {
@@ -69,8 +86,12 @@ export function openServices({ model, dataDir, clock, keys, endpointUrl, dynamo 
       events: jsonService('events', guard, async (operation, input) => ok(await events.call(operation, input))),
       ...(api === undefined ? {} : { 'execute-api': createGateway({ api, account, region, keys, clock, lambda }) }),
     },
-    resume: states.resume,
+    resume() {
+      states.resume();
+      delivery.resume();
+    },
     async close() {
+      delivery.stop();
       await states.stop();
       await Promise.all([lambda.stop(), s3.close()]);
     },

@@ -32,6 +32,8 @@ export interface PutEventsResult {
 export interface Events {
   /** Answers PutEvents. @throws ServiceError with AWS's error code */
   call(target: string, body: unknown): Promise<PutEventsResult>;
+  /** Puts an event that a service itself emits on the default bus: what clients can't do. */
+  emit(event: { source: `aws.${string}`; 'detail-type': string; detail: Record<string, unknown> }): void;
   /** @returns a function that ends the subscription */
   subscribe(listener: Listener): () => void;
 }
@@ -78,11 +80,15 @@ export function createEvents({
     return { ErrorCode: 'ResourceNotFoundException', ErrorMessage: `Event bus ${bus} does not exist.` };
   };
 
+  const deliver = (accepted: readonly Accepted[]): void => {
+    if (accepted.length > 0) append(accepted.map((item) => `${JSON.stringify(item)}\n`).join(''));
+    for (const { bus, event } of accepted) for (const listener of listeners) listener(event, bus);
+  };
+
   const putEvents = (entries: Entry[]): PutEventsResult => {
     const judged = entries.map(judge);
     const accepted = judged.filter((item) => 'event' in item);
-    if (accepted.length > 0) append(accepted.map((item) => `${JSON.stringify(item)}\n`).join(''));
-    for (const { bus, event } of accepted) for (const listener of listeners) listener(event, bus);
+    deliver(accepted);
     return {
       FailedEntryCount: judged.length - accepted.length,
       Entries: judged.map((item) => ('event' in item ? { EventId: item.event.id } : item)),
@@ -93,6 +99,10 @@ export function createEvents({
     async call(target, body) {
       if (target !== 'PutEvents') throw new ServiceError('UnknownOperationException', `${target} is not supported`);
       return putEvents(parseEntries(body));
+    },
+    emit({ source, 'detail-type': DetailType, detail }) {
+      const event = toEvent({ Source: source, DetailType, Detail: JSON.stringify(detail) });
+      deliver([{ bus: 'default', event }]);
     },
     subscribe(listener) {
       listeners.add(listener);

@@ -6,4 +6,9 @@ export const limits = {
   detail_type_chars_max: 128,
   /** The log is turned over at this size; the one before it is kept, too. */
   log_bytes_max: 16 * 1024 * 1024,
+  /** Of a rule's target. */
+  retries_max: 185,
+  deliveries_at_once: 8,
+  /** Between two attempts at one delivery. */
+  delivery_pause_ms: 1000,
 } as const;

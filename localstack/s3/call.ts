@@ -1,8 +1,10 @@
 import type { ServerResponse } from 'node:http';
+import type { CreatedObject } from '../events/sources.ts';
 import type { AccessKey } from '../identity/keys.ts';
 import { isAllowed } from '../identity/policy.ts';
 import { xmlDocument } from '../identity/xml.ts';
 import { S3Error } from './errors.ts';
+import type { ObjectRecord } from './object-file.ts';
 import { headerOf, type S3Request } from './request.ts';
 import type { Bucket, Store } from './store.ts';
 
@@ -15,6 +17,7 @@ export interface Call {
   readonly store: Store;
   readonly clock: { nowMs(): number };
   readonly region: string;
+  readonly onCreated: (object: CreatedObject) => void;
 }
 
 export const S3_NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
@@ -52,4 +55,9 @@ export function answerEmpty(
   headers: Readonly<Record<string, string>> = {},
 ): void {
   res.writeHead(status, status === 200 ? { ...headers, 'content-length': 0 } : headers).end();
+}
+
+/** Tells of an object that is there now. */
+export function tellCreated({ bucket, request, onCreated }: Call, { size, etag }: ObjectRecord): void {
+  onCreated({ bucket: bucket.name, key: request.key, size, etag });
 }

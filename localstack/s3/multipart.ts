@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { xml } from '../identity/xml.ts';
 import { RequestBody } from './body.ts';
-import { answerEmpty, answerXml, type Call, S3_NAMESPACE } from './call.ts';
+import { answerEmpty, answerXml, type Call, S3_NAMESPACE, tellCreated } from './call.ts';
 import { CHECKSUM_HEADER } from './checksums.ts';
 import { writeCondition } from './conditions.ts';
 import { readXmlBody } from './delete-objects.ts';
@@ -59,6 +59,7 @@ export async function completeUpload(call: Call): Promise<void> {
     () => newRecord(call, upload, digest),
     (file) => bucket.objects.publish(file, request.keyBytes, check),
   );
+  tellCreated(call, record);
   await removeUpload(call, id);
   const names = [xml('Bucket', bucket.name), xml('Key', request.key), xml('ETag', `"${record.etag}"`)];
   answerXml(res, xml('CompleteMultipartUploadResult', names, S3_NAMESPACE));

@@ -1,5 +1,5 @@
 import { type BodyDigest, RequestBody } from './body.ts';
-import { answerEmpty, type Call } from './call.ts';
+import { answerEmpty, type Call, tellCreated } from './call.ts';
 import { writeCondition } from './conditions.ts';
 import { checksumHeaders, type Description, describeObject } from './headers.ts';
 import { S3_LIMITS } from './limits.ts';
@@ -17,6 +17,7 @@ export async function putObject(call: Call): Promise<void> {
     () => newRecord(call, description, body.digest),
     (file) => bucket.objects.publish(file, request.keyBytes, check),
   );
+  tellCreated(call, record);
   answerEmpty(res, 200, { etag: `"${record.etag}"`, ...checksumHeaders(record.checksum) });
 }
 

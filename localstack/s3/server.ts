@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { CreatedObject } from '../events/sources.ts';
 import type { AccessKey, KeyStore } from '../identity/keys.ts';
 import { verifySigV4 } from '../identity/sigv4.ts';
 import { expectsContinue } from './body.ts';
@@ -18,6 +19,8 @@ export interface S3Options {
   readonly keys: KeyStore;
   readonly clock: { nowMs(): number };
   readonly region: string;
+  /** Hears of each object once it is durable and visible. */
+  readonly onCreated?: (object: CreatedObject) => void;
 }
 
 export interface S3 {
@@ -58,8 +61,8 @@ async function serve(request: S3Request, res: ServerResponse, store: Store, opti
   const operation = findOperation(request);
   const bucket = store.bucket(request.bucket);
   if (bucket === undefined) throw noSuchBucket(request);
-  const { clock, region } = options;
-  const call: Call = { request, res, caller, bucket, store, clock, region };
+  const { clock, region, onCreated = () => undefined } = options;
+  const call: Call = { request, res, caller, bucket, store, clock, region, onCreated };
   if (operation.action !== undefined && !may(call, operation.action)) throw new S3Error('AccessDenied');
   await operation.run(call);
 }

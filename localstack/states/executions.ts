@@ -110,10 +110,16 @@ export class Executions {
   }
 
   #add(run: Run, journal: Journal): Execution {
-    const execution = new Execution(run, this.#ports, journal, this.#halt.signal, (ended) => this.#close(ended));
+    const execution = new Execution(run, this.#ports, journal, this.#halt.signal, (ended) => this.#ended(ended));
     this.#byArn.set(run.arn, execution);
     if (run.status !== 'RUNNING') this.#close(execution);
     return execution;
+  }
+
+  #ended(execution: Execution): void {
+    const { arn, status, started } = execution.run;
+    this.#close(execution);
+    this.#ports.onEnd?.({ arn, status, machineArn: started.machineArn, name: started.name });
   }
 
   #close(execution: Execution): void {

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import type { EndedExecution } from '../events/sources.ts';
 import type { Json } from './json.ts';
 
 /**
@@ -39,4 +40,6 @@ export interface Ports {
    */
   invoke(functionName: string, payload: Json, signal: AbortSignal): Promise<InvokeResult>;
   putEvents(entries: EventEntry[]): Promise<PutEventsResult>;
+  /** Hears of each execution that ends. */
+  onEnd?(execution: EndedExecution): void;
 }

@@ -136,7 +136,7 @@ describe('the poll loop', () => {
     const end = Promise.withResolvers<TaskResult>();
     work = () => end.promise;
     await give();
-    expect(await pollsIn(1000)).toBe(4);
+    expect(await pollsIn(4 * limits.poll_busy_ms)).toBe(4);
     expect(polls.at(-1)?.running).toEqual([{ task: task.id, attempt: 1, progress: [] }]);
     vms = [];
     end.resolve({ kind: 'seed', streams: [] });
@@ -147,14 +147,23 @@ describe('the poll loop', () => {
     expect(await pollsIn(10_000)).toBe(5);
   });
 
+  it('rests when there was nothing to do for long, and wakes up with the next task', async () => {
+    await clock.advance(0);
+    expect(await pollsIn(10_000)).toBe(5);
+    await clock.advance(limits.poll_rest_after_ms);
+    expect(await pollsIn(10 * limits.poll_rest_ms)).toBe(10);
+    await give();
+    expect(await pollsIn(4 * limits.poll_busy_ms)).toBe(4);
+  });
+
   it('polls at once and fast when a task begins to wait, ever slower the longer it takes', async () => {
     await give();
     const receipt = inbox.receipt(MIGRATION, 'web-1', stop.signal);
     receipt.catch(() => undefined);
     expect(await pollsIn(0)).toBe(1);
-    expect(await pollsIn(400)).toBe(8);
+    expect(await pollsIn(limits.poll_wait_share * limits.poll_fast_ms)).toBe(limits.poll_wait_share);
     expect(await pollsIn(10_000)).toBeLessThan(60);
-    expect(await pollsIn(1000)).toBe(4);
+    expect(await pollsIn(4 * limits.poll_busy_ms)).toBe(4);
     expect(polls.at(-1)?.awaiting).toEqual([{ migration: MIGRATION, vm: 'web-1' }]);
   });
 

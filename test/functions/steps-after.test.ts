@@ -234,3 +234,26 @@ describe('a step', () => {
     expect(s.cloud.logged).toHaveLength(1);
   });
 });
+
+describe('an execution that was stopped from outside', () => {
+  it('ends its migration as failed and gives its VMs back, once and again', async () => {
+    await s.planned();
+    await s.step({ step: 'ended', execution: MIGRATION });
+    const record = await s.cloud.migrations.find(MIGRATION);
+    expect(record).toMatchObject({ state: 'failed', error: { code: 'WORKFLOW_STOPPED' } });
+    expect(await s.vmOf('web-1')).toMatchObject({ state: 'rolled-back' });
+    expect((await s.ownership('web-1'))?.lease).toBeUndefined();
+    await s.cloud.clock.advance(5);
+    await s.step({ step: 'ended', execution: MIGRATION });
+    expect(await s.cloud.migrations.find(MIGRATION)).toEqual(record);
+  });
+
+  it('changes nothing of another run, or of a migration that nobody knows', async () => {
+    await s.planned();
+    const before = await s.cloud.migrations.find(MIGRATION);
+    await s.step({ step: 'ended', execution: `${MIGRATION}-2` });
+    await s.step({ step: 'ended', execution: `m${'e'.repeat(20)}` });
+    expect(await s.cloud.migrations.find(MIGRATION)).toEqual(before);
+    expect(await s.fails({ step: 'ended', execution: 'else' })).toBe('BODY_INVALID');
+  });
+});

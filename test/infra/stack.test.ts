@@ -47,12 +47,25 @@ function actionsOf(name: string): string[] {
   return own.flatMap((each) => each.Action).toSorted();
 }
 
+/** What Step Functions needs to write a log. Source: "Logging using CloudWatch Logs", AWS Step Functions' guide. */
+const LOG_DELIVERY = [
+  'logs:CreateLogDelivery',
+  'logs:DeleteLogDelivery',
+  'logs:DescribeLogGroups',
+  'logs:DescribeResourcePolicies',
+  'logs:GetLogDelivery',
+  'logs:ListLogDeliveries',
+  'logs:PutResourcePolicy',
+  'logs:UpdateLogDelivery',
+];
+
 describe('grants', () => {
-  it('name their actions and resources: no wildcard but a table’s indexes and keys of the bucket', () => {
+  it('name their actions and resources: no wildcard but keys of the bucket, and log delivery, which knows no resources', () => {
     for (const { Action, Resource, policy } of statements()) {
       expect([Action].flat().join(), policy).not.toContain('*');
+      if ([Action].flat().every((action) => LOG_DELIVERY.includes(action))) continue;
       const text = JSON.stringify(Resource)
-        .replaceAll('/index/*', '')
+        .replaceAll('/requests/*', '')
         .replace(/\/ns\/\*\/(migrations|packs|placements|segments|layers)\/\*/g, '')
         .replaceAll('/ns/*', '');
       expect(text, policy).not.toContain('*');
@@ -66,26 +79,44 @@ describe('grants', () => {
     expect(actionsOf('layers')).toEqual([...read, ...log].toSorted());
     expect(without('hosts')).toEqual([...log, 'states:SendTaskHeartbeat']);
     expect(without('tasks')).toEqual([
+      'kms:Decrypt',
       ...log,
       's3:GetObject',
       'states:SendTaskFailure',
       'states:SendTaskSuccess',
       'sts:AssumeRole',
     ]);
-    expect(without('fingerprints')).toEqual([...log, 's3:GetObject']);
+    expect(without('fingerprints')).toEqual(['kms:Decrypt', ...log, 's3:GetObject']);
     expect(without('migrations')).toEqual([
       'events:PutEvents',
       ...log,
       'states:SendTaskFailure',
       'states:StartExecution',
     ]);
-    expect(without('steps')).toEqual(['events:PutEvents', ...log, 's3:DeleteObject', 's3:ListBucket']);
-    expect(without('rebuild')).toEqual([...log, 's3:DeleteObject', 's3:GetObject', 's3:ListBucket', 's3:PutObject']);
-    expect(actionsOf('workflow')).toEqual(['lambda:InvokeFunction']);
+    const refuse = ['sqs:GetQueueAttributes', 'sqs:GetQueueUrl', 'sqs:SendMessage'];
+    expect(without('steps')).toEqual(['events:PutEvents', ...log, 's3:DeleteObject', 's3:ListBucket', ...refuse]);
+    expect(without('requests')).toEqual([
+      'events:PutEvents',
+      'kms:Decrypt',
+      ...log,
+      's3:GetObject',
+      ...refuse,
+      'states:StartExecution',
+    ]);
+    expect(without('rebuild')).toEqual([
+      'kms:Decrypt',
+      'kms:GenerateDataKey',
+      ...log,
+      's3:DeleteObject',
+      's3:GetObject',
+      's3:ListBucket',
+      's3:PutObject',
+    ]);
+    expect(actionsOf('workflow')).toEqual(['lambda:InvokeFunction', ...LOG_DELIVERY]);
   });
 
   it('let agents create objects but never replace one, and only through the tasks function', () => {
-    expect(actionsOf('agent')).toEqual(['s3:GetObject', 's3:PutObject']);
+    expect(actionsOf('agent')).toEqual(['kms:Decrypt', 'kms:GenerateDataKey', 's3:GetObject', 's3:PutObject']);
     const [put] = statements().filter((each) => each.policy.includes('AgentRole') && each.Action === 's3:PutObject');
     expect(put?.Condition).toEqual({ Null: { 's3:if-none-match': 'false' } });
     template.hasResourceProperties('AWS::IAM::Role', {
@@ -145,6 +176,20 @@ describe('storage', () => {
       PolicyDocument: {
         Statement: [Match.objectLike({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } })],
       },
+    });
+  });
+
+  it('is encrypted with a key that rotates, and its tables can be put back to any second', () => {
+    template.allResourcesProperties('AWS::KMS::Key', { EnableKeyRotation: true });
+    template.hasResourceProperties('AWS::S3::Bucket', {
+      BucketEncryption: {
+        ServerSideEncryptionConfiguration: [
+          { BucketKeyEnabled: true, ServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms' } },
+        ],
+      },
+    });
+    template.allResourcesProperties('AWS::DynamoDB::Table', {
+      PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
     });
   });
 
@@ -228,6 +273,34 @@ describe('the API', () => {
   });
 });
 
+describe('the gateway', () => {
+  it('checks every JSON body by the contract’s schema before a function is called', () => {
+    const models = template.findResources('AWS::ApiGateway::Model');
+    const checked = Object.values(template.findResources('AWS::ApiGateway::Method')).filter(
+      ({ Properties }) => Properties.RequestModels !== undefined,
+    );
+    const wanted = Object.values<Route>(routes).filter(({ body }) => body !== undefined && body !== 'binary');
+    expect(checked).toHaveLength(wanted.length);
+    for (const { Properties } of checked) {
+      const { Ref } = Properties.RequestModels['application/json'];
+      expect(Properties.RequestValidatorId).toBeDefined();
+      expect(models[Ref]?.Properties.Schema.type).toBe('object');
+    }
+  });
+
+  it('lets through no more calls than it should, and logs each', () => {
+    template.hasResourceProperties('AWS::ApiGateway::Stage', {
+      AccessLogSetting: Match.objectLike({ DestinationArn: Match.anyValue() }),
+      MethodSettings: [
+        Match.objectLike({
+          ThrottlingRateLimit: limits.api_calls_per_second,
+          ThrottlingBurstLimit: limits.api_calls_burst,
+        }),
+      ],
+    });
+  });
+});
+
 describe('the workflow', () => {
   it('is the one definition, on the steps function', () => {
     const [machine] = model.machines;
@@ -254,5 +327,12 @@ it('nothing has a fixed name, so that many stacks fit in one account', () => {
 });
 
 it('the outputs are what a user needs', () => {
-  expect(Object.keys(template.findOutputs('*')).toSorted()).toEqual(['ApiUrl', 'BucketName', 'StateMachineArn']);
+  expect(Object.keys(template.findOutputs('*')).toSorted()).toEqual([
+    'ApiUrl',
+    'BucketName',
+    'BusName',
+    'DashboardUrl',
+    'RefusedQueueUrl',
+    'StateMachineArn',
+  ]);
 });

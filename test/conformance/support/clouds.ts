@@ -50,6 +50,7 @@ async function startAws(): Promise<TableCloud> {
       stateMachineArn: 'unused',
       busName: 'unused',
       roleArn: 'unused',
+      keyArn: 'arn:aws:kms:eu-central-1:111122223333:key/objects',
     };
     return createAwsCloud(clients, deployment, { clock, random: systemRandom });
   };

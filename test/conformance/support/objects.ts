@@ -74,6 +74,7 @@ export async function startS3(): Promise<S3Cloud> {
     granter: createGranter({
       client: new STSClient(config),
       roleArn: 'arn:aws:iam::111122223333:role/agent',
+      keyArn: 'arn:aws:kms:eu-central-1:111122223333:key/objects',
       bucket: BUCKET,
       region: REGION,
       endpoint,

@@ -1,0 +1,19 @@
+import { CfnModel, type IModel, Model, type RestApi } from 'aws-cdk-lib/aws-apigateway';
+import { z } from 'zod';
+import type { Route } from '../core/api/routes.ts';
+
+/**
+ * The model by which the gateway checks a route's body before a function is called: the contract's schema, as far as
+ * JSON Schema draft 4 can say it. Undefined for a route without a JSON body.
+ */
+export function createModel(api: RestApi, name: string, { body, summary }: Route): IModel | undefined {
+  if (body === undefined || body === 'binary') return undefined;
+  const id = `${name[0]!.toUpperCase()}${name.slice(1)}Body`;
+  const model = new CfnModel(api, id, {
+    restApiId: api.restApiId,
+    contentType: 'application/json',
+    description: summary,
+    schema: z.toJSONSchema(body, { io: 'input', target: 'draft-4', unrepresentable: 'any' }),
+  });
+  return Model.fromModelName(api, `${id}Name`, model.ref);
+}

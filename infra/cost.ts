@@ -1,0 +1,92 @@
+import { limits } from '../core/limits.ts';
+import { CALL_DOLLARS, IDLE_POLL_DOLLARS, PRICES } from '../core/prices.ts';
+
+const MONTH_SECONDS = 30 * 24 * 3600;
+const TB = 1e12;
+const GB = 1e9;
+/** Of the stack (infra/operations); a test compares. */
+export const ALARMS = 10;
+
+interface Cost {
+  readonly item: string;
+  readonly dollars: number;
+}
+
+/** What the stack costs in a month in which nobody uses it, in US dollars. */
+export function idleStack(): Cost[] {
+  return [
+    { item: 'dashboard (an account’s first three are free)', dollars: PRICES.dashboardMonth },
+    { item: 'key', dollars: PRICES.keyMonth },
+    { item: `${ALARMS} alarms (an account’s first ten are free)`, dollars: ALARMS * PRICES.alarmMonth },
+  ];
+}
+
+/** What a host costs in a month in which it has nothing to do. */
+export function idleHost(): Cost[] {
+  const polls = (MONTH_SECONDS * 1000) / limits.poll_rest_ms;
+  return [
+    { item: `${Math.round(polls)} polls, one in ${limits.poll_rest_ms / 1000} s`, dollars: polls * IDLE_POLL_DOLLARS },
+  ];
+}
+
+/** What moving `bytes` (raw) costs that compress to `ratio` of their size and are all new to the store. */
+export function moved(bytes: number, ratio: number): Cost[] {
+  const { pack_raw_bytes_max, chunk_bytes_default, segment_chunks, index_sampling_default, uploads_in_flight } = limits;
+  const packs = Math.ceil(bytes / pack_raw_bytes_max);
+  const chunks = Math.ceil(bytes / chunk_bytes_default);
+  const segments = Math.ceil(chunks / segment_chunks);
+  const gets = Math.ceil((bytes * ratio) / limits.frame_raw_bytes_max) + 2 * segments;
+  return [
+    { item: 'traffic out of the region', dollars: ((bytes * ratio) / GB) * PRICES.egressGb },
+    {
+      item: `${packs + 2 * packs * uploads_in_flight} PUTs of packs, segments, placements`,
+      dollars: (packs + 2 * packs * uploads_in_flight) * PRICES.objectPut,
+    },
+    { item: `${gets} GETs`, dollars: gets * PRICES.objectGet },
+    {
+      item: `${Math.ceil(chunks / index_sampling_default)} index rows`,
+      dollars: (chunks / index_sampling_default) * PRICES.tableWriteUnit,
+    },
+    { item: 'calls of the API: batches, packs, rounds', dollars: (segments + 2 * packs) * CALL_DOLLARS },
+    { item: 'keeping it for a month', dollars: ((bytes * ratio) / GB) * PRICES.objectGbMonth },
+  ];
+}
+
+/** docs/COST.md: `npm run cost`. */
+export function costPage(): string {
+  return `# What LayerMover costs on AWS
+
+List prices of eu-central-1 as of ${PRICES.asOf} (core/prices.ts), in US dollars, without the free tier. \`npm run cost\` writes this page.
+
+## A stack that nobody uses, a month
+
+${table(idleStack())}
+
+## An idle host, a month
+
+${table(idleHost())}
+
+An agent polls every ${limits.poll_idle_ms / 1000} s; after ${limits.poll_rest_after_ms / 60_000} minutes without a task it rests and polls every ${limits.poll_rest_ms / 1000} s, so the first
+task after a rest waits that long at the most.
+
+## A terabyte of base layers that are new to the store
+
+Compressed to half its size; packs and manifests stay, so that the next VM on these layers sends nothing.
+
+${table(moved(TB, 0.5))}
+
+User data goes the same way without index rows, and is removed from the store when its migration ends. A base layer that the
+destination has costs a few calls, whatever its size. Traffic into AWS, and from S3 to functions of its region, is free;
+traffic to a destination within the same region is, too.
+
+## An alarm on it
+
+\`dollarsPerHourMax\` (default ${limits.dollars_per_hour_default}) raises CostPerHour (docs/OPERATIONS.md) when the calls and steps of an hour cost more than that.
+`;
+}
+
+function table(costs: readonly Cost[]): string {
+  const rows = costs.map(({ item, dollars }) => `| ${item} | ${dollars.toFixed(2)} |`);
+  const sum = costs.reduce((all, { dollars }) => all + dollars, 0);
+  return ['| what | $ |', '|---|---:|', ...rows, `| **all** | **${sum.toFixed(2)}** |`].join('\n');
+}

@@ -1,0 +1,51 @@
+import { Duration } from 'aws-cdk-lib';
+import { type IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
+import { CALL_DOLLARS, STEP_DOLLARS } from '../../core/prices.ts';
+import type { ControlPlane } from '../control-plane.ts';
+import type { Storage } from '../storage.ts';
+
+/** What alarms and dashboard look at. An alarm may not add up more than ten metrics. */
+const SUM = { statistic: Stats.SUM, period: Duration.minutes(5) };
+const HOURLY = { statistic: Stats.SUM, period: Duration.hours(1) };
+
+/** Tasks of agents that timed out: their host fell silent. Step Functions tells it by the kind of task. */
+export function silentAgents(region: string): Metric {
+  return new Metric({
+    ...SUM,
+    namespace: 'AWS/States',
+    metricName: 'ServiceIntegrationsTimedOut',
+    dimensionsMap: { ServiceIntegrationResourceArn: `arn:aws:states:${region}:::lambda:invoke.waitForTaskToken` },
+    label: 'tasks whose agent fell silent',
+  });
+}
+
+/** One metric of all functions together. */
+export function ofFunctions({ functions }: ControlPlane, name: 'Errors' | 'Throttles', label: string): MathExpression {
+  return total(
+    name.toLowerCase(),
+    label,
+    Object.values(functions).map(({ lambda }) => lambda.metric(name, SUM)),
+  );
+}
+
+/** Requests that tables refused because they came too fast. */
+export function tableThrottles({ tables }: Storage, what: 'Read' | 'Write'): MathExpression {
+  const metrics = Object.values(tables).map((table) => table.metric(`${what}ThrottleEvents`, SUM));
+  return total(`${what.toLowerCase()}s`, `${what.toLowerCase()}s that tables refused`, metrics);
+}
+
+/** What calls and steps cost in an hour at list price, with all that they set off. Storage and traffic are not in it. */
+export function dollarsPerHour({ api, functions }: ControlPlane): MathExpression {
+  return new MathExpression({
+    expression: `FILL(calls,0)*${CALL_DOLLARS}+FILL(steps,0)*${STEP_DOLLARS}`,
+    usingMetrics: { calls: api.metricCount(HOURLY), steps: functions.steps.lambda.metricInvocations(HOURLY) },
+    period: Duration.hours(1),
+    label: '$ an hour, at list price',
+  });
+}
+
+/** `id` keeps apart what is shown in one graph. */
+function total(id: string, label: string, metrics: readonly IMetric[]): MathExpression {
+  const usingMetrics = Object.fromEntries(metrics.map((metric, at) => [`${id}${at}`, metric]));
+  return new MathExpression({ ...SUM, expression: `SUM(METRICS('${id}'))`, usingMetrics, label });
+}

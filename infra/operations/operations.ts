@@ -1,0 +1,174 @@
+import { Duration, Stack } from 'aws-cdk-lib';
+import {
+  Alarm,
+  ComparisonOperator,
+  Dashboard,
+  GraphWidget,
+  type IMetric,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import { Construct } from 'constructs';
+import type { ControlPlane } from '../control-plane.ts';
+import type { Storage } from '../storage.ts';
+import { dollarsPerHour, ofFunctions, silentAgents, tableThrottles } from './metrics.ts';
+
+export interface OperationsProps {
+  readonly storage: Storage;
+  readonly controlPlane: ControlPlane;
+  /** Who hears of alarms. Without it they show on the dashboard alone. */
+  readonly alarmTopic?: ITopic | undefined;
+  /** US dollars an hour beyond which calls and steps raise an alarm. */
+  readonly dollarsPerHourMax: number;
+}
+
+/** An alarm: docs/OPERATIONS.md has a section of its name. */
+interface Watch {
+  readonly name: string;
+  readonly metric: IMetric;
+  readonly above: number;
+  readonly description: string;
+}
+
+/** What an operator looks at, and is called by. */
+export class Operations extends Construct {
+  readonly dashboard: Dashboard;
+  readonly alarms: readonly Alarm[];
+
+  constructor(scope: Construct, id: string, props: OperationsProps) {
+    super(scope, id);
+    const watches = watchesOf(props, Stack.of(this).region);
+    this.alarms = watches.map((watch) => this.#alarm(watch, props.alarmTopic));
+    this.dashboard = new Dashboard(this, 'Dashboard', { defaultInterval: Duration.hours(3) });
+    for (const row of graphs(props, watches)) this.dashboard.addWidgets(...row);
+  }
+
+  #alarm({ name, metric, above, description }: Watch, topic: ITopic | undefined): Alarm {
+    const alarm = new Alarm(this, name, {
+      metric,
+      alarmDescription: `LayerMover: ${description} Runbook: docs/OPERATIONS.md, ${name}`,
+      threshold: above,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+      evaluationPeriods: 1,
+      treatMissingData: TreatMissingData.NOT_BREACHING,
+    });
+    if (topic !== undefined) alarm.addAlarmAction(new SnsAction(topic));
+    return alarm;
+  }
+}
+
+function watchesOf({ storage, controlPlane, dollarsPerHourMax }: OperationsProps, region: string): Watch[] {
+  const { machine, api, requests } = controlPlane;
+  const period = Duration.minutes(5);
+  return [
+    {
+      name: 'MigrationFailed',
+      metric: machine.metricFailed({ period }),
+      above: 0,
+      description: 'a migration failed; its VMs stay with their sources.',
+    },
+    {
+      name: 'MigrationStuck',
+      metric: machine.metricTimedOut({ period }),
+      above: 0,
+      description: 'a migration ran into its time limit.',
+    },
+    {
+      name: 'AgentSilent',
+      metric: silentAgents(region),
+      above: 0,
+      description: 'a host’s agent stopped polling in the middle of a task.',
+    },
+    {
+      name: 'FunctionErrors',
+      metric: ofFunctions(controlPlane, 'Errors', 'errors of functions'),
+      above: 0,
+      description: 'a function failed for a reason of its own.',
+    },
+    {
+      name: 'FunctionThrottles',
+      metric: ofFunctions(controlPlane, 'Throttles', 'throttled functions'),
+      above: 0,
+      description: 'the account’s concurrency is used up.',
+    },
+    {
+      name: 'RequestsRefused',
+      metric: requests.refused.metricApproximateNumberOfMessagesVisible({ period }),
+      above: 0,
+      description: 'an event could not be answered.',
+    },
+    {
+      name: 'ApiErrors',
+      metric: api.metricServerError({ period, statistic: 'Sum' }),
+      above: 5,
+      description: 'the API answers 5xx.',
+    },
+    {
+      name: 'TableReadThrottles',
+      metric: tableThrottles(storage, 'Read'),
+      above: 0,
+      description: 'a table refuses reads.',
+    },
+    {
+      name: 'TableWriteThrottles',
+      metric: tableThrottles(storage, 'Write'),
+      above: 0,
+      description: 'a table refuses writes.',
+    },
+    {
+      name: 'CostPerHour',
+      metric: dollarsPerHour(controlPlane),
+      above: dollarsPerHourMax,
+      description: 'calls and steps cost more than they should.',
+    },
+  ];
+}
+
+function graphs({ controlPlane }: OperationsProps, watches: readonly Watch[]): GraphWidget[][] {
+  const { machine, api, functions } = controlPlane;
+  const metricOf = (...names: string[]) =>
+    watches.filter(({ name }) => names.includes(name)).map(({ metric }) => metric);
+  const wide = { width: 12, height: 6 };
+  return [
+    [
+      new GraphWidget({
+        ...wide,
+        title: 'Migrations',
+        left: [machine.metricStarted(), machine.metricSucceeded(), ...metricOf('MigrationFailed', 'MigrationStuck')],
+      }),
+      new GraphWidget({
+        ...wide,
+        title: 'How long they take',
+        left: [machine.metricTime({ statistic: 'p50' }), machine.metricTime({ statistic: 'p99' })],
+      }),
+    ],
+    [
+      new GraphWidget({
+        ...wide,
+        title: 'API',
+        left: [api.metricCount(), api.metricClientError(), ...metricOf('ApiErrors')],
+        right: [api.metricLatency({ statistic: 'p99' })],
+      }),
+      new GraphWidget({
+        ...wide,
+        title: 'Functions: p99 in ms',
+        left: Object.values(functions).map(({ lambda }) => lambda.metricDuration({ statistic: 'p99' })),
+      }),
+    ],
+    [
+      new GraphWidget({
+        ...wide,
+        title: 'What should not be',
+        left: metricOf(
+          'AgentSilent',
+          'FunctionErrors',
+          'FunctionThrottles',
+          'TableReadThrottles',
+          'TableWriteThrottles',
+        ),
+      }),
+      new GraphWidget({ ...wide, title: 'Cost', left: metricOf('CostPerHour') }),
+    ],
+  ];
+}

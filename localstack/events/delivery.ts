@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pLimit from 'p-limit';
+import type { RuleModel, TargetModel } from '../assembly/model.ts';
+import { type Clock, delay } from '../clock.ts';
+import type { Listener } from './api.ts';
+import { limits } from './limits.ts';
+import { matches } from './pattern.ts';
+import { transform } from './transform.ts';
+
+export interface DeliveryOptions {
+  readonly rules: readonly RuleModel[];
+  /** Invokes a function with JSON; throws or answers an error if it failed. */
+  readonly invoke: (functionArn: string, payload: string) => Promise<{ readonly error?: unknown }>;
+  /** Deliveries under way, a file each. */
+  readonly dir: string;
+  /** Dead-letter queues: `<name>.jsonl`. */
+  readonly queueDir: string;
+  readonly clock: Clock;
+}
+
+interface Waiting {
+  readonly target: TargetModel;
+  readonly event: object;
+}
+
+/**
+ * Hands events to the functions that rules name, at least once: a delivery is on disk before it begins, and what the last
+ * run left is delivered again. One that fails for good goes to its target's queue.
+ */
+export class Delivery {
+  readonly #options: DeliveryOptions;
+  readonly #slots = pLimit(limits.deliveries_at_once);
+  #stopped = false;
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+    mkdirSync(options.dir, { recursive: true });
+    mkdirSync(options.queueDir, { recursive: true });
+  }
+
+  /** Sees every event of the buses. */
+  readonly listen: Listener = (event, bus) => {
+    for (const rule of this.#options.rules) {
+      if (rule.bus !== bus || !matches(rule.pattern, event)) continue;
+      for (const target of rule.targets) this.#start({ target, event });
+    }
+  };
+
+  /** Delivers what an earlier run did not come to. */
+  resume(): void {
+    const { dir } = this.#options;
+    for (const name of readdirSync(dir)) {
+      const file = join(dir, name);
+      const waiting = parse(readFileSync(file, 'utf8'));
+      // The event of a torn file was refused to whoever sent it.
+      if (waiting === undefined) rmSync(file);
+      else void this.#slots(() => this.#deliver(file, waiting));
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#slots.clearQueue();
+  }
+
+  #start(waiting: Waiting): void {
+    const file = join(this.#options.dir, `${randomUUID()}.json`);
+    writeFileSync(file, JSON.stringify(waiting), { flush: true });
+    void this.#slots(() => this.#deliver(file, waiting));
+  }
+
+  async #deliver(file: string, { target, event }: Waiting): Promise<void> {
+    const { clock, queueDir } = this.#options;
+    const payload = target.transformer === undefined ? JSON.stringify(event) : transform(target.transformer, event);
+    let error: unknown;
+    for (let attempt = 0; attempt < target.attempts; attempt++) {
+      if (attempt > 0) await delay(clock, limits.delivery_pause_ms);
+      if (this.#stopped) return;
+      error = await this.#attempt(target.functionArn, payload);
+      if (this.#stopped) return;
+      if (error === undefined) break;
+    }
+    if (error !== undefined && target.queue !== undefined) {
+      appendFileSync(join(queueDir, `${target.queue}.jsonl`), `${JSON.stringify({ event, error })}\n`, { flush: true });
+    }
+    rmSync(file, { force: true });
+  }
+
+  async #attempt(functionArn: string, payload: string): Promise<unknown> {
+    try {
+      return (await this.#options.invoke(functionArn, payload)).error;
+    } catch (error) {
+      return String(error);
+    }
+  }
+}
+
+function parse(text: string): Waiting | undefined {
+  try {
+    return JSON.parse(text) as Waiting;
+  } catch {
+    return undefined;
+  }
+}
