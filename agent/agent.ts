@@ -24,8 +24,8 @@ import { Journals } from './journal/journals.ts';
 import { ChunkPool } from './scan/pool.ts';
 import { perform } from './tasks/perform.ts';
 import { forgetJournals } from './tasks/send.ts';
-import { createSettler } from './tasks/settle.ts';
 import type { TaskHost } from './tasks/task.ts';
+import { Tidy } from './tasks/tidy.ts';
 
 export interface AgentOptions {
   readonly site: string;
@@ -123,6 +123,7 @@ async function begin(
     news: inbox,
     places: { source: createPlaces(limits.pushes_at_once), destination: createPlaces(limits.pulls_at_once) },
   };
+  const tidy = new Tidy({ ...host, api }, () => enrolment.expire());
   const runs = new Runs({
     api: host.api,
     clock,
@@ -134,6 +135,7 @@ async function begin(
     perform: (input, run) => perform(host, run, input),
     onDone: (input) => forgetJournals(host, input),
     onEnd: () => {
+      tidy.taskEnded();
       enrolment.expire();
       wake.ring();
     },
@@ -143,9 +145,20 @@ async function begin(
     if (isRefusal(error)) throw error;
     log.warn({ error: reportable(error) }, 'the cloud can’t be reached; trying on');
   });
-  const tidy = createSettler({ ...state, api, log }, () => enrolment.expire());
   const instance = toHex(random.bytes(16));
-  const loop = new PollLoop({ ref, instance, api, clock, log, enrolment, runs, inbox, tidy, freeBytes, wake });
+  const loop = new PollLoop({
+    ref,
+    instance,
+    api,
+    clock,
+    log,
+    enrolment,
+    runs,
+    inbox,
+    tidy: (signal) => tidy.run(signal),
+    freeBytes,
+    wake,
+  });
   const polling = loop.run(stopping.signal);
   log.info({ host: ref, imageFolder, stateFolder, instance }, 'agent runs');
 

@@ -8,7 +8,7 @@ import { Stage } from './stage.ts';
 const MiB = 1024 * 1024;
 const GiB = 1024 * MiB;
 const MEMORY_BYTES_MAX = 512 * 1e6;
-const GROWTH_MAX = 1.1;
+const GROWTH_MAX = 1.25;
 
 export interface DiskSize {
   readonly virtualBytes: number;

@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { benchCatalog } from './catalog.ts';
 import type { Finding, Settings } from './finding.ts';
+import { benchIndex } from './index-rows.ts';
 import { benchKnownBase } from './known-base.ts';
 import { benchMemory } from './memory.ts';
 import { benchPush } from './push.ts';
@@ -17,6 +19,8 @@ const benches: Readonly<Record<string, (settings: Settings) => Promise<Finding[]
   push: benchPush,
   restore: benchRestore,
   'known-base': benchKnownBase,
+  index: benchIndex,
+  catalog: benchCatalog,
   memory: benchMemory,
 };
 

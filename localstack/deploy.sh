@@ -17,7 +17,7 @@ cd "$repository"
 log=$data/deploy.log
 
 quietly() { # quietly SECONDS COMMAND…: its words only if it fails
-  timeout --kill-after=10 "$@" >>"$log" 2>&1 </dev/null && return
+  timeout --foreground --kill-after=10 "$@" >>"$log" 2>&1 </dev/null && return
   tail -40 "$log" | cut -c 1-400 >&2
   exit 1
 }

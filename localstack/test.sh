@@ -5,4 +5,5 @@ cd "$(dirname "$0")"
 . host/paths.sh
 cd "$repository"
 export LAYERMOVER_CLOUD=$LAYERMOVER_LOCALSTACK_DATA/cloud.json
-exec timeout --kill-after=10 900 vitest run --config test/e2e/vitest.config.ts --mode localstack "$@"
+# In the foreground: in the process group of whoever asked, which can end it as a whole.
+exec timeout --foreground --kill-after=10 900 vitest run --config test/e2e/vitest.config.ts --mode localstack "$@"

@@ -3,8 +3,8 @@ import type { Step } from '../rules/step.ts';
 
 export interface Cells<Record> {
   read(key: string): Record | undefined;
-  /** Every record, ascending by key. */
-  all(): Record[];
+  /** Every record that is wanted, ascending by key. */
+  all(isWanted: (known: Record) => boolean): Record[];
   /** Reads a record, decides, stores: as one. */
   step<Answer>(key: string, decide: (known: Record | undefined) => Step<Record, Answer>): Answer;
 }
@@ -18,7 +18,10 @@ export function createCells<Record>(): Cells<Record> {
   };
   return {
     read,
-    all: () => [...records.keys()].sort().map((key) => read(key)!),
+    all: (isWanted) => {
+      const wanted = [...records].filter(([, known]) => isWanted(known));
+      return wanted.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, known]) => plain(known));
+    },
     step(key, decide) {
       const { answer, next } = decide(read(key));
       if (next !== undefined) records.set(key, plain(next));

@@ -15,12 +15,10 @@ export function createMemoryTaskBoard(): TaskBoard {
       return tasks.read(id);
     },
     async open(namespace, host) {
-      return tasks
-        .all()
-        .filter((task) => task.state !== 'closed' && task.namespace === namespace && task.host === host);
+      return tasks.all((task) => task.state !== 'closed' && task.namespace === namespace && task.host === host);
     },
     async ofMigration(migration) {
-      return tasks.all().filter((task) => task.migration === migration);
+      return tasks.all((task) => task.migration === migration);
     },
     async take(id, instance) {
       return tasks.step(id, (known) => takeTask(known, instance));

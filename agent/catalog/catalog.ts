@@ -70,8 +70,9 @@ export class Catalog {
   /** Ids of the bases that are here, unchanged; each once. What has changed or gone is forgotten. */
   async bases(): Promise<string[]> {
     const ids = new Set<string>();
+    const looked = new Map<KnownLayer, boolean>();
     for (const [name, layer] of this.#records.all()) {
-      if (!(await this.#holds(layer))) await this.#records.remove(name, layer);
+      if (!(await this.#holds(layer, looked))) await this.#records.remove(name, layer);
       else if (layer.role === 'base') ids.add(layer.layerId);
     }
     return [...ids].sort();
@@ -83,13 +84,24 @@ export class Catalog {
     return new Set(bases.map(({ path }) => path));
   }
 
-  async #holds(layer: KnownLayer): Promise<boolean> {
+  /** `looked` spares a look at many layers what they have in common: the files below them. */
+  async #holds(layer: KnownLayer, looked = new Map<KnownLayer, boolean>()): Promise<boolean> {
+    const holds = looked.get(layer) ?? ((await this.#isUnchanged(layer)) && (await this.#isOnItsParent(layer, looked)));
+    looked.set(layer, holds);
+    return holds;
+  }
+
+  async #isUnchanged(layer: KnownLayer): Promise<boolean> {
     for (const { path, identity } of filesOf(layer)) {
       if (!sameFile(identity, await identityOf(this.#files, path))) return false;
     }
-    if (layer.below === null) return true;
-    const below = await this.lookup(layer.below, layer.chunkBytes);
-    return below !== undefined && below.layerId === layer.parent;
+    return true;
+  }
+
+  async #isOnItsParent({ below, parent, chunkBytes }: KnownLayer, looked: Map<KnownLayer, boolean>): Promise<boolean> {
+    if (below === null) return true;
+    const layer = this.#records.get(recordName(below, chunkBytes));
+    return layer !== undefined && layer.layerId === parent && (await this.#holds(layer, looked));
   }
 }
 

@@ -1,3 +1,4 @@
+import { sha256, toHex } from '../../core/fingerprint.ts';
 import type { TablePlace } from './cluster-entry.ts';
 import { mayBe, type Qcow2Header, type TableRange } from './header.ts';
 import type { HostFile } from './host-file.ts';
@@ -30,16 +31,27 @@ export async function readBitmaps(
   const { directory, count } = bitmaps;
   const head = Buffer.alloc(HEAD_BYTES);
   const tables: TableRange[] = [];
+  const names = new Set<string>();
   let at = directory.offset;
   for (; at + HEAD_BYTES <= directory.offset + directory.bytes; ) {
     await file.read(head, at);
     tables.push(tableOf(place, head, virtualBytes, tables.length));
+    names.add(await nameAt(file, at + HEAD_BYTES, head.readUInt16BE(18)));
     at += Math.ceil((HEAD_BYTES + head.readUInt16BE(18)) / 8) * 8;
   }
   if (at !== directory.offset + directory.bytes || tables.length !== count) {
     throw invalidImage(file.path, 'the directory of its bitmaps has another length than it says');
   }
+  if (names.size < count) throw invalidImage(file.path, 'two of its bitmaps have one name');
   return { ranges: [directory, ...tables], tables };
+}
+
+/** A short stand-in for a name, which ends at a NUL if it has one. */
+async function nameAt(file: HostFile, at: number, bytes: number): Promise<string> {
+  const name = Buffer.alloc(bytes);
+  await file.read(name, at);
+  const end = name.indexOf(0);
+  return toHex(sha256(end < 0 ? name : name.subarray(0, end)));
 }
 
 /** The table of the bitmap whose entry in the directory begins with `head`. */

@@ -38,6 +38,19 @@ export class Journals {
     await this.#quietly(() => this.#files.remove(this.#path(migration, stream)));
   }
 
+  /** The migrations of which there are journals. */
+  async migrations(): Promise<string[]> {
+    const names = await this.#names();
+    return [...new Set(names.map((name) => name.slice(0, name.indexOf('.'))))];
+  }
+
+  /** A migration is over. */
+  async forgetAll(migration: string): Promise<void> {
+    for (const name of await this.#names()) {
+      if (name.startsWith(`${migration}.`)) await this.#quietly(() => this.#files.remove(join(this.#folder, name)));
+    }
+  }
+
   /** Removes what no attempt can go on with: the store has expired what it tells of. */
   async sweep(): Promise<void> {
     await this.#quietly(async () => {
@@ -49,6 +62,14 @@ export class Journals {
         if (ageMs > limits.left_over_days * 24 * 3_600_000) await this.#files.remove(path);
       }
     });
+  }
+
+  async #names(): Promise<string[]> {
+    const names = await this.#quietly(async () => {
+      if (!this.#files.exists(this.#folder)) return [];
+      return (await this.#files.list(this.#folder)).map(({ name }) => name).filter((name) => name.endsWith(ENDING));
+    });
+    return names ?? [];
   }
 
   async #read(path: string, of: JournalOf): Promise<Told | undefined> {

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { MemoryFiles } from '../../adapters/memory/files.ts';
 import { Catalog } from '../../agent/catalog/catalog.ts';
 import { Arrivals, type ArrivedLayer, partialPath } from '../../agent/images/arrivals.ts';
 import { VmFiles } from '../../agent/images/vm-files.ts';
@@ -38,6 +39,31 @@ async function arrive(arrivals: Arrivals, vm?: typeof VM) {
 }
 
 const journal = () => readdirSync(folder.at('.state', 'arrivals'));
+
+describe('a name that an earlier run gave', () => {
+  it('is on disk before the arrival is forgotten, though that run died before it was', async () => {
+    const files = new MemoryFiles({ nowMs: () => 0, chance: () => 0.99 });
+    await files.makeFolder('/images');
+    const start = async () => {
+      const catalog = await Catalog.open('/images/.state/layers', files);
+      const vms = await VmFiles.open('/images/.state/vms', '/images', files);
+      const into = { imageFolder: '/images', catalog, vms };
+      return { vms, arrivals: await Arrivals.open('/images/.state/arrivals', into, files) };
+    };
+    const { arrivals } = await start();
+    const reserved = await arrivals.reserve('disk.qcow2', MIGRATION, VM);
+    await (await files.open(partialPath(reserved), 'create')).sync();
+    await arrivals.arrived(reserved, layer('top'));
+    await files.rename(partialPath(reserved), reserved.path);
+    files.kill();
+
+    const next = await start();
+    await next.arrivals.place(next.arrivals.waiting()[0]!);
+    files.crash();
+    expect(files.paths('/images').filter((path) => !path.includes('.state'))).toEqual(['/images/disk.qcow2']);
+    expect((await start()).vms.all()).toMatchObject([{ name: VM.name, top: '/images/disk.qcow2' }]);
+  });
+});
 
 describe('arriving files', () => {
   it('get names that nothing else has, even if they are reserved at the same time', async () => {

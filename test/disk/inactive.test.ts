@@ -67,6 +67,17 @@ async function readEverything(): Promise<Buffer> {
   });
 }
 
+/** A second bitmap like the first, but for where its table is. */
+function twoOfOneName(file: Buffer): void {
+  file.writeUInt32BE(2, 112);
+  file.writeBigUInt64BE(64n, 120);
+  const entry = DIRECTORY * CLUSTER;
+  file.copy(file, entry + 32, entry, entry + 32);
+  file.fill(0, L1 * CLUSTER, (L1 + 1) * CLUSTER);
+  file.writeBigUInt64BE(BigInt(L1 * CLUSTER), entry + 32);
+  file.writeUInt32BE(0, 60);
+}
+
 const set =
   (at: number, value: bigint | number): Patch =>
   (file) => {
@@ -123,6 +134,7 @@ describe('an image with a snapshot and a bitmap', () => {
     ['a bitmap’s table over the refcount table', 'QCOW2_OVERLAP', set(entry, BigInt(CLUSTER))],
     ['a bitmap’s table beyond the file', 'QCOW2_INVALID', set(entry, BigInt(99 * CLUSTER))],
     ['a bitmap’s table that does not fit the disk', 'QCOW2_INVALID', set(entry + 8, 2)],
+    ['two bitmaps of one name', 'QCOW2_INVALID', twoOfOneName],
     ['a bitmap of an unknown kind', 'QCOW2_INVALID', set(entry + 12, 8)],
     ['the bits of a bitmap in an L2 table', 'QCOW2_OVERLAP', set(BITS * CLUSTER, BigInt(4 * CLUSTER))],
     ['the bits of a bitmap beyond the file', 'QCOW2_INVALID', set(BITS * CLUSTER, BigInt(99 * CLUSTER))],

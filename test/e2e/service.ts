@@ -9,11 +9,11 @@ const READY_MS = 120_000;
 const STOP_MS = 20_000;
 const LOG_TAIL_CHARACTERS = 2_000;
 
-/** A verb that runs until it is stopped, as a process group of its own. */
+/** A verb that runs until it is stopped, in the process group of the tests: whatever ends that ends it, too. */
 export interface Service {
   /** What it said when it was ready. */
   readonly ready: Readonly<Record<string, unknown>>;
-  /** SIGKILL to the whole group: nothing of it can say goodbye. */
+  /** SIGKILL: it can't say goodbye to anybody. */
   kill(): Promise<void>;
   /** Asks it to end, and makes it if it does not. */
   stop(): Promise<void>;
@@ -22,14 +22,14 @@ export interface Service {
 /** Starts a verb and waits until it is ready; its log is kept in `folder`. */
 export async function startService(words: readonly string[], folder: string): Promise<Service> {
   const logFile = path.join(folder, `${words[0]}.log`);
+  // On Node 24, which the tests run on, the command is one process.
   const child = spawn(process.execPath, [COMMAND, ...words, '--json'], {
     stdio: ['ignore', 'pipe', openSync(logFile, 'a')],
-    detached: true,
   });
   const ended = new Promise<undefined>((resolve) => child.once('exit', () => resolve(undefined)));
   const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
-    if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, signal);
-    const made = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), STOP_MS);
+    child.kill(signal);
+    const made = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
     await ended;
     clearTimeout(made);
   };

@@ -35,7 +35,8 @@ export class Front {
   /** Bytes of bodies sent by PUT, by path, whether they arrived or not. */
   readonly putBytes = new Map<string, number>();
   weather: Weather = 'fine';
-  judge: (seen: Seen) => Verdict = () => 'pass';
+  /** A request whose verdict is not out yet is held. */
+  judge: (seen: Seen) => Verdict | Promise<Verdict> = () => 'pass';
   /** Told when a request or answer is lost. */
   onLoss: (seen: Seen) => void = () => undefined;
 
@@ -126,17 +127,30 @@ class Connection {
 
   #upward(bytes: Buffer): void {
     const head = REQUEST.exec(bytes.toString('latin1', 0, 4096));
-    if (head !== null) this.#begin(head[1]!, head[2]!);
-    if (this.#seen?.method === 'PUT') this.#count(this.#seen.path, bytes.length);
-    if (this.dead || this.#verdict === 'lose-request') return;
-    this.#pass(bytes, this.#client, this.#cloud);
+    const verdict = head === null ? this.#verdict : this.#begin(head[1]!, head[2]!);
+    if (typeof verdict === 'string') {
+      this.#forward(bytes, verdict);
+      return;
+    }
+    this.#client.pause();
+    void verdict.then((reached) => {
+      this.#forward(bytes, reached);
+      this.#client.resume();
+    });
   }
 
-  #begin(method: string, path: string): void {
+  #begin(method: string, path: string): Verdict | Promise<Verdict> {
     const front = this.#front;
     this.#seen = { method, path, line: `${method} ${path}`, number: ++front.requests };
-    this.#verdict = front.judge(this.#seen);
-    if (this.#verdict === 'lose-request') this.#lose();
+    return front.judge(this.#seen);
+  }
+
+  #forward(bytes: Buffer, verdict: Verdict): void {
+    this.#verdict = verdict;
+    if (this.#seen?.method === 'PUT') this.#count(this.#seen.path, bytes.length);
+    if (this.dead) return;
+    if (verdict === 'lose-request') this.#lose();
+    else this.#pass(bytes, this.#client, this.#cloud);
   }
 
   #count(path: string, bytes: number): void {

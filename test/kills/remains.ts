@@ -28,7 +28,7 @@ export async function itemsOf(world: World): Promise<Item[]> {
 export async function remainsOf(world: World): Promise<string[]> {
   const found = await Promise.all([
     ...['a', 'b'].flatMap((site) => [partials(world.imagesOf(site)), underWay(world.imagesOf(site))]),
-    objects(world.data),
+    objects(world),
     rows(world),
     executions(world),
   ]);
@@ -48,8 +48,8 @@ async function underWay(images: string): Promise<string[]> {
 }
 
 /** Objects of migrations' own scopes, and bodies that were never published. */
-async function objects(data: string): Promise<string[]> {
-  const files = await below(path.join(data, 'objects'));
+async function objects(world: World): Promise<string[]> {
+  const files = await below(world.dataFile('objects'));
   return files.filter((file) => /\/staging\/|\/migrations\.d\//.test(file));
 }
 
@@ -65,7 +65,7 @@ async function rows(world: World): Promise<string[]> {
 async function executions(world: World): Promise<string[]> {
   const client = new SFNClient(sdkOptions(world));
   try {
-    const journals = (await below(path.join(world.data, 'executions'))).filter((file) => file.endsWith('.jsonl'));
+    const journals = (await below(world.dataFile('executions'))).filter((file) => file.endsWith('.jsonl'));
     const open: string[] = [];
     for (const journal of journals) {
       const { machineArn, name } = JSON.parse((await readFile(journal, 'utf8')).split('\n')[0]!) as Record<

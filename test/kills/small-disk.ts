@@ -8,7 +8,9 @@ const TOOLS = ['unshare', 'nsenter', 'mount'];
 /** Why no file system can be mounted here; undefined if one can. */
 export const cannotMount: string | undefined = (() => {
   if (process.getuid?.() !== 0) return 'only root may mount';
-  const missing = TOOLS.filter((tool) => !['/bin', '/sbin', '/usr/bin', '/usr/sbin'].some((bin) => existsSync(`${bin}/${tool}`)));
+  const missing = TOOLS.filter(
+    (tool) => !['/bin', '/sbin', '/usr/bin', '/usr/sbin'].some((bin) => existsSync(`${bin}/${tool}`)),
+  );
   if (missing.length > 0) return `there is no ${missing.join(', ')}`;
   try {
     execFileSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'pipe' });

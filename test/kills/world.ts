@@ -6,6 +6,7 @@ import path from 'node:path';
 import { clientOf, cloudFile } from '../../bin/connection.ts';
 import { Front } from './front.ts';
 import { Service, type ServiceOptions } from './service.ts';
+import { onSmallDisk, seenBy } from './small-disk.ts';
 
 const COMMAND = path.resolve(import.meta.dirname, '../../bin/layermover.js');
 
@@ -35,15 +36,21 @@ export class World {
     this.cloud = new Service('cloud', words, path.join(folder, 'cloud.log'));
   }
 
-  static async open(options: ServiceOptions & { folder?: string } = {}): Promise<World> {
-    const world = new World(options.folder ?? (await mkdtemp(path.join(os.tmpdir(), 'layermover-kills-'))));
-    await world.cloud.start(options);
-    world.#operator = cloudFile.parse(JSON.parse(await readFile(path.join(world.data, 'cloud.json'), 'utf8')));
+  /** With `dataMib`, the cloud's data lie on a file system of that size. */
+  static async open({ dataMib, ...options }: ServiceOptions & { dataMib?: number } = {}): Promise<World> {
+    const world = new World(await mkdtemp(path.join(os.tmpdir(), 'layermover-kills-')));
+    await world.cloud.start(dataMib === undefined ? options : { ...options, ...onSmallDisk(world.data, dataMib) });
+    world.#operator = cloudFile.parse(JSON.parse(await readFile(world.dataFile('cloud.json'), 'utf8')));
     world.front = await Front.open(Number(new URL(world.#operator.api_url).port));
     await writeFile(world.cloudFile, JSON.stringify({ ...world.#operator, api_url: world.#fronted() }), {
       mode: 0o600,
     });
     return world;
+  }
+
+  /** A file of the cloud's data, wherever they are mounted. */
+  dataFile(...names: readonly string[]): string {
+    return path.join(seenBy(this.cloud, this.data), ...names);
   }
 
   get data(): string {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { Template } from 'aws-cdk-lib/assertions';
+import { Match, Template } from 'aws-cdk-lib/assertions';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { limits } from '../../core/limits.ts';
 import { synthesize } from '../../infra/synth.ts';
@@ -52,7 +52,10 @@ describe('the synthesized stack', () => {
   });
 
   it('tells of costs beyond so many dollars an hour', () => {
-    expect(JSON.stringify(template.toJSON())).toContain(`${limits.dollars_per_hour_default}`);
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      AlarmDescription: Match.stringLikeRegexp('CostPerHour'),
+      Threshold: limits.dollars_per_hour_default,
+    });
   });
 });
 

@@ -12,8 +12,8 @@ export function sources(...folders: readonly string[]): Map<string, string> {
   return new Map(files.map((name) => [name, readFileSync(path.join(root, name), 'utf8')]));
 }
 
-/** The files that use `object.name`. */
-export function usersOf(files: ReadonlyMap<string, string>, object: string, name: string): string[] {
-  const use = new RegExp(`\\b${object}\\.${name}\\b`);
+/** The files that name something, by itself or as a part of something. */
+export function usersOf(files: ReadonlyMap<string, string>, name: string): string[] {
+  const use = new RegExp(`\\b${name}\\b`);
   return [...files].flatMap(([file, text]) => (use.test(text) ? [file] : []));
 }

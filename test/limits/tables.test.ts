@@ -40,10 +40,10 @@ function patience() {
 
 /** The index table as a deployed cloud has it. */
 function deployed(client: DynamoDBDocumentClient, { clock, random }: ReturnType<typeof patience>) {
-  const names = new Proxy({}, { get: (_, id) => String(id) }) as never;
+  const names = new Proxy({}, { get: (_, id) => String(id) });
   const clients = { dynamo: client } as never;
-  const where = { region: 'r', bucket: 'b', tables: names, stateMachineArn: '', busName: '', roleArn: '' };
-  return createAwsCloud(clients, where, { clock, random }).index;
+  const deployment = { tables: names } as never;
+  return createAwsCloud(clients, deployment, { clock, random }).index;
 }
 
 describe('a table', () => {

@@ -106,35 +106,38 @@ describe('what is damaged', () => {
     ['a placement', 'placements', (length) => length >> 1, true],
   ];
 
-  it.each(places)('%s: is named, taken out, and only what is missing is sent again', async (_, kind, where, isNeeded) => {
-    const before = filesIn(hosts.at('a'));
-    for (const id of await idsOf(objects(), kind)) {
-      await damage(objects(), objectKey(SCOPE, kind, id), (bytes) => flipped(bytes, 8 * where(bytes.length)));
-    }
-    if (isNeeded) {
-      const failed = await move('web-2', 'c');
-      expect(failed.state).toBe('failed');
-      expect(failed.error?.code).toMatch(/^(FRAME|PLACEMENT|MANIFEST)_CORRUPT$/);
-      expect(failed.error?.message).toContain('os.qcow2');
-      expect(failed.error?.hint).toContain('layermover index rebuild --check');
-      expect(failed.error?.hint).toContain('layermover resume');
-      expect(filesIn(hosts.at('c'))).toEqual([]);
-    }
+  it.each(places)(
+    '%s: is named, taken out, and only what is missing is sent again',
+    async (_, kind, where, isNeeded) => {
+      const before = filesIn(hosts.at('a'));
+      for (const id of await idsOf(objects(), kind)) {
+        await damage(objects(), objectKey(SCOPE, kind, id), (bytes) => flipped(bytes, 8 * where(bytes.length)));
+      }
+      if (isNeeded) {
+        const failed = await move('web-2', 'c');
+        expect(failed.state).toBe('failed');
+        expect(failed.error?.code).toMatch(/^(FRAME|PLACEMENT|MANIFEST)_CORRUPT$/);
+        expect(failed.error?.message).toContain('os.qcow2');
+        expect(failed.error?.hint).toContain('layermover index rebuild --check');
+        expect(failed.error?.hint).toContain('layermover resume');
+        expect(filesIn(hosts.at('c'))).toEqual([]);
+      }
 
-    const { damaged } = await rebuild(hosts.cloud().api, true);
-    expect(damaged.length, JSON.stringify(damaged)).toBeGreaterThan(kind === 'placements' ? -1 : 0);
-    await expectKept(ports());
-    const again = await rebuild(hosts.cloud().api, true);
-    expect([again.damaged, again.counts.objects_removed, again.counts.rows_removed]).toEqual([[], 0, 0]);
+      const { damaged } = await rebuild(hosts.cloud().api, true);
+      expect(damaged.length, JSON.stringify(damaged)).toBeGreaterThan(kind === 'placements' ? -1 : 0);
+      await expectKept(ports());
+      const again = await rebuild(hosts.cloud().api, true);
+      expect([again.damaged, again.counts.objects_removed, again.counts.rows_removed]).toEqual([[], 0, 0]);
 
-    const moved = await move('web-2', 'c');
-    await expectArrived(moved);
-    const sent = sum(basesOf(moved));
-    if (kind === 'packs') expect(sent).toBeGreaterThan(MiB);
-    else expect(sent).toBe(0);
-    expect(filesIn(hosts.at('a'))).toEqual(before);
-    await expectKept(ports());
-  });
+      const moved = await move('web-2', 'c');
+      await expectArrived(moved);
+      const sent = sum(basesOf(moved));
+      if (kind === 'packs') expect(sent).toBeGreaterThan(MiB);
+      else expect(sent).toBe(0);
+      expect(filesIn(hosts.at('a'))).toEqual(before);
+      await expectKept(ports());
+    },
+  );
 
   it('one pack of two: the other is not sent again', async () => {
     const [first, second] = await idsOf(objects(), 'packs');

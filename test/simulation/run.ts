@@ -24,7 +24,7 @@ async function many(from: number, count: number): Promise<boolean> {
   const failed: number[] = [];
   const ended = new Map<string, number>();
   for await (const result of playSeeds(from, count)) {
-    if ((result.seed - from + 1) % 250 === 0) process.stderr.write(`${result.seed - from + 1} of ${count}\n`);
+    if ((result.seed - from + 1) % 100 === 0) process.stderr.write(`${result.seed - from + 1} of ${count}\n`);
     for (const state of result.ended) ended.set(state, (ended.get(state) ?? 0) + 1);
     if (result.violations.length === 0) continue;
     failed.push(result.seed);

@@ -68,6 +68,7 @@ export function drawOrders(dice: Dice, hosts: readonly Host[], vms: readonly Vm[
       chunkBytes: dice.pick([4 * KiB, 4 * KiB, 8 * KiB]),
       atMs,
       ...(dice.chance(0.3) ? { onward: dice.pick(others).ref as HostRef } : {}),
+      ...(dice.chance(0.15) ? { abortAtCommit: true } : {}),
       ...(dice.chance(0.2) ? { abortMs: atMs + dice.scale(500, 60_000) } : {}),
     });
   }

@@ -5,7 +5,7 @@ import { type Simulated, simulate } from './simulate.ts';
  * Seeds for one thread. An agent that was killed leaves what it waited for behind, and Node keeps abort signals that
  * somebody listens to: a thread that ends gives all of it back.
  */
-const BATCH = 250;
+const BATCH = 100;
 
 /** Plays seeds one after the other, a thread for each batch of them. */
 export async function* playSeeds(from: number, count: number): AsyncGenerator<Simulated> {

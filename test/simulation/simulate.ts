@@ -51,12 +51,23 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
   let calmMs = plan.calmMs;
   const rates = () => (time.sinceStartMs < calmMs ? plan.rates : NO_FAULTS);
   const committed: Committed[] = [];
+  const commits: Committed[] = [];
   const watch = (ports: Ports) =>
-    (options.breakPorts ?? same)(watchCloud(ports, violations, (each) => void committed.push(each)));
+    (options.breakPorts ?? same)(
+      watchCloud(ports, violations, (each) => {
+        commits.push(each);
+        committed.push(each);
+      }),
+    );
   const cloud = new Cloud({ time, dice: dice.fork('cloud'), rates, log, between: watch });
+  const operator = userOf({ cloud, time, dice: dice.fork('user'), rates, log, calmMs: plan.calmMs });
   const watches = names.map(({ site, host }) => new HostWatch(`${site}/${host}`, violations));
   const hosts = names.map(({ site, host }, at) => {
-    const { onFile, onCall } = watches[at]!;
+    const { onFile, onCall: check } = watches[at]!;
+    const onCall: typeof check = (name, body) => {
+      check(name, body);
+      operator.onCall(name, body);
+    };
     const deaths = plan.deaths.filter((death) => death.host === at);
     const between = options.breakFiles ?? same;
     return new Host({
@@ -85,7 +96,6 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
     host.start();
   }
   strike(plan, hosts, time, () => time.sinceStartMs < calmMs);
-  const operator = userOf({ cloud, time, dice: dice.fork('user'), rates, log, calmMs: plan.calmMs });
   let left = orders.length;
   for (const order of orders) {
     operator.see(order).then(
@@ -111,7 +121,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
   }
   if (violations.found.length === 0) {
     await stopAll(hosts, time);
-    await judgeEnd({ cloud, hosts, vms, orders, watches, operator, violations, time });
+    await judgeEnd({ cloud, hosts, vms, orders, watches, operator, commits, violations, time });
   }
   const ended = operator.ended.map(({ state }) => state);
   log.note(`ends: ${violations.found.join('; ')}`);

@@ -6,7 +6,7 @@ import { simulate } from './simulate.ts';
 const SEEDS = 200;
 
 describe('the whole protocol', () => {
-  it(`keeps what must always hold, for ${SEEDS} seeds`, { timeout: 300_000 }, async () => {
+  it(`keeps what must always hold, for ${SEEDS} seeds`, { timeout: 900_000 }, async () => {
     const failed: string[] = [];
     const ended = new Map<string, number>();
     for await (const { seed, violations, ended: states } of playSeeds(1, SEEDS)) {

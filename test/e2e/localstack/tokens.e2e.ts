@@ -17,14 +17,17 @@ import { Stage } from '../stage.ts';
 const HEARTBEAT_SECONDS = 20;
 const ROLE = 'arn:aws:iam::000000000000:role/any';
 
-/** Fails the token of its first call, and succeeds with all the tokens that it was given; each time before it returns. */
+/** Beats, then fails the token of its first call, and succeeds with all the tokens that it was given; all before it returns. */
 const SOURCE = `
 const tokens = [];
 export const handler = async ({ token }) => {
   tokens.push(token);
-  const [operation, input] = tokens.length === 1
-    ? ['SendTaskFailure', { taskToken: token, error: 'Again', cause: 'the first time' }]
-    : ['SendTaskSuccess', { taskToken: token, output: JSON.stringify({ tokens }) }];
+  await ask('SendTaskHeartbeat', { taskToken: token });
+  if (tokens.length === 1) await ask('SendTaskFailure', { taskToken: token, error: 'Again', cause: 'the first time' });
+  else await ask('SendTaskSuccess', { taskToken: token, output: JSON.stringify({ tokens }) });
+};
+
+async function ask(operation, input) {
   const headers = {
     'content-type': 'application/x-amz-json-1.0',
     'x-amz-target': 'AWSStepFunctions.' + operation,
@@ -32,7 +35,7 @@ export const handler = async ({ token }) => {
   };
   const answer = await fetch(process.env.AWS_ENDPOINT_URL, { method: 'POST', headers, body: JSON.stringify(input) });
   if (!answer.ok) throw new Error(await answer.text());
-};`;
+}`;
 
 let folder: string;
 let endpoint: string;
@@ -75,7 +78,7 @@ async function createFunction(name: string): Promise<void> {
   }
 }
 
-it('an answer before the function returns counts, and a retry has a token of its own', async () => {
+it('what is told before the function returns counts, and a retry has a token of its own', async () => {
   const name = `tokens-${randomUUID()}`;
   await createFunction(name);
   const definition = {

@@ -7,6 +7,7 @@ import { isSameShown, readShown } from '../world/images.ts';
 import type { Order } from '../world/operator.ts';
 import type { SimulatedTime } from '../world/time.ts';
 import type { Violations } from './violations.ts';
+import type { Committed } from './watch-cloud.ts';
 import { type HostWatch, holds } from './watch-host.ts';
 
 export interface End {
@@ -16,6 +17,8 @@ export interface End {
   readonly vms: readonly Vm[];
   readonly orders: readonly Order[];
   readonly operator: { readonly ended: readonly MigrationView[] };
+  /** Every change of an owner. */
+  readonly commits: readonly Committed[];
   readonly violations: Violations;
   readonly time: SimulatedTime;
 }
@@ -31,8 +34,9 @@ async function judgeVms({ cloud, hosts, vms, orders, operator, violations }: End
   for (const vm of vms) {
     const ownership = await cloud.ports.vms.find('default', vm.name);
     const order = orders.find((each) => each.vms.includes(vm.name));
+    const wasAborted = operator.ended.some((each) => each.state === 'aborted' && each.vm_names.includes(vm.name));
     if (ownership === undefined) {
-      if (order !== undefined && order.abortMs === undefined) violations.note('owner', `${vm.name} has no owner`);
+      if (order !== undefined && !wasAborted) violations.note('owner', `${vm.name} has no owner`);
       continue;
     }
     if (ownership.lease !== undefined)
@@ -40,7 +44,6 @@ async function judgeVms({ cloud, hosts, vms, orders, operator, violations }: End
     const owner = hosts.find(({ ref }) => ref === ownership.owner)!;
     if (!(await holds(owner.files, vm.shown, /\.(qcow2|img)$/)))
       violations.note('content', `${vm.name} is not on the disk of ${owner.ref}`);
-    const wasAborted = operator.ended.some((each) => each.state === 'aborted' && each.vm_names.includes(vm.name));
     if (order !== undefined && ownership.owner !== (order.onward ?? order.to) && !wasAborted)
       violations.note('owner', `${vm.name} did not come to ${order.to}`);
     const still = await readShown(vm.source.files, IMAGES, vm.top);
@@ -61,7 +64,7 @@ async function judgeHosts({ hosts, watches, vms, violations }: End): Promise<voi
   }
 }
 
-async function judgeCloud({ cloud, violations }: End): Promise<void> {
+async function judgeCloud({ cloud, commits, violations }: End): Promise<void> {
   const { migrations, tasks } = cloud.ports;
   for (const { id, state, vmNames } of await migrations.list('default', 1_000)) {
     if (!hasEnded(state)) violations.note('liveness', `${id} is ${state}`);
@@ -70,8 +73,9 @@ async function judgeCloud({ cloud, violations }: End): Promise<void> {
     }
     const vms = await migrations.vms(id);
     for (const vm of vms) {
-      if (!['committed', 'rolled-back'].includes(vm.state))
-        violations.note('vms', `${vm.name} of ${id} is ${vm.state}`);
+      const isCommitted = commits.some((each) => each.vm === vm.name && each.migration === id);
+      if (vm.state !== (isCommitted ? 'committed' : 'rolled-back'))
+        violations.note('vms', `${vm.name} of ${id} is ${vm.state}, ${isCommitted ? 'but' : 'and not'} committed`);
     }
     if (state === 'committed' && vms.length < vmNames.length) violations.note('vms', `${id} lost VMs`);
   }

@@ -1,5 +1,6 @@
 import type { ApiClient } from '../../../adapters/api/client.ts';
 import type { HostRef } from '../../../core/api/names.ts';
+import type { RouteName } from '../../../core/api/routes.ts';
 import type { MigrationView } from '../../../core/api/views.ts';
 import { LayerMoverError } from '../../../core/errors.ts';
 import { hasEnded } from '../../../core/migration.ts';
@@ -15,6 +16,8 @@ export interface Order {
   /** When it is asked for, and when the user changes their mind. Milliseconds from the start. */
   readonly atMs: number;
   readonly abortMs?: number;
+  /** They change their mind at the very moment that the source commits. */
+  readonly abortAtCommit?: boolean;
   /** Where the VMs go on to once they are there. */
   readonly onward?: HostRef;
 }
@@ -37,6 +40,7 @@ export class Operator {
   readonly #options: OperatorOptions;
   /** Every migration that was asked for. */
   readonly ended: MigrationView[] = [];
+  readonly #abortAtCommit = new Set<string>();
   #requests = 0;
 
   constructor(options: OperatorOptions) {
@@ -49,6 +53,7 @@ export class Operator {
     await time.sleep(order.atMs);
     let askedMs = time.sinceStartMs;
     let view = await this.#ask(order, order.vms);
+    if (order.abortAtCommit === true) this.#abortAtCommit.add(view.id);
     for (;;) {
       view = await this.#wait(view.id, order.abortMs);
       this.ended.push(view);
@@ -77,6 +82,15 @@ export class Operator {
       }
     }
   }
+
+  /** What agents call: here is the worst moment to abort. */
+  onCall = (name: RouteName, body: unknown): void => {
+    if (name !== 'commitMigration') return;
+    const [migration] = (body as { task: string }).task.split('.') as [string];
+    if (!this.#abortAtCommit.delete(migration)) return;
+    const { time, dice } = this.#options;
+    time.schedule(dice.scale(1, 2_000), () => void this.#abort(migration), 'abort');
+  };
 
   async #ask({ to, policy, chunkBytes }: Order, vms: readonly string[]): Promise<MigrationView> {
     const { api, log } = this.#options;

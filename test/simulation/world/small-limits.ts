@@ -18,9 +18,10 @@ Object.assign(limits, {
   rounds_per_poll_max: 4,
   segments_cached: 4,
   pull_gap_bytes: 4 * KiB,
-  poll_busy_ms: 1_000,
-  poll_idle_ms: 5_000,
+  poll_busy_ms: 1_500,
+  poll_idle_ms: 8_000,
   poll_fast_ms: 250,
+  poll_linger_ms: 3_000,
 });
 
 Object.assign(diskLimits, {

@@ -29,10 +29,11 @@ def dynamodb_from_maven():
 
 @hooks.on_infra_start()
 def task_tokens():
-    """Mends two defects of lambda:invoke.waitForTaskToken.
+    """Mends three defects of lambda:invoke.waitForTaskToken.
 
-    Where HeartbeatSeconds is set, an answer that comes before the invoked function returns is never noticed. A retry
-    gets the token of the attempt before it, and with the token that attempt's outcome.
+    Where HeartbeatSeconds is set, an answer that comes before the invoked function returns is never noticed, and a
+    heartbeat that does is refused as if the token were none. A retry gets the token of the attempt before it, and with
+    the token that attempt's outcome.
     """
     from localstack.services.stepfunctions.asl.component.common.retry.retry_outcome import RetryOutcome
     from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service.state_task_service_callback import (
@@ -41,6 +42,7 @@ def task_tokens():
     from localstack.services.stepfunctions.asl.eval.callback.callback import CallbackEndpoint
 
     set_up = CallbackEndpoint.setup_heartbeat_endpoint
+    notify_heartbeat = CallbackEndpoint.notify_heartbeat
     handle_retry = StateTaskServiceCallback._handle_retry
 
     def set_up_noticing(endpoint, heartbeat_seconds):
@@ -48,6 +50,10 @@ def task_tokens():
         if endpoint.get_outcome() is not None:
             heartbeat.notify()
         return heartbeat
+
+    def notify_heartbeat_early(endpoint):
+        notify_heartbeat(endpoint)
+        return True
 
     def handle_retry_renewing(state, env, failure_event):
         outcome = handle_retry(state, env, failure_event)
@@ -57,4 +63,5 @@ def task_tokens():
         return outcome
 
     CallbackEndpoint.setup_heartbeat_endpoint = set_up_noticing
+    CallbackEndpoint.notify_heartbeat = notify_heartbeat_early
     StateTaskServiceCallback._handle_retry = handle_retry_renewing

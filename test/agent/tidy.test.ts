@@ -1,13 +1,15 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../adapters/system/clock.ts';
 import { systemFiles } from '../../adapters/system/files.ts';
 import { openState } from '../../agent/daemon/state.ts';
 import { openChain } from '../../agent/disk/chain.ts';
 import { createQcow2 } from '../../agent/disk/writer.ts';
 import type { ArrivedLayer } from '../../agent/images/arrivals.ts';
 import { partialPath } from '../../agent/images/arrivals.ts';
-import { createSettler } from '../../agent/tasks/settle.ts';
+import { Journals } from '../../agent/journal/journals.ts';
+import { Tidy } from '../../agent/tasks/tidy.ts';
 import type { MigrationState } from '../../core/migration.ts';
 import { coded, eachFolder, filesIn, keptLog, scripted } from './support.ts';
 
@@ -68,7 +70,9 @@ async function settle(state: State): Promise<string[]> {
     if (states[migration] === undefined) throw coded('MIGRATION_UNKNOWN');
     return { state: states[migration], vms: [] };
   });
-  await createSettler({ ...state, api, log: keptLog() }, () => settled++)(never);
+  const log = keptLog();
+  const journals = new Journals(folder.at('.state', 'journal'), { files: systemFiles, clock: systemClock, log });
+  await new Tidy({ ...state, api, journals, log }, () => settled++).run(never);
   return filesIn(folder.path());
 }
 
@@ -123,5 +127,21 @@ describe('base layers that a migration brought', () => {
     states = {};
     expect(await settle(state)).toEqual(['os.qcow2', 'we.qcow2']);
     expect(state.brought.all()).toEqual([]);
+  });
+});
+
+describe('journals of pushes', () => {
+  it('go once their migration is over, and stay as long as it may be resumed', async () => {
+    const state = await open();
+    const at = (migration: string) => folder.at('.state', 'journal', `${migration}.${'a'.repeat(32)}.journal`);
+    mkdirSync(folder.at('.state', 'journal'), { recursive: true });
+    for (const migration of [FIRST, SECOND]) writeFileSync(at(migration), 'what was sent');
+    await settle(state);
+    states = { [FIRST]: 'committed', [SECOND]: 'failed' };
+    await settle(state);
+    expect([existsSync(at(FIRST)), existsSync(at(SECOND))]).toEqual([false, true]);
+    states[SECOND] = 'aborted';
+    await settle(state);
+    expect(existsSync(at(SECOND))).toBe(false);
   });
 });
