@@ -144,7 +144,7 @@ describe('an assembly is refused', () => {
   });
 
   it.each<[string, Resources, string, RegExp]>([
-    ['an unknown type', { Q: { Type: 'AWS::SQS::Queue' } }, 'RESOURCE_UNSUPPORTED', /^Q is a AWS::SQS::Queue/],
+    ['an unknown type', { Q: { Type: 'AWS::EC2::Instance' } }, 'RESOURCE_UNSUPPORTED', /^Q is a AWS::EC2::Instance/],
     ['a second API', { Api: api, Other: api }, 'RESOURCE_UNSUPPORTED', /Other/],
     ['an inline function', { F: functionResource({ Code: { ZipFile: 'x' } }) }, 'PROPERTY_UNSUPPORTED', /^F: /],
     [

@@ -180,12 +180,12 @@ it('refuses a table whose keys have changed', async () => {
 });
 
 it('begins nothing for a resource type that is neither emulated nor ignored', async () => {
-  const unknown = { ...resources, Extra: { Type: 'AWS::SQS::Queue' } };
+  const unknown = { ...resources, Extra: { Type: 'AWS::EC2::Instance' } };
   const refused = writeAssembly(join(dir, 'refused'), { resources: unknown, source });
   const unused = join(dir, 'unused');
   await expect(start({ assemblyDir: refused, dataDir: unused })).rejects.toMatchObject({
     code: 'RESOURCE_UNSUPPORTED',
-    message: 'Extra is a AWS::SQS::Queue, which the embedded cloud does not know',
+    message: 'Extra is a AWS::EC2::Instance, which the embedded cloud does not know',
   });
   expect(() => statSync(unused)).toThrow('ENOENT');
 });
