@@ -35,7 +35,7 @@ export function speedFinding(bench: string, what: string, share: number, ratio: 
     goal: `≥ ${percent(share)} of the bare loop`,
     found: `${percent(ratio.ratio)} (${percent(ratio.lowest)} … ${percent(ratio.highest)}; ${perSecond(ratio.productMs)} against ${perSecond(ratio.bareMs)}; of CPU time ${percent(ratio.cpuRatio)})`,
     isMet: ratio.ratio >= share,
-    figures: { ...ratio, bytes },
+    figures: { ...ratio, share, bytes },
   };
 }
 

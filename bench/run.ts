@@ -6,6 +6,7 @@ import { benchCatalog } from './catalog.ts';
 import type { Finding, Settings } from './finding.ts';
 import { benchIndex } from './index-rows.ts';
 import { benchKnownBase } from './known-base.ts';
+import { markdown } from './markdown.ts';
 import { benchMemory } from './memory.ts';
 import { benchPush } from './push.ts';
 import { benchRestore } from './restore.ts';
@@ -27,7 +28,7 @@ const benches: Readonly<Record<string, (settings: Settings) => Promise<Finding[]
 /** Those that take no whole migration. */
 const QUICK = ['scan', 'push', 'restore', 'catalog'];
 
-const USAGE = `npm run bench -- [--only scan,push,…] [--quick] [--mib N] [--pairs N] [--gib 1,4] [--threads N] [--dir DIR] [--json]
+const USAGE = `npm run bench -- [--only scan,push,…] [--quick] [--mib N] [--pairs N] [--gib 1,4] [--threads N] [--dir DIR]\n  [--json | --markdown]
 benches: ${Object.keys(benches).join(' ')}\n`;
 
 /** Measures, tells, and ends with 1 if a goal is missed. */
@@ -42,6 +43,7 @@ async function main(): Promise<number> {
       threads: { type: 'string', default: String(Math.min(4, availableParallelism())) },
       dir: { type: 'string', default: tmpdir() },
       json: { type: 'boolean', default: false },
+      markdown: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -69,9 +71,9 @@ async function main(): Promise<number> {
     }
   }
   const lines = values.json
-    ? findings.map((finding) => `${JSON.stringify(finding)}\n`).join('')
-    : `${table(findings)}\n`;
-  process.stdout.write(lines);
+    ? findings.map((finding) => JSON.stringify(finding)).join('\n')
+    : (values.markdown ? markdown : table)(findings);
+  process.stdout.write(`${lines}\n`);
   return findings.every((finding) => finding.isMet) ? 0 : 1;
 }
 

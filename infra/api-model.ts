@@ -13,7 +13,18 @@ export function createModel(api: RestApi, name: string, { body, summary }: Route
     restApiId: api.restApiId,
     contentType: 'application/json',
     description: summary,
-    schema: z.toJSONSchema(body, { io: 'input', target: 'draft-4', unrepresentable: 'any' }),
+    schema: withoutReferences(z.toJSONSchema(body, { io: 'input', target: 'draft-4', unrepresentable: 'any' })),
   });
   return Model.fromModelName(api, `${id}Name`, model.ref);
+}
+
+/**
+ * A schema with anything at all where it referred to a part of itself, as errors with causes do: LocalStack's gateway takes
+ * every reference for another model's name and then refuses all bodies. The function checks the whole of it.
+ */
+function withoutReferences(schema: object): Record<string, unknown> {
+  const { definitions, ...rest } = JSON.parse(
+    JSON.stringify(schema, (_, value) => (value?.$ref === undefined ? value : {})),
+  );
+  return rest;
 }

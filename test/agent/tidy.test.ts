@@ -10,6 +10,7 @@ import type { ArrivedLayer } from '../../agent/images/arrivals.ts';
 import { partialPath } from '../../agent/images/arrivals.ts';
 import { Journals } from '../../agent/journal/journals.ts';
 import { Tidy } from '../../agent/tasks/tidy.ts';
+import { limits } from '../../core/limits.ts';
 import type { MigrationState } from '../../core/migration.ts';
 import { coded, eachFolder, filesIn, keptLog, scripted } from './support.ts';
 
@@ -20,9 +21,11 @@ const never = new AbortController().signal;
 /** How the migrations are by now; unknown ones have no state. */
 let states: Record<string, MigrationState>;
 let settled: number;
+let createdMs: number;
 beforeEach(() => {
   states = { [FIRST]: 'seeding', [SECOND]: 'seeding' };
   settled = 0;
+  createdMs = systemClock.nowMs();
 });
 
 const open = () => openState(systemFiles, folder.path(), folder.at('.state'));
@@ -68,11 +71,11 @@ async function settle(state: State): Promise<string[]> {
   const api = scripted((_, call) => {
     const { migration } = (call as { params: { migration: string } }).params;
     if (states[migration] === undefined) throw coded('MIGRATION_UNKNOWN');
-    return { state: states[migration], vms: [] };
+    return { state: states[migration], created_ms: createdMs, vms: [] };
   });
   const log = keptLog();
   const journals = new Journals(folder.at('.state', 'journal'), { files: systemFiles, clock: systemClock, log });
-  await new Tidy({ ...state, api, journals, log }, () => settled++).run(never);
+  await new Tidy({ ...state, api, clock: systemClock, journals, log }, () => settled++).run(never);
   return filesIn(folder.path());
 }
 
@@ -83,6 +86,9 @@ describe('base layers that a migration brought', () => {
     expect(await settle(state)).toEqual(['os.qcow2']);
     expect([state.brought.has(layerId), settled]).toEqual([true, 0]);
     states[FIRST] = 'failed';
+    await settle(state);
+    expect([state.brought.has(layerId), settled], 'it may be resumed').toEqual([true, 0]);
+    createdMs -= limits.resume_seconds_max * 1000 + 1;
     expect(await settle(await open())).toEqual(['os.qcow2']);
     expect([(await open()).brought.has(layerId), settled]).toEqual([false, 1]);
   });

@@ -5,6 +5,7 @@ import { hashesOf } from './hashes.ts';
 import { type Images, makeImages } from './images.ts';
 import { judge } from './judge.ts';
 import { drawKill, type Kill, type Victim, watchFor } from './points.ts';
+import { packBytesMost, packBytesSent } from './sent.ts';
 import type { Service } from './service.ts';
 import { type Call, World } from './world.ts';
 
@@ -20,7 +21,7 @@ export interface Played {
   /** Kills that came to strike before the migration had ended. */
   readonly struck: number;
   readonly milliseconds: number;
-  /** Bytes of packs that were sent, and of those that the same migration sends undisturbed. */
+  /** Bytes of packs that were sent. */
   readonly sentBytes: number;
   readonly folder: string;
 }
@@ -67,12 +68,13 @@ export async function play({ seed, images, kills }: Play, keep = false): Promise
       `kills-run-${seed}`,
     ]);
     problems = [...stage.problems, ...(await judge(world, images.vms, before, CLEAN_MS))];
+    const most = await packBytesMost(world, kills);
+    if (packBytesSent(world) > most)
+      problems.push(`${packBytesSent(world)} bytes of packs were sent, not ${most} at most`);
   } catch (error) {
     problems = [String((error as Error).stack)];
   }
-  const sentBytes = [...world.front.putBytes]
-    .filter(([key]) => key.includes('/packs/'))
-    .reduce((sum, [, bytes]) => sum + bytes, 0);
+  const sentBytes = packBytesSent(world);
   await world.close(keep || problems.length > 0);
   return { problems, struck: stage.struck, milliseconds: performance.now() - beganMs, sentBytes, folder: world.folder };
 }

@@ -9,7 +9,7 @@ import type { World } from './world.ts';
 type Item = Readonly<Record<string, unknown>>;
 
 /** Folders of an agent's state that hold what is under way and nothing else: empty once all is done. */
-const UNDER_WAY = ['arrivals', 'journal'];
+const UNDER_WAY = ['arrivals', 'brought', 'journal'];
 
 /** All items of the embedded cloud's tables, whichever table they are in. */
 export async function itemsOf(world: World): Promise<Item[]> {

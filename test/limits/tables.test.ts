@@ -85,6 +85,18 @@ describe('a table', () => {
   });
 });
 
+describe('a batch of fingerprints', () => {
+  it('asks the index for its hooks alone, in few requests, whatever else the index holds', async () => {
+    const { client, sizes } = countingClient(0);
+    const hooks = limits.batch_fingerprints_max / limits.index_sampling_default;
+    await deployed(client, patience()).lookup(
+      'default',
+      Array.from({ length: hooks }, (_, at) => digestOf(at)),
+    );
+    expect(sizes).toHaveLength(Math.ceil(hooks / limits.table_get_keys_max));
+  });
+});
+
 describe('a lease', () => {
   it('lasts as long as it may, from when the VM was leased', async () => {
     const { cloud, step } = await createStepped();

@@ -37,7 +37,7 @@ export interface Options {
 
 /** Once faults have ended every migration must come to its end within this time. */
 const PATIENCE_MS = 6 * 3_600_000;
-/** What agents do on their own after the last migration: settle files, end what they hold. */
+/** What agents do on their own once all is done and all are up: settle files, end what they hold. */
 const AFTER_MS = 40_000;
 
 /** Plays one seed: a few hosts, VMs and migrations, and the faults that strike them. */
@@ -116,7 +116,8 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
       calmMs = Math.min(calmMs, now);
       for (const host of hosts) host.calm();
     }
-    if (what === undefined || (now > doneMs + AFTER_MS && hosts.every((host) => host.isUp))) break;
+    if (left === 0 && hosts.some((host) => !host.isUp)) doneMs = now;
+    if (what === undefined || now > doneMs + AFTER_MS) break;
     if (left > 0 && now > plan.calmMs + PATIENCE_MS) violations.note('liveness', `${left} orders are not done`);
   }
   if (violations.found.length === 0) {

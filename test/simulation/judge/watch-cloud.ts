@@ -34,7 +34,11 @@ export function watchCloud(ports: Ports, violations: Violations, onCommit: (comm
   /** What belongs to a migration that has ended: a late agent may write it, nobody reads it, the bucket lets it expire. */
   async function isLate(key: string): Promise<boolean> {
     const migration = /\/migrations\/([^/]+)\//.exec(key)?.[1];
-    const record = migration === undefined ? undefined : await migrations.find(migration);
+    return migration !== undefined && (await isOver(migration));
+  }
+
+  async function isOver(migration: string): Promise<boolean> {
+    const record = await migrations.find(migration);
     return record !== undefined && hasEnded(record.state);
   }
 
@@ -123,6 +127,7 @@ export function watchCloud(ports: Ports, violations: Violations, onCommit: (comm
     migrations: {
       ...migrations,
       async appendRound(migration, round) {
+        if (await isOver(migration)) return await migrations.appendRound(migration, round);
         const scopes = ['ns/default', `ns/default/migrations/${migration}`];
         for (const { id } of round.segments) {
           if (!/^0+$/.test(id) && !scopes.some((scope) => isThere(scope, 'segments', id))) {
