@@ -5,13 +5,13 @@ import { systemClock } from '../adapters/system/clock.ts';
 import { systemRandom } from '../adapters/system/random.ts';
 import type { ObjectKind } from '../agent/push/port.ts';
 import { readCloudFile } from '../bin/connection.ts';
-import { startService } from '../bin/demo/process.ts';
 import { objectKey } from '../core/format/keys.ts';
 import { limits } from '../core/limits.ts';
 import type { ObjectStore } from '../core/ports.ts';
 import { synthesize } from '../infra/synth.ts';
 import { loadModel } from '../localstack/assembly/load.ts';
 import { NullSink } from './objects.ts';
+import { start } from './services.ts';
 
 const ASSEMBLY = resolve(import.meta.dirname, '../cdk.out');
 
@@ -33,7 +33,7 @@ export class StoreSink extends NullSink {
 
 /** The object store of an embedded cloud that runs as a process of its own. */
 export async function startObjects(folder: string): Promise<{ store: ObjectStore; stop(): Promise<void> }> {
-  const cloud = await startService(['cloud', 'start', '--data', join(folder, 'cloud')], join(folder, 'cloud.log'));
+  const cloud = await start(['cloud', 'start', '--data', join(folder, 'cloud')], join(folder, 'cloud.log'));
   const { api_url: url, region, credentials } = await readCloudFile(String(cloud.ready.cloud_file));
   const client = createS3Client({
     endpoint: new URL(url).origin,

@@ -17,10 +17,7 @@ export function markdown(findings: readonly Finding[]): string {
     row(['bench', 'what', 'goal', 'found', 'met']),
     row(['-', '-', '-', '-', '-']),
     ...rows,
-    '',
-    '```',
-    ...shares.map(bar),
-    '```',
+    ...(shares.length === 0 ? [] : ['', '```', ...shares.map(bar), '```']),
   ].join('\n');
 }
 

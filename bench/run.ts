@@ -11,6 +11,7 @@ import { benchMemory } from './memory.ts';
 import { benchPush } from './push.ts';
 import { benchRestore } from './restore.ts';
 import { benchScan } from './scan.ts';
+import { onInterrupt } from './services.ts';
 import { table } from './table.ts';
 
 const MiB = 1024 * 1024;
@@ -53,8 +54,11 @@ async function main(): Promise<number> {
     return values.help ? 0 : 2;
   }
   const findings: Finding[] = [];
+  let folder = '';
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  onInterrupt(remove);
   for (const name of names) {
-    const folder = mkdtempSync(join(values.dir, 'layermover-bench-'));
+    folder = mkdtempSync(join(values.dir, 'layermover-bench-'));
     try {
       const settings = {
         folder,
@@ -67,7 +71,7 @@ async function main(): Promise<number> {
       };
       findings.push(...(await benches[name]!(settings)));
     } finally {
-      rmSync(folder, { recursive: true, force: true });
+      remove();
     }
   }
   const lines = values.json

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import type { ApiClient } from '../adapters/api/client.ts';
 import { systemClock } from '../adapters/system/clock.ts';
 import { connect } from '../bin/connection.ts';
-import { type Service, startService } from '../bin/demo/process.ts';
+import type { Service } from '../bin/demo/process.ts';
 import type { MigrationView } from '../core/api/views.ts';
 import { limits } from '../core/limits.ts';
 import { hasEnded } from '../core/migration.ts';
 import { figuresOf, type ProcessFigures } from './process-figures.ts';
+import { start } from './services.ts';
 
 const LOOK_EVERY_MS = 50;
 
@@ -28,7 +29,7 @@ export class Stage {
 
   async start(): Promise<void> {
     const words = ['cloud', 'start', '--data', join(this.folder, 'cloud')];
-    this.#cloud = await startService(words, join(this.folder, 'cloud.log'));
+    this.#cloud = await start(words, join(this.folder, 'cloud.log'));
     this.#cloudFile = String(this.#cloud.ready.cloud_file);
     this.#client = await connect(this.#cloudFile);
     await this.restartAgents();
@@ -39,7 +40,7 @@ export class Stage {
     for (const side of ['a', 'b'] as const) {
       await this.#agents.get(side)?.stop();
       const place = ['--site', side, '--host', 'h1', '--images', join(this.folder, side), '--cloud', this.#cloudFile];
-      this.#agents.set(side, await startService(['agent', ...place], join(this.folder, `agent-${side}.log`)));
+      this.#agents.set(side, await start(['agent', ...place], join(this.folder, `agent-${side}.log`)));
     }
   }
 

@@ -9,12 +9,16 @@ import type { Route } from '../core/api/routes.ts';
 export function createModel(api: RestApi, name: string, { body, summary }: Route): IModel | undefined {
   if (body === undefined || body === 'binary') return undefined;
   const id = `${name[0]!.toUpperCase()}${name.slice(1)}Body`;
+  const schema = withoutReferences(z.toJSONSchema(body, { io: 'input', target: 'draft-4', unrepresentable: 'any' }));
   const model = new CfnModel(api, id, {
     restApiId: api.restApiId,
     contentType: 'application/json',
     description: summary,
-    schema: withoutReferences(z.toJSONSchema(body, { io: 'input', target: 'draft-4', unrepresentable: 'any' })),
+    schema,
   });
+  // A stage goes on with the models of its deployment: another schema asks for another deployment.
+  api.latestDeployment?.addToLogicalId({ [id]: schema });
+  api.latestDeployment?.node.addDependency(model);
   return Model.fromModelName(api, `${id}Name`, model.ref);
 }
 

@@ -8,7 +8,10 @@ export interface FunctionLog {
   close(): void;
 }
 
-/** Appends to `path`; a full file becomes `path`.1, in the place of an older one, so that a log never outgrows its bound. */
+/**
+ * Appends to `path`; a full file becomes `path`.1, in the place of an older one, so that a log never outgrows its bound.
+ * What a full disk refuses is lost: nobody fails for his log.
+ */
 export function openLog(path: string): FunctionLog {
   mkdirSync(dirname(path), { recursive: true });
   let fd: number | undefined = openSync(path, 'a');
@@ -17,13 +20,18 @@ export function openLog(path: string): FunctionLog {
     write(text) {
       if (fd === undefined) return;
       const chunk = Buffer.from(text).subarray(0, limits.function_log_bytes);
-      if (bytes + chunk.length > limits.function_log_bytes) {
-        closeSync(fd);
-        renameSync(path, `${path}.1`);
-        fd = openSync(path, 'a');
-        bytes = 0;
+      try {
+        if (bytes + chunk.length > limits.function_log_bytes) {
+          renameSync(path, `${path}.1`);
+          const next = openSync(path, 'a');
+          closeSync(fd);
+          fd = next;
+          bytes = 0;
+        }
+        bytes += writeSync(fd, chunk);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
       }
-      bytes += writeSync(fd, chunk);
     },
     close() {
       if (fd !== undefined) closeSync(fd);

@@ -65,3 +65,21 @@ def task_tokens():
     CallbackEndpoint.setup_heartbeat_endpoint = set_up_noticing
     CallbackEndpoint.notify_heartbeat = notify_heartbeat_early
     StateTaskServiceCallback._handle_retry = handle_retry_renewing
+
+
+@hooks.on_infra_start()
+def stage_updates():
+    """Lets a stack update give a stage its new deployment; it stayed on the old one, and was deleted together with that."""
+    from localstack.services.apigateway.resource_providers.aws_apigateway_stage import ApiGatewayStageProvider
+    from localstack.services.cloudformation.resource_provider import OperationStatus, ProgressEvent
+
+    def update(provider, request):
+        stage = {**request.previous_state, **request.desired_state}
+        request.aws_client_factory.apigateway.update_stage(
+            restApiId=stage["RestApiId"],
+            stageName=stage["StageName"],
+            patchOperations=[{"op": "replace", "path": "/deploymentId", "value": stage["DeploymentId"]}],
+        )
+        return ProgressEvent(status=OperationStatus.SUCCESS, resource_model=stage)
+
+    ApiGatewayStageProvider.update = update
