@@ -5,12 +5,9 @@ import { visible } from './visible.ts';
 
 /** An agent's log on stderr: JSON lines; on a terminal, unless JSON is asked for, lines for people. */
 export function agentLog(name: string, json: boolean): Log {
-  if (json || !process.stderr.isTTY) {
-    const destination = pino.destination(2);
-    // What a full disk refuses is lost: nobody fails for his log.
-    destination.on('error', () => undefined);
-    return pino({ name, base: {} }, destination);
-  }
+  // What a full disk refuses is lost: nobody fails for his log. (pino's own destination hangs then.)
+  process.stderr.on('error', () => undefined);
+  if (json || !process.stderr.isTTY) return pino({ name, base: {} }, process.stderr);
   const line = (paint: (text: string) => string) => (fields: object, message: string) =>
     void process.stderr.write(`${clockTime()} ${paint(message)}${told(fields)}\n`);
   return { info: line(String), warn: line(paintMessage.yellow), error: line(paintMessage.red) };
