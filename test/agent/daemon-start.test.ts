@@ -21,8 +21,8 @@ describe('the lock of a state folder', () => {
   it('ends with its process, however that ends', async () => {
     const lock = new URL('../../agent/daemon/lock.ts', import.meta.url).href;
     const script = `const { lockStateFolder } = await import('${lock}');
-      lockStateFolder(process.argv[1]); console.log('locked'); setInterval(() => {}, 1000);`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script, folder.at('state')]);
+      lockStateFolder(process.argv[1]); globalThis.gc(); console.log('locked'); setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', script, folder.at('state')]);
     await once(child.stdout, 'data');
     expect(() => lockStateFolder(folder.at('state'))).toThrow(expect.objectContaining({ code: 'AGENT_RUNNING' }));
     child.kill('SIGKILL');
