@@ -23,10 +23,14 @@ describe('the lock of a state folder', () => {
     const script = `const { lockStateFolder } = await import('${lock}');
       lockStateFolder(process.argv[1]); globalThis.gc(); console.log('locked'); setInterval(() => {}, 1000);`;
     const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', script, folder.at('state')]);
-    await once(child.stdout, 'data');
-    expect(() => lockStateFolder(folder.at('state'))).toThrow(expect.objectContaining({ code: 'AGENT_RUNNING' }));
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+    const ended = once(child, 'exit');
+    try {
+      await once(child.stdout, 'data');
+      expect(() => lockStateFolder(folder.at('state'))).toThrow(expect.objectContaining({ code: 'AGENT_RUNNING' }));
+    } finally {
+      child.kill('SIGKILL');
+      await ended;
+    }
     lockStateFolder(folder.at('state'))();
   });
 });
