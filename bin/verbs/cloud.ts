@@ -5,6 +5,7 @@ import { CLOUD_FILE, type CloudFile, DEFAULT_DATA } from '../connection.ts';
 import { usage } from '../exit-codes.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { untilSignal } from '../signals.ts';
+import { cloudConnectVerb } from './cloud-connect.ts';
 import { verb } from './verb.ts';
 
 /** The synthesized assembly, made anew when its sources changed. */
@@ -37,11 +38,12 @@ async function start(options: { data: string; port: string; json?: boolean }): P
 
 export function cloudVerb(): Command {
   return new Command('cloud')
-    .description('The embedded cloud: what AWS runs, on this machine.')
+    .description('A cloud on this machine, which runs what AWS does; or one that was deployed.')
     .addCommand(
       verb('start', 'Start it and run until a signal. Loopback only.', 'layermover cloud start --data .layermover')
         .option('--data <dir>', 'where objects, tables and keys are kept', DEFAULT_DATA)
         .option('--port <n>', 'port of the API; 0 = the last one, or any', '0')
         .action(start),
-    );
+    )
+    .addCommand(cloudConnectVerb());
 }
