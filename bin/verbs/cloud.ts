@@ -8,18 +8,15 @@ import { untilSignal } from '../signals.ts';
 import { cloudConnectVerb } from './cloud-connect.ts';
 import { verb } from './verb.ts';
 
-/** The synthesized assembly, made anew when its sources changed. */
-const ASSEMBLY = path.resolve(import.meta.dirname, '../../cdk.out');
-
 async function start(options: { data: string; port: string; json?: boolean }): Promise<void> {
-  const { synthesize } = await import('../../infra/synth.ts');
+  const { assembliesFor, synthesize } = await import('../../infra/synth.ts');
   const { startCloud } = await import('../../localstack/cloud.ts');
   if (!/^\d{1,5}$/.test(options.port) || Number(options.port) > 65_535) {
     throw usage(`--port ${options.port} is no port`, 'a number from 0 to 65535; 0 = the last one, or any');
   }
   const data = path.resolve(options.data);
   await mkdir(data, { recursive: true, mode: 0o700 });
-  const assemblyDir = synthesize(ASSEMBLY);
+  const assemblyDir = synthesize(assembliesFor(data));
   const cloud = await startCloud({ assemblyDir, dataDir: data, port: Number(options.port) });
   const file = path.join(data, CLOUD_FILE);
   const body: Omit<CloudFile, 'namespace'> = {
