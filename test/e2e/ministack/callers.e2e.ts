@@ -64,11 +64,12 @@ describe('refused at the gateway', () => {
 
   it('a call that nobody signed, a wrong signature, a key that nobody has, a session without its token', async () => {
     expect((await fetch(`${iam.stage.cloud.api_url}/migrations`)).status).toBe(403);
-    const { access_key_id: accessKeyId, secret_access_key: secretAccessKey } = iam.stage.cloud.credentials!;
-    expect(await list(iam.client({ accessKeyId, secretAccessKey }))).toBe('ok');
-    expect(await list(iam.client({ accessKeyId, secretAccessKey: 'wrong' }))).toBe('CALLER_REFUSED');
-    expect(await list(iam.client({ accessKeyId: 'AKIANOBODY0000000000', secretAccessKey }))).toBe('CALLER_REFUSED');
-    const { sessionToken: _, ...tokenless } = await iam.account.session(wide.role, 'tokenless');
+    const keys = await iam.account.session(wide.role, 'keys');
+    expect(await list(iam.client(keys))).toBe('ok');
+    expect(await list(iam.client({ ...keys, secretAccessKey: 'wrong' }))).toBe('CALLER_REFUSED');
+    expect(await list(iam.client({ ...keys, accessKeyId: 'ASIANOBODY0000000000' }))).toBe('CALLER_REFUSED');
+    expect(await list(iam.client({ ...keys, sessionToken: 'another' }))).toBe('CALLER_REFUSED');
+    const { sessionToken: _, ...tokenless } = keys;
     expect(await list(iam.client(tokenless))).toBe('CALLER_REFUSED');
   });
 
