@@ -4,7 +4,7 @@
 set -euo pipefail
 report=$(realpath "${1:?usage: .ci/ministack.sh REPORT}")
 cd "$(dirname "$0")/.."
-SECONDS_MAX=${MINISTACK_SECONDS_MAX:-240}
+SECONDS_MAX=240
 
 within() { # within COMMAND…: in what is left of the time
   local left=$((SECONDS_MAX - SECONDS))
