@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# .ci/ministack.sh REPORT - deploys on an emulator that enforces IAM by the CDK's own command, and asks it what it must refuse, within
-# six minutes at the most, should the machine be shared; alone on it two or three are enough. It is installed here and now, from PyPI; nothing is left running. REPORT is vitest's JSON.
+# .ci/ministack.sh REPORT - deploys on an emulator that enforces IAM by the CDK's own command, and asks it what it must refuse: two or
+# three minutes, six at the most on a machine that others share. It is installed here and now, from PyPI; nothing is left running.
+# REPORT is vitest's JSON.
 set -euo pipefail
 report=$(realpath "${1:?usage: .ci/ministack.sh REPORT}")
 cd "$(dirname "$0")/.."
