@@ -6,12 +6,13 @@ import type { LayerRecord } from '../../core/records.ts';
 import type { LogError } from '../log.ts';
 import { createRestHandler, type RestHandler } from '../rest/handler.ts';
 
-export interface LayerDeps extends Pick<CloudPorts, 'layers'> {
+export interface LayerDeps extends Pick<CloudPorts, 'hosts' | 'layers'> {
   readonly logError: LogError;
 }
 
 /** What the namespace's store has, and which hosts hold it. */
-export function createHandler({ layers, logError }: LayerDeps): RestHandler {
+export function createHandler(deps: LayerDeps): RestHandler {
+  const { layers } = deps;
   const asking = pLimit(limits.queries_in_flight);
 
   async function view(namespace: string, layer: LayerRecord) {
@@ -45,6 +46,6 @@ export function createHandler({ layers, logError }: LayerDeps): RestHandler {
         return await view(namespace, layer);
       },
     },
-    logError,
+    deps,
   );
 }

@@ -26,7 +26,7 @@ export function createHandler(deps: TaskDeps): RestHandler {
       announceRunning: (call) => announceRunning(deps, call),
       announcePresence: (call) => announcePresence(deps, call),
     },
-    deps.logError,
+    deps,
   );
 }
 
