@@ -172,7 +172,7 @@ export interface MigrationStore {
 /** Tasks for agents. Tokens stay on this side. */
 export interface TaskBoard {
   /** A new task, or the same again with a fresh token: then the attempt grows by one. Answers the attempt. */
-  post(task: Omit<Task, 'attempt' | 'state' | 'instance'>): Promise<number>;
+  post(task: Omit<Task, 'attempt' | 'state' | 'instance' | 'postedMs'>): Promise<number>;
   find(id: string): Promise<Task | undefined>;
   /** Tasks of a host that are waiting or running. May lag behind `post` by moments. */
   open(namespace: string, host: HostRef): Promise<Task[]>;

@@ -1,5 +1,5 @@
 import { REBUILD_PHASES, type RebuildAnswer, type RebuildPhase } from '../../core/api/rebuild.ts';
-import type { LogError } from '../log.ts';
+import type { Telling } from '../cloud.ts';
 import type { Call } from '../rest/call.ts';
 import { createRestHandler, type RestHandler } from '../rest/handler.ts';
 import { checkLayers, checkRecords } from './layers.ts';
@@ -23,8 +23,8 @@ const PHASES: Readonly<Record<RebuildPhase, Phase>> = {
 };
 
 /** POST /index/rebuild: a page at a time, each with bounded work. Every step may be done again, and be cut off. */
-export function createHandler(deps: RebuildDeps & { readonly logError: LogError }): RestHandler {
-  return createRestHandler('rebuild', { rebuildIndex: (call) => rebuild(deps, call) }, deps.logError);
+export function createHandler(deps: RebuildDeps & Pick<Telling, 'log'>): RestHandler {
+  return createRestHandler('rebuild', { rebuildIndex: (call) => rebuild(deps, call) }, deps.log);
 }
 
 async function rebuild(deps: RebuildDeps, { namespace, body }: Call<'rebuildIndex'>): Promise<RebuildAnswer> {

@@ -7,6 +7,7 @@ import { boundedError } from '../records/bounded-error.ts';
 import type { Call } from '../rest/call.ts';
 import { bodyInvalid } from '../rest/check.ts';
 import type { TaskDeps } from './deps.ts';
+import { measureStreams } from './measure-streams.ts';
 import { assertSurvey } from './survey.ts';
 
 /**
@@ -34,13 +35,16 @@ function readOutcome({ id, input }: Task, outcome: Call<'reportTask'>['body']['o
   return outcome;
 }
 
-async function store({ migrations }: TaskDeps, task: Task, result: TaskResult): Promise<void> {
+async function store(deps: TaskDeps, task: Task, result: TaskResult): Promise<void> {
+  const { migrations, clock, measure } = deps;
   if (result.kind === 'survey') {
     const { run } = task.input;
     for (const { name, layers } of result.vms)
       await migrations.updateVm(task.migration, { name, run }, { surveyed: layers });
   } else {
-    for (const record of streamRecords(task, result.streams)) await migrations.putStream(task.migration, record);
+    const streams = streamRecords(task, result.streams, { known: [], nowMs: clock.nowMs() });
+    for (const record of streams) await migrations.putStream(task.migration, record);
+    measureStreams(measure, task, streams);
   }
 }
 
