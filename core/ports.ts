@@ -1,4 +1,5 @@
 /** What the pure core, the functions and the agent need of the world. Adapters implement these; test/conformance holds them to it. */
+import type { StateChanged } from './api/events.ts';
 import type { HostRef } from './api/names.ts';
 import type { ErrorJson } from './errors.ts';
 import type { LayerRecord, MigrationRecord, Round, StreamRecord, VmRecord } from './records.ts';
@@ -194,17 +195,9 @@ export interface Workflow {
   /** TOKEN_DEAD is what the three above throw if the workflow no longer waits for the token. */
 }
 
-export interface MigrationEvent {
-  readonly type: 'layermover.migration.state-changed';
-  readonly version: 1;
-  readonly namespace: string;
-  readonly migration: string;
-  readonly state: string;
-  readonly atMs: number;
-}
-
 export interface EventSink {
-  emit(event: MigrationEvent): Promise<void>;
+  /** Throws EVENT_REFUSED. */
+  emit(event: StateChanged): Promise<void>;
 }
 
 /** Short-lived rights on the object store, for one task. */

@@ -83,7 +83,10 @@ async function settleBases({ brought, log }: Host, ends: Ends): Promise<boolean>
     // Each pass removes those that no other lies on.
     for (const layer of [...inVain]) {
       if (!(await brought.takeBack(layer))) continue;
-      log.info({ migrations: layer.migrations, path: layer.path }, 'its migration was aborted: the base layer that it brought is removed');
+      log.info(
+        { migrations: layer.migrations, path: layer.path },
+        'its migration was aborted: the base layer that it brought is removed',
+      );
       inVain.splice(inVain.indexOf(layer), 1);
     }
   }
