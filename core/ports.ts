@@ -100,6 +100,7 @@ export interface HostRecord {
   readonly version: string;
   readonly vms: readonly string[];
   readonly freeBytes: number;
+  /** 0 if its agent has not enrolled it yet. */
   readonly seenMs: number;
 }
 
@@ -108,6 +109,13 @@ export interface HostRegistry {
   enrol(namespace: string, host: HostRecord): Promise<void>;
   find(namespace: string, host: HostRef): Promise<HostRecord | undefined>;
   list(namespace: string): Promise<HostRecord[]>;
+  /**
+   * Gives a host to an identity (identityOf), whoever enrolled it before; what was known of it is kept if it was that
+   * identity. Then the identity is bound to the namespace for good: IDENTITY_BOUND if it is to another.
+   */
+  bind(namespace: string, host: HostRef, identity: string): Promise<void>;
+  /** The namespace that an identity is bound to, if it is. */
+  boundTo(identity: string): Promise<string | undefined>;
 }
 
 /** Who owns a VM: one item, changed by conditional writes on its epoch only. */

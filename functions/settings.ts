@@ -54,8 +54,8 @@ export const uses: Readonly<Record<FunctionName, Uses>> = {
     tables: { hosts: 'read', tasks: 'write', migrations: 'write', vms: 'write' },
     settings: ['machine', 'bus'],
   },
-  layers: { tables: { layers: 'read' }, settings: [] },
-  rebuild: { tables: { index: 'scan', layers: 'write' }, settings: ['bucket', 'sampling'] },
+  layers: { tables: { hosts: 'read', layers: 'read' }, settings: [] },
+  rebuild: { tables: { hosts: 'read', index: 'scan', layers: 'write' }, settings: ['bucket', 'sampling'] },
   requests: {
     tables: { hosts: 'read', migrations: 'write', vms: 'read' },
     settings: ['bucket', 'machine', 'bus'],

@@ -3,13 +3,12 @@ import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { DefinitionBody, LogLevel, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import { limits } from '../core/limits.ts';
 import { acknowledge } from './acknowledge.ts';
 import type { MoverFunction } from './function.ts';
 import { workflowDefinition } from './workflow/definition.ts';
 
 /** The state machine of migrations. It may call the steps function and write its log, nothing else. */
-export function createMachine(scope: Construct, steps: MoverFunction): StateMachine {
+export function createMachine(scope: Construct, steps: MoverFunction, logDays: number): StateMachine {
   const { functionArn } = steps.lambda;
   const role = new Role(scope, 'WorkflowRole', { assumedBy: new ServicePrincipal('states.amazonaws.com') });
   role.addToPolicy(new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [functionArn] }));
@@ -18,7 +17,7 @@ export function createMachine(scope: Construct, steps: MoverFunction): StateMach
     definitionBody: DefinitionBody.fromString(JSON.stringify(workflowDefinition(functionArn))),
     logs: {
       destination: new LogGroup(scope, 'WorkflowLog', {
-        retention: limits.log_days,
+        retention: logDays,
         removalPolicy: RemovalPolicy.DESTROY,
       }),
       level: LogLevel.ALL,

@@ -56,6 +56,8 @@ export const hostItem: z.ZodType<HostRecord> = z.object({
   seenMs: count,
 });
 
+export const identityItem = z.object({ namespace: namespaceName });
+
 export const ownershipItem: z.ZodType<Ownership> = z.object({
   vm: vmName,
   owner: hostRef,

@@ -10,6 +10,13 @@ export function hostTaken(host: HostRef): LayerMoverError {
   });
 }
 
+export function identityBound(identity: string, namespace: string): LayerMoverError {
+  return new LayerMoverError('IDENTITY_BOUND', `${identity} is bound to the namespace ${namespace}`, {
+    hint: 'give a host of another namespace a role or a user of its own',
+    data: { identity, namespace },
+  });
+}
+
 export function vmOwnedElsewhere({ vm, owner }: Ownership): LayerMoverError {
   return new LayerMoverError('VM_OWNED_ELSEWHERE', `${vm} belongs to ${owner}`, {
     hint: `move it from ${owner}`,

@@ -9,11 +9,23 @@ import type {
 } from '../../core/api/views.ts';
 import type { ErrorJson } from '../../core/errors.ts';
 import type { MigrationState } from '../../core/migration.ts';
+import type { CloudFile } from '../connection.ts';
+import type { hostPolicy } from '../enrol/policy.ts';
 
 /** What each verb says with --json, by `message_type`. docs/COMMAND.md tells which verb says what. */
 export interface Messages {
   /** `cloud start`, `agent`: it serves now. */
   ready: { cloud_file: string; api_url: string } | { host: string };
+  /** `cloud connect`. */
+  connected: { cloud_file: string; api_url: string };
+  /** `host enrol`: what the host's role or user must be allowed, and what its agent is started with. */
+  enrolled: {
+    host: string;
+    identity?: string;
+    policy: ReturnType<typeof hostPolicy>;
+    cloud_file: CloudFile;
+    command: string;
+  };
   /** `migrate --detach`. */
   requested: { migration: string };
   /** How far a migration is; docs of the fields: output/pace.ts. */

@@ -17,6 +17,7 @@ export const statusOfCode: Readonly<Record<string, number>> = {
   VM_LEASED: 409,
   VM_OWNED_ELSEWHERE: 409,
   HOST_TAKEN: 409,
+  IDENTITY_BOUND: 409,
   ATTEMPT_STALE: 409,
   EPOCH_STALE: 409,
   MIGRATION_ENDED: 409,

@@ -9,6 +9,11 @@ export interface Route {
   readonly path: string;
   /** Which function answers: its folder in functions/. */
   readonly function: 'hosts' | 'tasks' | 'fingerprints' | 'migrations' | 'layers' | 'rebuild';
+  /**
+   * Who calls it: a host's agent, for its own host and tasks alone; agents and users; or users alone, if absent. A host's
+   * policy has the first two (bin/enrol/policy.ts).
+   */
+  readonly by?: 'host' | 'all';
   /** One line for the API's document. */
   readonly summary: string;
   /** Absent: no body. 'binary': see docs/FORMAT.md. */
@@ -23,6 +28,7 @@ export const routes = {
     method: 'PUT',
     path: '/hosts/{site}/{host}',
     function: 'hosts',
+    by: 'host',
     body: agent.enrolRequest,
     answer: agent.ok,
   },
@@ -33,11 +39,20 @@ export const routes = {
     function: 'hosts',
     answer: views.hostPage,
   },
+  bindHost: {
+    summary: 'Says which role or user speaks for a host, from now on and before anybody else can enrol it',
+    method: 'PUT',
+    path: '/hosts/{site}/{host}/identity',
+    function: 'hosts',
+    body: views.bindRequest,
+    answer: views.bindAnswer,
+  },
   poll: {
     summary: 'An agent’s heartbeat: what it does, and what it is to do',
     method: 'POST',
     path: '/hosts/{site}/{host}/poll',
     function: 'hosts',
+    by: 'host',
     body: agent.pollRequest,
     answer: agent.pollAnswer,
   },
@@ -46,6 +61,7 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/report',
     function: 'tasks',
+    by: 'host',
     body: agent.reportRequest,
     answer: agent.ok,
   },
@@ -54,6 +70,7 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/grant',
     function: 'tasks',
+    by: 'host',
     body: agent.grantRequest,
     answer: agent.grantAnswer,
   },
@@ -62,6 +79,7 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/packs',
     function: 'tasks',
+    by: 'host',
     body: agent.packsRequest,
     answer: agent.ok,
   },
@@ -70,6 +88,7 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/rounds',
     function: 'tasks',
+    by: 'host',
     body: agent.roundRequest,
     answer: agent.ok,
   },
@@ -78,6 +97,7 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/layers',
     function: 'tasks',
+    by: 'host',
     body: agent.layerRequest,
     answer: agent.ok,
   },
@@ -86,6 +106,7 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/receipt',
     function: 'tasks',
+    by: 'host',
     body: agent.receiptRequest,
     answer: agent.ok,
   },
@@ -94,6 +115,7 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/presence',
     function: 'tasks',
+    by: 'host',
     body: agent.presenceRequest,
     answer: agent.ok,
   },
@@ -102,6 +124,7 @@ export const routes = {
     method: 'POST',
     path: '/fingerprints',
     function: 'fingerprints',
+    by: 'host',
     body: 'binary',
     query: agent.fingerprintQuery,
     answer: 'binary',
@@ -127,6 +150,7 @@ export const routes = {
     method: 'GET',
     path: '/migrations/{migration}',
     function: 'migrations',
+    by: 'all',
     answer: views.migrationView,
   },
   abortMigration: {
@@ -149,6 +173,7 @@ export const routes = {
     method: 'POST',
     path: '/migrations/{migration}/commit',
     function: 'migrations',
+    by: 'host',
     body: agent.commitRequest,
     answer: agent.commitAnswer,
   },

@@ -4,7 +4,7 @@ import { limits } from '../limits.ts';
 import { MIGRATION_STATES, VM_STATES } from '../migration.ts';
 import { POLICIES, TREATMENTS } from '../plan.ts';
 import { errorJson, receipt } from './agent.ts';
-import { count, digest, fileName, hostRef, migrationId, streamName, vmName } from './names.ts';
+import { count, digest, fileName, hostRef, identityArn, migrationId, streamName, vmName } from './names.ts';
 
 /** What users say and hear. */
 export const migrationRequest = z.object({
@@ -139,6 +139,10 @@ export const hostView = z.object({
   seen_ms: count,
 });
 export type HostView = z.infer<typeof hostView>;
+/** Who is to speak for a host, and for no host that it was not bound to. */
+export const bindRequest = z.object({ identity: identityArn });
+export const bindAnswer = z.object({ host: hostRef, identity: z.string() });
+
 export const hostPage = z.object({ hosts: z.array(hostView) });
 
 /** RFC 9457 problem details; `code` is stable. */

@@ -22,10 +22,19 @@ export async function requireHost(
   }
   if (host.caller !== caller) {
     throw new LayerMoverError('CALLER_REFUSED', `${ref} is enrolled by another identity`, {
-      hint: 'use the credentials that enrolled this host',
+      hint: 'use the identity that this host is bound to, or that enrolled it: `layermover host enrol --identity ARN`',
     });
   }
   return host;
+}
+
+/** Throws CALLER_REFUSED if the caller is bound to hosts of another namespace. */
+export async function requireNamespace({ hosts }: Pick<Ports, 'hosts'>, { namespace, caller }: Caller): Promise<void> {
+  const bound = await hosts.boundTo(caller);
+  if (bound === undefined || bound === namespace) return;
+  throw new LayerMoverError('CALLER_REFUSED', `${caller} is bound to another namespace than ${namespace}`, {
+    hint: 'name the namespace of its host in the cloud file',
+  });
 }
 
 /** A task of the caller's host, in whatever state. Throws TASK_UNKNOWN or CALLER_REFUSED. */

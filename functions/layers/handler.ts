@@ -6,10 +6,11 @@ import type { LayerRecord } from '../../core/records.ts';
 import type { Telling } from '../cloud.ts';
 import { createRestHandler, type RestHandler } from '../rest/handler.ts';
 
-export interface LayerDeps extends Pick<CloudPorts, 'layers'>, Pick<Telling, 'log'> {}
+export interface LayerDeps extends Pick<CloudPorts, 'hosts' | 'layers'>, Pick<Telling, 'log'> {}
 
 /** What the namespace's store has, and which hosts hold it. */
-export function createHandler({ layers, log }: LayerDeps): RestHandler {
+export function createHandler(deps: LayerDeps): RestHandler {
+  const { layers } = deps;
   const asking = pLimit(limits.queries_in_flight);
 
   async function view(namespace: string, layer: LayerRecord) {
@@ -43,6 +44,6 @@ export function createHandler({ layers, log }: LayerDeps): RestHandler {
         return await view(namespace, layer);
       },
     },
-    log,
+    deps,
   );
 }

@@ -46,7 +46,8 @@ export function migrationIdOf(namespace: string, requestId: string): string {
 }
 
 async function requireDestination({ hosts }: MigrationDeps, namespace: string, { to }: MigrationRequest) {
-  if ((await hosts.find(namespace, to)) !== undefined) return;
+  const host = await hosts.find(namespace, to);
+  if (host !== undefined && host.seenMs > 0) return;
   throw new LayerMoverError('HOST_UNKNOWN', `no agent has enrolled ${to} in ${namespace}`, {
     hint: 'start the agent on the destination, or look up its name with `layermover host list`',
     data: { host: to },

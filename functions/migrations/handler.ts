@@ -23,7 +23,7 @@ export function createHandler(deps: MigrationDeps): RestHandler {
       getReceipts: async ({ path, namespace }) =>
         await receiptsOf(deps, await requireMigration(deps, path.migration, namespace)),
     },
-    deps.log,
+    deps,
   );
 }
 

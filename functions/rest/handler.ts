@@ -1,7 +1,10 @@
 import type { APIGatewayProxyEvent, APIGatewayProxyResult } from 'aws-lambda';
+import type { CloudPorts } from '../../adapters/cloud-ports.ts';
 import { type Route, type RouteName, routes } from '../../core/api/routes.ts';
 import { LayerMoverError } from '../../core/errors.ts';
-import { type FunctionLog, refusalOf } from '../log.ts';
+import { requireNamespace } from '../agents/access.ts';
+import type { Telling } from '../cloud.ts';
+import { refusalOf } from '../log.ts';
 import { aboutAnswer, aboutCall } from './about.ts';
 import type { CallsOf } from './call.ts';
 import { readCall } from './read-call.ts';
@@ -18,11 +21,16 @@ interface Entry {
   readonly call: AnyCall;
 }
 
-/** A Lambda handler that answers the routes of the function `name` in the API's contract. */
+export interface RestDeps extends Pick<CloudPorts, 'hosts'>, Pick<Telling, 'log'> {}
+
+/**
+ * A Lambda handler that answers the routes of the function `name` in the API's contract. Calls that are made for a host ask
+ * for that host's identity themselves; any other is refused to an identity that is bound to another namespace.
+ */
 export function createRestHandler<F extends Route['function']>(
   name: F,
   calls: CallsOf<F>,
-  log: FunctionLog,
+  { hosts, log }: RestDeps,
 ): RestHandler {
   const table = new Map<string, Entry>();
   for (const [key, route] of Object.entries<Route>(routes)) {
@@ -48,6 +56,7 @@ export function createRestHandler<F extends Route['function']>(
   async function answer({ name: route, ...found }: Entry, event: APIGatewayProxyEvent): Promise<unknown> {
     const call = readCall(found.route, event);
     log.about({ call: route, ...aboutCall(call) });
+    if (found.route.by !== 'host') await requireNamespace({ hosts }, call);
     const answered = await found.call(call);
     // What only reads, and polls, are not worth a line each time.
     if (found.route.method !== 'GET' && route !== 'poll') log.info('answered', aboutAnswer(route, answered));

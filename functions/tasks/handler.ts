@@ -22,7 +22,7 @@ export function createHandler(deps: TaskDeps): RestHandler {
       storeReceipt: (call) => storeReceipt(deps, call),
       announcePresence: (call) => announcePresence(deps, call),
     },
-    deps.log,
+    deps,
   );
 }
 

@@ -50,6 +50,10 @@ export class CannedApi {
     const { vms: _, ...summary } = this.migration;
     const answers: Record<string, unknown> = {
       '/v1/hosts': { hosts: [HOST, { ...HOST, host: 'b/h2', vms: [] }] },
+      '/v1/hosts/a/h1/identity': {
+        host: 'a/h1',
+        identity: 'arn:aws:sts::123456789012:assumed-role/h1',
+      },
       '/v1/layers': { layers: [LAYER] },
       '/v1/migrations': this.asked.at(-1)?.startsWith('POST') ? this.migration : { migrations: [summary] },
       [`/v1/migrations/${ID}`]: this.migration,

@@ -19,7 +19,11 @@ function leaves(command: Command, words: readonly string[]): { words: readonly s
 
 /** Words that make a call of a verb complete. */
 function needed({ command }: { command: Command }): string[] {
-  const values: Record<string, string> = { migration: ID, vm: 'web-1' };
+  const values: Record<string, string> = {
+    migration: ID,
+    vm: 'web-1',
+    url: 'https://a.execute-api.x.amazonaws.com/v1',
+  };
   const options: Record<string, string> = { to: 'b/h2', site: 'a', host: 'h1', out: 'x.html', images: '.' };
   const given = command.registeredArguments.filter((each) => each.required).map((each) => values[each.name()] ?? 'x');
   const set = command.options.filter((each) => each.mandatory);

@@ -333,6 +333,7 @@ it('the outputs are what a user needs', () => {
     'BucketName',
     'BusName',
     'DashboardUrl',
+    'KeptOnDestroy',
     'RefusedQueueUrl',
     'StateMachineArn',
   ]);
