@@ -44,5 +44,6 @@ step() { # step WHAT COMMAND…: says how long it took
   echo "$1: $((SECONDS - began)) s"
 }
 step 'LocalStack installed and started' localstack/up.sh
-step 'bootstrapped and deployed' localstack/deploy.sh
+# Three minutes for a first deployment are a promise.
+step 'bootstrapped and deployed' timeout --foreground 180 localstack/deploy.sh
 step 'tested' localstack/test.sh --reporter=default --reporter=json --outputFile.json="$report"
