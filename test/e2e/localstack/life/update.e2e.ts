@@ -5,7 +5,7 @@ import type { AgentProcess } from '../../agent-process.ts';
 import { compare, makeLayers } from '../../chain.ts';
 import { untilEnded } from '../../migrations.ts';
 import { Stage } from '../../stage.ts';
-import { cdk } from './cdk.ts';
+import { CDK_MS_MAX, cdk } from './cdk.ts';
 
 /** The stack gets its next version while migrations run. */
 const VMS = Array.from({ length: 20 }, (_, at) => `vm-${at}`);
@@ -42,24 +42,28 @@ async function codes(): Promise<string[]> {
   );
 }
 
-it('migrations go on while every function, the API and settings change under them', async () => {
-  const before = await codes();
-  expect((await fetch(`${stage.cloud.api_url}/next`)).status).not.toBe(200);
-  let isUpdated = false;
-  const update = cdk('deploy', '--require-approval', 'never').finally(() => {
-    isUpdated = true;
-  });
-  let moved = 0;
-  for (const vm of VMS.slice(0, -1)) {
-    if (isUpdated) break;
-    await expectMoved(vm);
-    moved += 1;
-  }
-  await update;
-  expect(moved).toBeGreaterThan(1);
-  await expectMoved(VMS.at(-1)!);
-  const after = await codes();
-  expect(after).toHaveLength(before.length);
-  expect(after.filter((code) => before.includes(code))).toEqual([]);
-  expect((await fetch(`${stage.cloud.api_url}/next`)).status).toBe(200);
-});
+it(
+  'migrations go on while every function, the API and settings change under them',
+  async () => {
+    const before = await codes();
+    expect((await fetch(`${stage.cloud.api_url}/next`)).status).not.toBe(200);
+    let isUpdated = false;
+    const update = cdk('deploy', '--require-approval', 'never').finally(() => {
+      isUpdated = true;
+    });
+    let moved = 0;
+    for (const vm of VMS.slice(0, -1)) {
+      if (isUpdated) break;
+      await expectMoved(vm);
+      moved += 1;
+    }
+    await update;
+    expect(moved).toBeGreaterThan(1);
+    await expectMoved(VMS.at(-1)!);
+    const after = await codes();
+    expect(after).toHaveLength(before.length);
+    expect(after.filter((code) => before.includes(code))).toEqual([]);
+    expect((await fetch(`${stage.cloud.api_url}/next`)).status).toBe(200);
+  },
+  CDK_MS_MAX,
+);
