@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # .ci/localstack.sh REPORT - deploys on the real LocalStack by the CDK's own command, runs the end-to-end suite there, updates and
-# destroys the stack: six minutes on two quiet cores, eight at the most. Whatever it takes is installed here and now, from
+# destroys the stack: about six minutes on two quiet cores, ten at the most. Whatever it takes is installed here and now, from
 # package registries; nothing is left running. REPORT is vitest's JSON.
 set -euo pipefail
 report=$(realpath "${1:?usage: .ci/localstack.sh REPORT}")
 cd "$(dirname "$0")/.."
 . localstack/host/paths.sh
-SECONDS_MAX=480
+SECONDS_MAX=600
 
 within() { # within COMMAND…: in what is left of the time
   local left=$((SECONDS_MAX - SECONDS))
