@@ -22,6 +22,8 @@ export const cloudFile = z.object({
       session_token: z.string().optional(),
     })
     .optional(),
+  /** Where events and objects ask for migrations: bus and bucket of the stack, and where such services are if not at AWS's address. */
+  services: z.object({ endpoint: z.url().optional(), bus: z.string(), bucket: z.string() }).optional(),
 });
 export type CloudFile = z.infer<typeof cloudFile>;
 

@@ -134,6 +134,10 @@ export const limits = {
   beat_ms: 10_000,
   progress_ms: 1_000,
   host_seen_ms: 30_000,
+  /** A migration of which nothing moves is told of after this time, and again each time it has passed. */
+  standstill_told_ms: 60_000,
+  /** Then an alarm tells: an agent may read a large disk back for long, and counts nothing meanwhile. */
+  standstill_alarm_ms: 3600_000,
   paced_keys_max: 4096,
   queries_in_flight: 8,
 

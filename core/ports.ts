@@ -1,4 +1,5 @@
 /** What the pure core, the functions and the agent need of the world. Adapters implement these; test/conformance holds them to it. */
+import type { StateChanged } from './api/events.ts';
 import type { HostRef } from './api/names.ts';
 import type { ErrorJson } from './errors.ts';
 import type { LayerRecord, MigrationRecord, Round, StreamRecord, VmRecord } from './records.ts';
@@ -200,7 +201,7 @@ export interface MigrationStore {
 /** Tasks for agents. Tokens stay on this side. */
 export interface TaskBoard {
   /** A new task, or the same again with a fresh token: then the attempt grows by one. Answers the attempt. */
-  post(task: Omit<Task, 'attempt' | 'state' | 'instance'>): Promise<number>;
+  post(task: Omit<Task, 'attempt' | 'state' | 'instance' | 'postedMs'>): Promise<number>;
   find(id: string): Promise<Task | undefined>;
   /** Tasks of a host that are waiting or running. May lag behind `post` by moments. */
   open(namespace: string, host: HostRef): Promise<Task[]>;
@@ -222,17 +223,9 @@ export interface Workflow {
   /** TOKEN_DEAD is what the three above throw if the workflow no longer waits for the token. */
 }
 
-export interface MigrationEvent {
-  readonly type: 'layermover.migration.state-changed';
-  readonly version: 1;
-  readonly namespace: string;
-  readonly migration: string;
-  readonly state: string;
-  readonly atMs: number;
-}
-
 export interface EventSink {
-  emit(event: MigrationEvent): Promise<void>;
+  /** Throws EVENT_REFUSED. */
+  emit(event: StateChanged): Promise<void>;
 }
 
 /** Short-lived rights on the object store, for one task. */

@@ -103,6 +103,8 @@ export interface StreamRecord {
   /** Raw bytes not sent because the index had their chunks; source only. */
   readonly dedupedBytes: number;
   readonly milliseconds: number;
+  /** When one of its counts last changed. */
+  readonly movedMs?: number | undefined;
 }
 
 /** Segments of a layer that became durable together; the destination pulls what changed against what it has. */

@@ -19,6 +19,9 @@ export const settings = {
 } as const;
 export type Setting = keyof typeof settings;
 
+/** What Powertools names lines and metrics of a function after: the stack, so that several are told apart. */
+export const SERVICE_NAME = 'POWERTOOLS_SERVICE_NAME';
+
 /** Set to `1` only where an emulator's gateway tells nobody's ARN: see functions/rest/emulated-caller.ts. */
 export const EMULATED_CALLERS = 'EMULATED_CALLERS';
 

@@ -25,6 +25,7 @@ export function bundleFunctions(outDir: string): Bundles {
     target: 'node24',
     format: 'esm',
     mainFields: ['module', 'main'],
+    minify: true,
     keepNames: true,
     sourcemap: 'linked',
     sourcesContent: false,

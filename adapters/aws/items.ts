@@ -140,6 +140,7 @@ export const streamItem: z.ZodType<StreamRecord> = z.object({
   storedBytes: count,
   dedupedBytes: count,
   milliseconds: count,
+  movedMs: count.optional(),
 });
 
 export const roundItem: z.ZodType<Round> = z.object({
@@ -156,6 +157,7 @@ export const taskItem: z.ZodType<Task> = z.object({
   host: hostRef,
   input: taskInput,
   token: z.string(),
+  postedMs: count,
   attempt: count,
   state: z.enum(['waiting', 'running', 'closed']),
   instance: z.string().optional(),

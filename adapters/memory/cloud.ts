@@ -20,7 +20,7 @@ export function createMemoryCloud(clock: Clock) {
     hosts: createMemoryHostRegistry(),
     vms: createMemoryVmRegistry(),
     migrations: createMemoryMigrationStore(),
-    tasks: createMemoryTaskBoard(),
+    tasks: createMemoryTaskBoard(clock),
     workflow: createMemoryWorkflow(),
     events: createMemoryEvents(),
     granter: createMemoryGranter(clock),

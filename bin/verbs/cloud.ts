@@ -23,6 +23,7 @@ async function start(options: { data: string; port: string; json?: boolean }): P
     api_url: cloud.apiUrl,
     region: cloud.region,
     credentials: { access_key_id: cloud.operator.accessKeyId, secret_access_key: cloud.operator.secretAccessKey },
+    services: { endpoint: cloud.endpoints.s3, bus: cloud.outputs.BusName!, bucket: cloud.outputs.BucketName! },
   };
   await writeFile(`${file}.new`, `${JSON.stringify(body, null, 2)}\n`, { mode: 0o600 });
   await rename(`${file}.new`, file);

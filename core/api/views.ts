@@ -187,6 +187,8 @@ export const hostPage = z.object({ hosts: z.array(hostView) });
 /** RFC 9457 problem details; `code` is stable. */
 export const problem = z.object({
   type: z.string(),
+  /** Names the request, as the functions' logs do. */
+  instance: z.string().optional(),
   title: z.string(),
   status: z.number().int(),
   code: z.string(),

@@ -3,9 +3,10 @@ import type { HostRef } from '../../core/api/names.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import type { HostRecord } from '../../core/ports.ts';
 import type { Task } from '../../core/task.ts';
+import type { Telling } from '../cloud.ts';
 import type { Caller } from '../rest/call.ts';
 
-type Ports = Pick<CloudPorts, 'hosts' | 'tasks'>;
+type Ports = Pick<CloudPorts, 'hosts' | 'tasks'> & Pick<Telling, 'log'>;
 
 /** The host's record, if it was the caller who enrolled it. Throws HOST_UNKNOWN or CALLER_REFUSED. */
 export async function requireHost(
@@ -41,6 +42,7 @@ export async function requireOwnTask(ports: Ports, caller: Caller, id: string): 
   const task = await ports.tasks.find(id);
   if (task?.namespace !== caller.namespace) throw new LayerMoverError('TASK_UNKNOWN', `there is no task ${id}`);
   await requireHost(ports, caller, task.host);
+  ports.log.about({ migration: task.migration, run: task.input.run, host: task.host });
   return task;
 }
 

@@ -6,6 +6,11 @@ export function taskIdOf(migration: string, kind: TaskKind, what: string): strin
   return `${migration}.${kind}.${what.replace('/', '.')}`;
 }
 
+/** The migration that a task's id begins with. */
+export function migrationOfTask(id: string): string {
+  return id.slice(0, id.indexOf('.'));
+}
+
 /** The tasks that a VM has for itself. */
 export function vmTaskIds(migration: string, vm: string): string[] {
   return (['round', 'cutover', 'follow'] as const).map((kind) => taskIdOf(migration, kind, vm));

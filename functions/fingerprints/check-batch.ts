@@ -7,12 +7,13 @@ import { hasEnded } from '../../core/migration.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { Task } from '../../core/task.ts';
 import { requireTask } from '../agents/access.ts';
+import type { Telling } from '../cloud.ts';
 import { claimOwner, migrationOf } from '../packs/claim-owner.ts';
 import { contentsOf, type PackDeps, packsFor } from '../packs/find-packs.ts';
 import type { Call } from '../rest/call.ts';
 import { findAll, framesOf } from './answer-batch.ts';
 
-export interface FingerprintDeps extends PackDeps, Pick<CloudPorts, 'hosts' | 'tasks' | 'migrations'> {
+export interface FingerprintDeps extends PackDeps, Pick<CloudPorts, 'hosts' | 'tasks' | 'migrations'>, Telling {
   readonly clock: Clock;
 }
 

@@ -8,7 +8,12 @@ import { poll } from './poll.ts';
 
 /** Enrolment, list and polls of hosts. */
 export function createHandler(deps: HostDeps): RestHandler {
-  const pollDeps = { ...deps, beats: new Pace(limits.beat_ms), progress: new Pace(limits.progress_ms) };
+  const pollDeps = {
+    ...deps,
+    beats: new Pace(limits.beat_ms),
+    progress: new Pace(limits.progress_ms),
+    standstills: new Pace(limits.standstill_told_ms),
+  };
   return createRestHandler(
     'hosts',
     {

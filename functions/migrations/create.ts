@@ -35,9 +35,10 @@ export async function create(
 }
 
 /** Starts the workflow of a migration's present run, once however often it is called. */
-export async function begin({ workflow, events }: MigrationDeps, record: MigrationRecord): Promise<void> {
+export async function begin(deps: MigrationDeps, record: MigrationRecord): Promise<void> {
+  const { workflow } = deps;
   const { id: migration, run, updatedMs } = record;
-  await announceState({ events }, record, 'requested', updatedMs);
+  await announceState(deps, record, updatedMs);
   await workflow.start(run === 1 ? migration : `${migration}-${run}`, { migration, run });
 }
 

@@ -25,6 +25,8 @@ export async function plan(deps: StepDeps, { migration, run }: InputOf<'plan'>) 
   const known = await lookUp(deps, record, surveyed);
   const gang = surveyed.map((vm) => ({ ...vm, layers: planVm(record, vm, known) }));
   for (const vm of gang) await deps.migrations.updateVm(migration, vm, { layers: vm.layers });
+  for (const { treatment, dataBytes } of gang.flatMap(({ layers }) => layers))
+    if (treatment === 'skip') deps.measure('LogicalBytes', dataBytes, treatment);
   const sources = [...new Set(gang.map((vm) => vm.source))];
   const seeds = sources.filter((host) => seedsOf(gang, host).length > 0);
   const seeding = baseLayers(gang).length > 0;

@@ -7,6 +7,7 @@ import { boundedError } from '../records/bounded-error.ts';
 import type { Call } from '../rest/call.ts';
 import { bodyInvalid } from '../rest/check.ts';
 import type { TaskDeps } from './deps.ts';
+import { measureResult } from './measure-result.ts';
 import { storeBlackout, storeRound } from './rounds.ts';
 import { assertSurvey } from './survey.ts';
 
@@ -37,7 +38,8 @@ function readOutcome({ id, input }: Task, outcome: Call<'reportTask'>['body']['o
   return outcome;
 }
 
-async function store({ migrations }: TaskDeps, task: Task, result: TaskResult): Promise<void> {
+async function store(deps: TaskDeps, task: Task, result: TaskResult): Promise<void> {
+  const { migrations, clock, measure } = deps;
   if (result.kind === 'survey') {
     const { run } = task.input;
     for (const { name, layers } of result.vms)
@@ -45,7 +47,9 @@ async function store({ migrations }: TaskDeps, task: Task, result: TaskResult): 
   } else {
     if (result.kind === 'round') await storeRound(migrations, task, result.stats);
     if (result.kind === 'cutover') await storeBlackout(migrations, task, result.blackout);
-    for (const record of streamRecords(task, result.streams)) await migrations.putStream(task.migration, record);
+    const streams = streamRecords(task, result.streams, { known: [], nowMs: clock.nowMs() });
+    for (const record of streams) await migrations.putStream(task.migration, record);
+    measureResult(measure, task, result, streams);
   }
 }
 

@@ -9,7 +9,7 @@ let cloud: TestCloud;
 let handle: ReturnType<typeof createHandler>;
 beforeEach(async () => {
   cloud = await createEnrolledCloud();
-  handle = createHandler({ ...cloud, logError: () => undefined });
+  handle = createHandler(cloud);
 });
 
 const ID = '0f5e5a4e-6f5c-4d3a-9f0d-0a1b2c3d4e5f';

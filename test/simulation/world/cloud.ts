@@ -109,8 +109,10 @@ export class Cloud {
 
   #functionDeps() {
     const { log } = this.#options;
-    const logError = (error: unknown) => log.note(`function error: ${(error as Error).message}`);
-    return { ...this.#deps, clock: this.#deps.clock as never, sampling: 2, logError };
+    const quiet = () => undefined;
+    const error = (_: string, error: unknown) => log.note(`function error: ${(error as Error).message}`);
+    const telling = { log: { about: quiet, info: quiet, warn: quiet, error }, measure: quiet };
+    return { ...this.#deps, clock: this.#deps.clock as never, sampling: 2, ...telling };
   }
 
   #workflow(): Workflow {
