@@ -36,5 +36,5 @@ async function tellSilent({ tasks, log, measure }: StepDeps, id: string, run: nu
 
 function hostOf(record: MigrationRecord, gang: readonly VmRecord[], { kind }: TaskInput, what: string): HostRef {
   if (kind === 'fetch' || kind === 'follow') return record.to;
-  return kind === 'cutover' ? vmOf(gang, what).source : (what as HostRef);
+  return kind === 'cutover' || kind === 'round' ? vmOf(gang, what).source : (what as HostRef);
 }

@@ -5,6 +5,7 @@ import { layersMoved } from '../agents/streams.ts';
 import type { Call } from '../rest/call.ts';
 import { bodyInvalid } from '../rest/check.ts';
 import type { TaskDeps } from './deps.ts';
+import { isPush } from './pushed.ts';
 
 /** Short-lived rights on the object store for one task. Throws BODY_INVALID for a task that touches no objects. */
 export async function grant(deps: TaskDeps, call: Call<'grant'>) {
@@ -23,8 +24,7 @@ export function rightsOf(task: Pick<Task, 'namespace' | 'migration' | 'input'>):
   if (task.input.kind === 'survey') return { write: [], read: [] };
   const shared = OBJECT_KINDS.map((kind) => `${namespaceScope(task.namespace)}/${kind}/`);
   const own = `${migrationScope(task.namespace, task.migration)}/`;
-  const pushes = task.input.kind === 'seed' || task.input.kind === 'cutover';
-  const treatments = new Set(pushes ? layersMoved(task.input).map((layer) => layer.treatment) : []);
+  const treatments = new Set(isPush(task.input) ? layersMoved(task.input).map((layer) => layer.treatment) : []);
   const write = [...(treatments.has('dedup') ? shared : []), ...(treatments.has('direct') ? [own] : [])];
   return { write, read: [...shared, own] };
 }
