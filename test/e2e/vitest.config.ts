@@ -21,8 +21,9 @@ const LOCALSTACK = [
  */
 export default defineConfig(({ mode }) => {
   const groups = ['test/e2e/*.e2e.ts', ...(mode === 'localstack' ? LOCALSTACK : [])];
-  const projects = groups.map((files, groupOrder) => ({
-    test: { ...settings, name: `${groupOrder}`, include: [files], sequence: { groupOrder } },
+  // Groups run in this order; what is of group 0 would run last of all.
+  const projects = groups.map((files, at) => ({
+    test: { ...settings, name: `${at + 1}`, include: [files], sequence: { groupOrder: at + 1 } },
   }));
   return { test: { projects } };
 });
