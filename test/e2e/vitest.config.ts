@@ -23,8 +23,9 @@ const GROUPS: Readonly<Record<string, string[]>> = {
 
 /** The end-to-end suite, on the cloud that LAYERMOVER_CLOUD names; without it, on an embedded one. */
 export default defineConfig(({ mode }) => {
-  const projects = (GROUPS[mode] ?? [EVERYWHERE]).map((files, groupOrder) => ({
-    test: { ...settings, name: `${groupOrder}`, include: [files], sequence: { groupOrder } },
+  // Groups run in this order; what is of group 0 would run last of all.
+  const projects = (GROUPS[mode] ?? [EVERYWHERE]).map((files, at) => ({
+    test: { ...settings, name: `${at + 1}`, include: [files], sequence: { groupOrder: at + 1 } },
   }));
   return { test: { projects } };
 });

@@ -91,6 +91,7 @@ describe('a bound identity', () => {
   const bodies: Partial<Record<RouteName, unknown>> = {
     createMigration: { request_id: 'from-elsewhere', vms: ['web-1'], to: 'b/h2' },
     resumeMigration: { run: 1 },
+    reclaim: { vm: 'web-1' },
     rebuildIndex: { phase: 'packs', check: false },
     bindHost: { identity: userArn('friend') },
   };

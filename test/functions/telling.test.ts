@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { limits } from '../../core/limits.ts';
 import { createEnrolledCloud, MIGRATION, post, type TestCloud } from './support/cloud.ts';
 import { counts, cutover, follow, id, seed, survey, surveyed, transfer } from './support/samples.ts';
@@ -95,6 +96,32 @@ describe('measures', () => {
     const into = await post(cloud, 'b/h2', follow('web-1'));
     await cloud.call('reportTask', 'h2', { params: { task: into.id }, body: done('follow') });
     expect(measured('RoundTime')).toEqual([[500]]);
+    expect(measured('WireBytes')).toEqual([[100, 'direct']]);
+  });
+});
+
+describe('of a running VM', () => {
+  it('rounds are measured one by one, what they sent once, and its pause', async () => {
+    const vm = { name: 'web-1', run: 1, source: 'a/h1', epoch: 0, state: 'moving' } as const;
+    await cloud.migrations.putVm(MIGRATION, vm);
+    const live = { cutover: 'ram', max_downtime_ms: 300 } as const;
+    const last = { ...(cutover('web-1') as Extract<TaskInput, { kind: 'cutover' }>), live };
+    const stats = { round: 0, dirty_bytes: 9, sent_bytes: 9, milliseconds: 70, remaining_bytes: 0 };
+    const rates = { guest_write_bytes_per_second: 1, link_bytes_per_second: 1 };
+    const streams = [counts('ud:web-1')];
+    for (const [input, result] of [
+      [
+        { ...last, kind: 'round', round: 0, live: undefined },
+        { kind: 'round', stats: { ...stats, ...rates }, streams },
+      ],
+      [last, { kind: 'cutover', streams, blackout: { total_ms: 42, storage_ms: 20, last_bytes: 1 } }],
+    ] as [TaskInput, TaskResult][]) {
+      const { id: task } = await post(cloud, 'a/h1', input);
+      const body = { attempt: 1, outcome: { status: 'done' as const, result } };
+      await cloud.call('reportTask', 'h1', { params: { task }, body });
+    }
+    expect(measured('RoundTime')).toEqual([[70]]);
+    expect(measured('Blackout')).toEqual([[42]]);
     expect(measured('WireBytes')).toEqual([[100, 'direct']]);
   });
 });
