@@ -79,6 +79,18 @@ export const limits = {
   image_folder_depth_max: 4,
   image_files_max: 4096,
   arrival_names_max: 64,
+  /** A live VM's disk is made valid and read back when so much was written since: little is left to read in the blackout. */
+  readback_slice_bytes: 64 * MiB,
+  launcher_bytes_max: 64 * KiB,
+  launcher_arguments_max: 256,
+  /** The system's own bound of a unix socket's path, without the NUL. */
+  socket_path_bytes_max: 107,
+  /** What a QEMU may take to answer on its QMP socket, and to run its guest once that has come over. */
+  qemu_start_ms: 30_000,
+  qemu_look_ms: 50,
+  guest_runs_ms: 60_000,
+  /** The last part of a QEMU's own words that an error quotes. */
+  qemu_log_quoted_bytes: 2 * KiB,
   vms_per_host_max: 256,
   /** A host that has more base layers tells of them in several calls. */
   layers_per_enrolment_max: 4096,
