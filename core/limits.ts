@@ -87,8 +87,10 @@ export const limits = {
   socket_path_bytes_max: 107,
   /** What a QEMU may take to answer on its QMP socket, and to run its guest once that has come over. */
   qemu_start_ms: 30_000,
-  qemu_look_ms: 50,
   guest_runs_ms: 60_000,
+  /** Where guests' memory comes in unless the agent's call says it: dynamic ports, and those that libvirt takes. */
+  migration_port_first: 49_152,
+  migration_port_last: 49_215,
   /** The last part of a QEMU's own words that an error quotes. */
   qemu_log_quoted_bytes: 2 * KiB,
   vms_per_host_max: 256,

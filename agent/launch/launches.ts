@@ -105,8 +105,14 @@ export class Launches {
 
   /** The last words of a QEMU. */
   async lastWords(of: Launch): Promise<string> {
-    const said = await this.#world.files.readFile(this.#logPath(of)).catch(() => Buffer.alloc(0));
-    return said.subarray(-limits.qemu_log_quoted_bytes).toString('utf8').trim();
+    const log = await this.#world.files.open(this.#logPath(of), 'read');
+    try {
+      const said = Buffer.alloc(limits.qemu_log_quoted_bytes);
+      const from = Math.max(0, (await log.stat()).bytes - said.length);
+      return said.toString('utf8', 0, await log.read(said, from)).trim();
+    } finally {
+      await log.close();
+    }
   }
 
   /** Its VM is this host's from now on. */
