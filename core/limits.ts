@@ -108,6 +108,31 @@ export const limits = {
   http_timeout_ms: 30_000,
   object_timeout_ms: 30_000,
 
+  // Running VMs
+  /** QEMU tells its whole schema in one line, about 0.4 MiB of it. */
+  qmp_line_bytes_max: 4 * MiB,
+  qmp_schema_entries_max: 20_000,
+  qmp_commands_in_flight: 4,
+  /** Events that wait to be read by one who asked for them. */
+  qmp_events_max: 256,
+  qmp_command_ms: 20_000,
+  qmp_connect_ms: 5_000,
+  qmp_connect_retry_ms: 100,
+  nbd_requests_in_flight: 16,
+  /** One read request; QEMU allows 32 MiB. */
+  nbd_read_bytes_max: 1 * MiB,
+  /** Chunks that the answer to one read may come in. */
+  nbd_chunks_max: 4096,
+  /** What QEMU sends of one answer to a block status request at the most. */
+  nbd_status_bytes_max: 1 * MiB + 4,
+  nbd_status_range_bytes_max: 1 * GiB,
+  /** Texts, names and contexts that a server tells of while it negotiates. */
+  nbd_option_bytes_max: 64 * KiB,
+  nbd_option_replies_max: 64,
+  /** A server that owes an answer and says nothing for so long is given up. */
+  nbd_silence_ms: 20_000,
+  nbd_connect_ms: 5_000,
+
   // API
   api_body_bytes_max: 1 * MiB,
   /** What the gateway lets through of all callers together; a busy host makes about ten calls a second. */
@@ -241,6 +266,14 @@ export const relations: readonly (readonly [string, boolean])[] = [
   [
     'what a resumed migration sent before is not expired under it',
     limits.left_over_days * 24 * 3600 >= limits.resume_seconds_max + limits.migration_seconds_max,
+  ],
+  [
+    'a silent server of blocks, or a QEMU that hangs, is given up before the task counts as silent',
+    2 * Math.max(limits.nbd_silence_ms, limits.qmp_command_ms) <= limits.task_heartbeat_seconds * 1000,
+  ],
+  [
+    'requests in flight fit a buffer and more',
+    limits.nbd_requests_in_flight * limits.nbd_read_bytes_max >= limits.scan_buffer_bytes,
   ],
   ['a lease outlives its migration', limits.lease_seconds > limits.migration_seconds_max],
   ['a task ends within its migration', limits.task_seconds_max <= limits.migration_seconds_max],
