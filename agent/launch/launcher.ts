@@ -3,7 +3,8 @@ import { unixSocket } from '../../adapters/system/unix-socket.ts';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
-import { connectQmp } from '../qemu/qmp.ts';
+import type { Dial } from '../../core/stream.ts';
+import { connectQmp, type Qmp } from '../qemu/qmp.ts';
 import { type MigrationAddress, urisOf } from './address.ts';
 import { Guest } from './guest.ts';
 import type { Launch, Launches } from './launches.ts';
@@ -79,9 +80,8 @@ export class Launcher {
     const died = ended.then(() => stop.abort(new LayerMoverError('LAUNCH_FAILED', 'it ended')));
     died.catch(() => undefined);
     const dial = unixSocket(this.#launches.qmpPath(launch));
-    const connect = (within: AbortSignal) => connectQmp(dial, { clock: this.#clock, signal: within });
     try {
-      const qmp = await withDeadline(connect, {
+      const qmp = await withDeadline((within) => untilAnswers(dial, this.#clock, within), {
         clock: this.#clock,
         ms: limits.qemu_start_ms,
         late: () => new LayerMoverError('LAUNCH_FAILED', `no answer within ${limits.qemu_start_ms} ms`),
@@ -91,11 +91,26 @@ export class Launcher {
     } catch (cause) {
       signal.throwIfAborted();
       const said = await this.#launches.lastWords(launch);
-      throw new LayerMoverError('LAUNCH_FAILED', `the QEMU of ${launch.vm} does not start: ${said || 'it says nothing'}`, {
-        hint: `try the command of ${this.#options.path} by hand; its QMP socket must be {qmp}`,
-        data: { vm: launch.vm, said },
-        cause,
-      });
+      throw new LayerMoverError(
+        'LAUNCH_FAILED',
+        `the QEMU of ${launch.vm} does not start: ${said || 'it says nothing'}`,
+        {
+          hint: `try the command of ${this.#options.path} by hand; its QMP socket must be {qmp}`,
+          data: { vm: launch.vm, said },
+          cause,
+        },
+      );
+    }
+  }
+}
+
+/** A QEMU that checks much before it opens its monitor takes longer than a connection may. */
+async function untilAnswers(dial: Dial, clock: Clock, signal: AbortSignal): Promise<Qmp> {
+  for (;;) {
+    try {
+      return await connectQmp(dial, { clock, signal });
+    } catch (error) {
+      if (signal.aborted || !hasCode(error, 'QMP_UNREACHABLE')) throw error;
     }
   }
 }
