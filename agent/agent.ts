@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import type { ApiClient } from '../adapters/api/client.ts';
 import type { GrantedObjectStore, GrantedStoreOptions } from '../adapters/aws/object-store.ts';
 import { systemFiles } from '../adapters/system/files.ts';
+import { systemProcesses } from '../adapters/system/processes.ts';
 import type { Zstd } from '../adapters/system/zstd.ts';
 import { LayerMoverError } from '../core/errors.ts';
 import type { Files } from '../core/files.ts';
 import { toHex } from '../core/fingerprint.ts';
 import { limits } from '../core/limits.ts';
 import type { Clock, Random } from '../core/ports.ts';
+import type { Processes } from '../core/processes.ts';
 import { Bell } from './daemon/bell.ts';
 import { Enrolment } from './daemon/enrolment.ts';
 import { Inbox } from './daemon/inbox.ts';
@@ -22,6 +24,7 @@ import { Runs } from './daemon/runs.ts';
 import { openState } from './daemon/state.ts';
 import { VERSION } from './daemon/version.ts';
 import { Journals } from './journal/journals.ts';
+import { Launcher, type LauncherOptions } from './launch/launcher.ts';
 import { ChunkPool } from './scan/pool.ts';
 import { perform } from './tasks/perform.ts';
 import { forgetJournals } from './tasks/send.ts';
@@ -47,6 +50,8 @@ export interface AgentOptions {
   /** Threads that read and fingerprint; by default as many as there are cores, `limits.scan_workers_max` at the most. */
   readonly workers?: number;
   readonly machine?: Machine;
+  /** How QEMUs of VMs that arrive running are started; without it none arrives with its memory. */
+  readonly launcher?: LauncherOptions;
 }
 
 /** What a host computes with and stores on, by default this machine; a simulation has hosts of its own. */
@@ -55,6 +60,7 @@ export interface Machine {
   /** Closed with the agent. */
   readonly pool: ChunkPool;
   readonly zstd: Zstd;
+  readonly processes?: Processes;
 }
 
 export interface Agent {
@@ -104,7 +110,9 @@ async function begin(
 ) {
   const { api, clock, log, random } = options;
   const ref = `${options.site}/${options.host}` as const;
-  const state = await openState(files, imageFolder, stateFolder, options.vms);
+  const world = { files, random, processes: options.machine?.processes ?? systemProcesses };
+  const state = await openState(world, imageFolder, stateFolder, options.vms);
+  const launcher = options.launcher === undefined ? undefined : new Launcher(options.launcher, state.launches, clock);
   const journals = new Journals(join(stateFolder, 'journal'), { files, clock, log });
   await journals.sweep();
   const freeBytes = () => files.freeBytes(imageFolder);
@@ -113,6 +121,7 @@ async function begin(
   const enrolment = new Enrolment({ ...state, ref, api, clock, freeBytes, version: VERSION });
   const host: TaskHost = {
     ...state,
+    launcher,
     journals,
     ref,
     namespace: options.namespace,

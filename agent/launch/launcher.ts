@@ -65,6 +65,16 @@ export class Launcher {
     return (await this.#start(vm, undefined, signal)).guest;
   }
 
+  /** The one that an earlier run of the agent started; undefined if there is none. Errors: QMP_UNREACHABLE if it has ended, the signal's reason. */
+  async reopen(owner: Pick<ArrivingVm, 'migration' | 'vm'>, signal: AbortSignal): Promise<Guest | undefined> {
+    const launch = this.#launches.find(owner);
+    if (launch === undefined) return undefined;
+    const dial = unixSocket(this.#launches.qmpPath(launch));
+    const qmp = await connectQmp(dial, { clock: this.#clock, signal });
+    const ended = new Promise<void>((resolve) => qmp.ended.addEventListener('abort', () => resolve(), { once: true }));
+    return new Guest(launch.vm, qmp, ended, () => this.#launches.lastWords(launch));
+  }
+
   async #start({ migration, vm, disks }: ArrivingVm, incoming: 'defer' | undefined, signal: AbortSignal) {
     const { path, file } = this.#options;
     const layers = Object.entries(disks).map(([kind, disk]) => [kind === 'disk' ? kind : `disk:${kind}`, disk]);

@@ -25,7 +25,8 @@ interface Owner {
   readonly vm: string;
 }
 
-interface World {
+/** What processes are started in. */
+export interface LaunchWorld {
   readonly files: Files;
   readonly processes: Processes;
   readonly random: Random;
@@ -37,10 +38,10 @@ interface World {
  */
 export class Launches {
   readonly #folder: string;
-  readonly #world: World;
+  readonly #world: LaunchWorld;
   readonly #records: RecordFolder<Launch>;
 
-  private constructor(folder: string, world: World, records: RecordFolder<Launch>) {
+  private constructor(folder: string, world: LaunchWorld, records: RecordFolder<Launch>) {
     this.#folder = folder;
     this.#world = world;
     this.#records = records;
@@ -50,7 +51,7 @@ export class Launches {
    * Opens the journal in `folder`, and ends what the last run left: a QEMU whose VM's disk is not in `arrived` (its
    * migration and VM), and the records of those that have ended themselves.
    */
-  static async open(folder: string, world: World, arrived: readonly Owner[]): Promise<Launches> {
+  static async open(folder: string, world: LaunchWorld, arrived: readonly Owner[]): Promise<Launches> {
     await world.files.makeFolder(folder);
     const records = await RecordFolder.open(world.files, join(folder, 'journal'), launch);
     const launches = new Launches(folder, world, records);
@@ -115,9 +116,10 @@ export class Launches {
     }
   }
 
-  /** Its VM is this host's from now on. */
-  async keep(each: Launch): Promise<void> {
-    await this.#records.put(each.mark, { ...each, kept: true });
+  /** The VM is this host's from now on, and so is its QEMU; none is no error. */
+  async keep(owner: Owner): Promise<void> {
+    const each = this.find(owner);
+    if (each !== undefined) await this.#records.put(each.mark, { ...each, kept: true });
   }
 
   /** Ends the QEMU of a VM that does not come, at once; none is no error. One that was kept is not touched. */

@@ -1,6 +1,7 @@
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { diskFull, isFull } from '../images/room.ts';
+import { followLive } from '../live/destination/follow-live.ts';
 import { cutover } from './cutover.ts';
 import { fetch } from './fetch.ts';
 import { follow } from './follow.ts';
@@ -23,7 +24,7 @@ export async function perform(host: TaskHost, run: TaskRun, input: TaskInput): P
 const STATE_BYTES = 1024 * 1024;
 
 async function doTask(host: TaskHost, run: TaskRun, input: TaskInput): Promise<TaskResult> {
-  if ('live' in input && input.live) throw liveUnsupported(input);
+  if (input.kind !== 'follow' && 'live' in input && input.live) throw liveUnsupported(input);
   switch (input.kind) {
     case 'survey':
       return survey(host, run, input);
@@ -36,7 +37,7 @@ async function doTask(host: TaskHost, run: TaskRun, input: TaskInput): Promise<T
     case 'cutover':
       return cutover(host, run, input);
     case 'follow':
-      return follow(host, run, input);
+      return input.live === undefined ? follow(host, run, input) : followLive(host, run, input);
   }
 }
 

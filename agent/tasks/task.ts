@@ -13,6 +13,8 @@ import type { Arrivals } from '../images/arrivals.ts';
 import type { Brought } from '../images/brought.ts';
 import type { ImageFolder } from '../images/image-folder.ts';
 import type { Journals } from '../journal/journals.ts';
+import type { Launcher } from '../launch/launcher.ts';
+import type { Launches } from '../launch/launches.ts';
 import type { ManifestStore } from '../manifests/store.ts';
 import type { ChunkPool } from '../scan/pool.ts';
 
@@ -45,6 +47,9 @@ export interface TaskHost {
   readonly catalog: Catalog;
   readonly arrivals: Arrivals;
   readonly brought: Brought;
+  readonly launches: Launches;
+  /** Starts QEMUs for VMs that arrive; undefined if the host's configuration names none. */
+  readonly launcher?: Launcher | undefined;
   readonly manifests: ManifestStore;
   readonly journals: Journals;
   readonly pool: ChunkPool;

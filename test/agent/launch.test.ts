@@ -133,7 +133,7 @@ describe('a process that an agent started for a VM', () => {
     const { launch } = await (await open()).start(OWNER, () => SLEEPER);
     const next = await open([OWNER]);
     expect(next.find(OWNER)).toEqual(launch);
-    await next.keep(launch);
+    await next.keep(OWNER);
     await next.end(OWNER);
     const third = await open();
     expect(await systemProcesses.isRunning(launch.mark)).toBe(true);
