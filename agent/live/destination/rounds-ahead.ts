@@ -21,7 +21,8 @@ export class RoundsAhead<T> implements AsyncIterable<T> {
         yield next.value;
       }
     } finally {
-      await this.#rounds.return?.();
+      // Nobody waits for the one that was asked for and is not wanted any more.
+      this.#rounds.return?.().catch(() => undefined);
     }
   }
 
