@@ -117,6 +117,10 @@ export interface Ownership {
   readonly lease?: { readonly migration: string; readonly untilMs: number } | undefined;
   /** The migration that brought the VM to its owner. */
   readonly broughtBy?: string | undefined;
+  /** It runs at its owner since that migration: its source can't take it back. */
+  readonly runs?: boolean | undefined;
+  /** The migration that brought it away and was taken back. */
+  readonly takenBack?: string | undefined;
 }
 
 export interface VmRegistry {
@@ -142,6 +146,22 @@ export interface VmRegistry {
    * more, even if the same migration leases again.
    */
   release(namespace: string, vm: string, migration: string): Promise<void>;
+  /**
+   * The destination runs the VM that the migration brought to it, or is about to. Exactly one of this and `reclaim` passes.
+   * VM_OWNED_ELSEWHERE if the VM is not there, or was taken back.
+   */
+  run(namespace: string, vm: string, at: { migration: string; owner: HostRef }): Promise<Ownership>;
+  /**
+   * The source takes the VM back that it was to commit at `epoch`, in one conditional write that counts the epoch up.
+   * Before the commit it ends the lease, so that no late commit passes; after it the VM is the source's again.
+   * VM_RUNS_ELSEWHERE once the destination runs it, unless an operator forces it; EPOCH_STALE if the VM has moved on.
+   * Done already: answers the same.
+   */
+  reclaim(
+    namespace: string,
+    vm: string,
+    back: { migration: string; source: HostRef; epoch: number; force?: boolean },
+  ): Promise<Ownership>;
 }
 
 export interface MigrationStore {

@@ -40,7 +40,7 @@ export const uses: Readonly<Record<FunctionName, Uses>> = {
     settings: ['machine'],
   },
   tasks: {
-    tables: { hosts: 'read', tasks: 'write', migrations: 'write', index: 'write', layers: 'write' },
+    tables: { hosts: 'read', tasks: 'write', migrations: 'write', index: 'write', layers: 'write', vms: 'write' },
     settings: ['bucket', 'key', 'machine', 'agentRole', 'sampling'],
   },
   fingerprints: {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { receipt, roundSegments } from '../../core/api/agent.ts';
+import { incoming, receipt, roundSegments } from '../../core/api/agent.ts';
 import {
   count,
   digest,
@@ -11,7 +11,8 @@ import {
   taskId,
   vmName,
 } from '../../core/api/names.ts';
-import { surveyedLayer, taskInput, taskResult } from '../../core/api/tasks.ts';
+import { blackout, CUTOVERS, roundStats, surveyedLayer, taskInput, taskResult } from '../../core/api/tasks.ts';
+import { ON_NO_CONVERGENCE } from '../../core/convergence/options.ts';
 import { type ErrorJson, LayerMoverError } from '../../core/errors.ts';
 import { KINDS } from '../../core/kinds.ts';
 import { MIGRATION_STATES, VM_STATES } from '../../core/migration.ts';
@@ -62,6 +63,8 @@ export const ownershipItem: z.ZodType<Ownership> = z.object({
   epoch: count,
   lease: z.object({ migration: migrationId, untilMs: count }).optional(),
   broughtBy: migrationId.optional(),
+  runs: z.boolean().optional(),
+  takenBack: migrationId.optional(),
 });
 
 export const migrationItem: z.ZodType<MigrationRecord> = z.object({
@@ -74,6 +77,10 @@ export const migrationItem: z.ZodType<MigrationRecord> = z.object({
   policy: z.enum(POLICIES),
   chunkBytes: count,
   kinds: z.array(z.enum(KINDS)).optional(),
+  live: z
+    .object({ cutover: z.enum(CUTOVERS), maxDowntimeMs: count, onNoConvergence: z.enum(ON_NO_CONVERGENCE) })
+    .optional(),
+  maxRateBytesPerSecond: count.optional(),
   run: count,
   state: z.enum(MIGRATION_STATES),
   createdMs: count,
@@ -104,6 +111,17 @@ export const vmItem: z.ZodType<VmRecord> = z.object({
   state: z.enum(VM_STATES),
   surveyed: z.array(surveyedLayer).optional(),
   layers: z.array(plannedLayer).optional(),
+  rounds: z.array(roundStats.extend({ throttleBytesPerSecond: count.optional() })).optional(),
+  decided: z
+    .object({
+      round: count,
+      predictedMs: count.optional(),
+      throttleBytesPerSecond: count.optional(),
+      reason: z.string(),
+    })
+    .optional(),
+  incoming: incoming.optional(),
+  blackout: blackout.optional(),
   sourceReceipt: receipt.optional(),
   destinationReceipt: receipt.optional(),
   startedMs: count.optional(),

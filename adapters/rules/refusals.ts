@@ -31,6 +31,21 @@ export function epochStale(vm: string, migration: string, epoch: number): LayerM
   });
 }
 
+export function vmRunsElsewhere({ vm, owner }: Ownership): LayerMoverError {
+  return new LayerMoverError('VM_RUNS_ELSEWHERE', `${vm} runs at ${owner} already: it can’t be taken back`, {
+    hint: 'stop it there first; then `layermover reclaim` takes it back by force',
+    data: { vm, owner },
+  });
+}
+
+/** Said to a destination that is about to run a VM. */
+export function vmNotHere(vm: string, owner: HostRef, known: HostRef | undefined): LayerMoverError {
+  return new LayerMoverError('VM_OWNED_ELSEWHERE', `${vm} is not ${owner}’s to run`, {
+    hint: 'end what runs of it here: its source has taken it back, or has not committed it',
+    data: { vm, owner: known },
+  });
+}
+
 export function vmUnknown(migration: string, vm: string, run: number): LayerMoverError {
   return new LayerMoverError('VM_UNKNOWN', `run ${run} of ${migration} does not move ${vm}`, {
     data: { migration, vm, run },

@@ -19,6 +19,7 @@ export const statusOfCode: Readonly<Record<string, number>> = {
   HOST_TAKEN: 409,
   ATTEMPT_STALE: 409,
   EPOCH_STALE: 409,
+  VM_RUNS_ELSEWHERE: 409,
   MIGRATION_ENDED: 409,
   RESUME_REFUSED: 409,
   REQUEST_ID_REUSED: 409,

@@ -27,6 +27,9 @@ export const hostEvacuate = z.object({
   from: hostRef,
   to: hostRef,
   policy: migrationRequest.shape.policy,
+  mode: migrationRequest.shape.mode,
+  live: migrationRequest.shape.live,
+  max_rate_bytes_per_second: migrationRequest.shape.max_rate_bytes_per_second,
 });
 
 /** A JSON object that was put under `requests/` in the bucket: either of the two. */

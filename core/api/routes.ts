@@ -89,6 +89,22 @@ export const routes = {
     body: agent.receiptRequest,
     answer: agent.ok,
   },
+  announceIncoming: {
+    summary: 'The destination can take a running VM; again when it has written more',
+    method: 'POST',
+    path: '/tasks/{task}/incoming',
+    function: 'tasks',
+    body: agent.incomingRequest,
+    answer: agent.ok,
+  },
+  announceRunning: {
+    summary: 'The destination runs the VM: its source can’t take it back any more',
+    method: 'POST',
+    path: '/tasks/{task}/running',
+    function: 'tasks',
+    body: agent.runningRequest,
+    answer: agent.ok,
+  },
   announcePresence: {
     summary: 'Base layers that a host has, or has lost',
     method: 'POST',
@@ -150,6 +166,14 @@ export const routes = {
     path: '/migrations/{migration}/commit',
     function: 'migrations',
     body: agent.commitRequest,
+    answer: agent.commitAnswer,
+  },
+  reclaim: {
+    summary: 'Takes a VM back to its source, if it does not run at its destination yet',
+    method: 'POST',
+    path: '/migrations/{migration}/reclaim',
+    function: 'migrations',
+    body: agent.reclaimRequest,
     answer: agent.commitAnswer,
   },
   getReceipts: {

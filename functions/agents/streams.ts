@@ -5,6 +5,7 @@ import type { Task } from '../../core/task.ts';
 const SIDES = {
   survey: 'source',
   seed: 'source',
+  round: 'source',
   cutover: 'source',
   fetch: 'destination',
   follow: 'destination',

@@ -8,7 +8,7 @@ export function taskIdOf(migration: string, kind: TaskKind, what: string): strin
 
 /** The tasks that a VM has for itself. */
 export function vmTaskIds(migration: string, vm: string): string[] {
-  return [taskIdOf(migration, 'cutover', vm), taskIdOf(migration, 'follow', vm)];
+  return (['round', 'cutover', 'follow'] as const).map((kind) => taskIdOf(migration, kind, vm));
 }
 
 /** Every task that a migration may have posted: read by id they are certain, where a list may lag behind. */

@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { MigrationRequest } from '../../core/api/views.ts';
+import { liveOptions, type MigrationRequest } from '../../core/api/views.ts';
 import { geometryOf } from '../../core/chunk.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { sha256, toHex } from '../../core/fingerprint.ts';
 import { kindsOf } from '../../core/kinds.ts';
-import type { MigrationRecord } from '../../core/records.ts';
+import type { LiveOptions, MigrationRecord } from '../../core/records.ts';
 import { announceState } from '../records/change-state.ts';
 import type { Call } from '../rest/call.ts';
+import { bodyInvalid } from '../rest/check.ts';
 import type { MigrationDeps } from './deps.ts';
 
 /**
@@ -53,7 +54,8 @@ async function requireDestination({ hosts }: MigrationDeps, namespace: string, {
 }
 
 function recordOf(namespace: string, request: MigrationRequest, nowMs: number): MigrationRecord {
-  const { request_id: requestId, vms, to, from, policy, chunk_bytes, kinds } = request;
+  const { request_id: requestId, vms, to, from, policy, chunk_bytes, kinds, max_rate_bytes_per_second: rate } = request;
+  const live = liveOf(request);
   const id = migrationIdOf(namespace, requestId);
   return {
     id,
@@ -65,6 +67,8 @@ function recordOf(namespace: string, request: MigrationRequest, nowMs: number): 
     policy,
     chunkBytes: chunk_bytes,
     ...(kinds === undefined ? {} : { kinds }),
+    ...(live === undefined ? {} : { live }),
+    ...(rate === undefined ? {} : { maxRateBytesPerSecond: rate }),
     run: 1,
     state: 'requested',
     createdMs: nowMs,
@@ -72,7 +76,17 @@ function recordOf(namespace: string, request: MigrationRequest, nowMs: number): 
   };
 }
 
+/** How running VMs are moved; undefined for stopped ones. Throws BODY_INVALID if options of the one are given for the other. */
+function liveOf({ mode, live }: MigrationRequest): LiveOptions | undefined {
+  if (mode === 'cold' && live !== undefined)
+    throw bodyInvalid('`live` holds options of the mode live; this one is cold');
+  if (mode === 'cold') return undefined;
+  const { cutover, max_downtime_ms, on_no_convergence } = live ?? liveOptions.parse({});
+  return { cutover, maxDowntimeMs: max_downtime_ms, onNoConvergence: on_no_convergence };
+}
+
 /** What was asked for, without what became of it. */
-function requestOf({ namespace, requestId, vmNames, to, from, policy, chunkBytes, kinds }: MigrationRecord) {
-  return { namespace, requestId, vmNames, to, from, policy, chunkBytes, kinds };
+function requestOf(record: MigrationRecord) {
+  const { namespace, requestId, vmNames, to, from, policy, chunkBytes, kinds, live, maxRateBytesPerSecond } = record;
+  return { namespace, requestId, vmNames, to, from, policy, chunkBytes, kinds, live, maxRateBytesPerSecond };
 }

@@ -27,5 +27,5 @@ export async function dispatch(deps: StepDeps, { migration, run, kind, what, tok
 
 function hostOf(record: MigrationRecord, gang: readonly VmRecord[], { kind }: TaskInput, what: string): HostRef {
   if (kind === 'fetch' || kind === 'follow') return record.to;
-  return kind === 'cutover' ? vmOf(gang, what).source : (what as HostRef);
+  return kind === 'cutover' || kind === 'round' ? vmOf(gang, what).source : (what as HostRef);
 }

@@ -9,7 +9,8 @@ export async function commitRound(deps: TaskDeps, call: Call<'commitRound'>) {
   const { attempt, stream, sequence, segments, layer_id } = call.body;
   const task = await requireTask(deps, call, call.path.task, attempt);
   requirePushed(task.input, (layer) => layer.stream === stream, stream);
-  const cursor = roundCursor(task.input.run, attempt, sequence);
+  const round = task.input.kind === 'round' ? task.input.round : 'last';
+  const cursor = roundCursor({ run: task.input.run, round, attempt }, sequence);
   await deps.migrations.appendRound(task.migration, { stream, cursor, segments, layerId: layer_id });
   return { ok: true as const };
 }

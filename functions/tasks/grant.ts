@@ -4,6 +4,7 @@ import { requireTask } from '../agents/access.ts';
 import { layersMoved } from '../agents/streams.ts';
 import type { Call } from '../rest/call.ts';
 import type { TaskDeps } from './deps.ts';
+import { isPush } from './pushed.ts';
 
 /** Short-lived rights on the object store for one task. */
 export async function grant(deps: TaskDeps, call: Call<'grant'>) {
@@ -20,8 +21,7 @@ export function rightsOf(task: Pick<Task, 'namespace' | 'migration' | 'input'>):
     (kind) => `${namespaceScope(task.namespace)}/${kind}/`,
   );
   const own = `${migrationScope(task.namespace, task.migration)}/`;
-  const pushes = task.input.kind === 'seed' || task.input.kind === 'cutover';
-  const treatments = new Set(pushes ? layersMoved(task.input).map((layer) => layer.treatment) : []);
+  const treatments = new Set(isPush(task.input) ? layersMoved(task.input).map((layer) => layer.treatment) : []);
   const write = [...(treatments.has('dedup') ? shared : []), ...(treatments.has('direct') ? [own] : [])];
   return { write, read: [...shared, own] };
 }

@@ -59,6 +59,7 @@ export function migration(change: Partial<MigrationView> = {}): MigrationView {
     state: 'committed',
     to: 'b/h2',
     policy: 'auto',
+    mode: 'cold',
     run: 1,
     created_ms: NOW_MS - 8_000,
     updated_ms: NOW_MS,

@@ -3,6 +3,9 @@ import { type Round, roundCursor, roundsBegin } from '../../core/records.ts';
 import { type TableCloud, tableClouds } from './support/clouds.ts';
 import { digestOf, fresh, freshMigration, migrationRecord, streamRecord, vmRecord } from './support/samples.ts';
 
+const cursorOf = (run: number, attempt: number, sequence: number) =>
+  roundCursor({ run, round: 'last', attempt }, sequence);
+
 describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
   let cloud: TableCloud;
   beforeAll(async () => {
@@ -140,7 +143,7 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
     const id = freshMigration();
     const round = (stream: string, attempt: number, sequence: number): Round => ({
       stream,
-      cursor: roundCursor(1, attempt, sequence),
+      cursor: cursorOf(1, attempt, sequence),
       segments: [{ index: sequence, id: digestOf(`${attempt}.${sequence}`) }],
     });
     const ordered = [round('ud:web', 1, 1), round('ud:web', 1, 2), round('ud:web', 1, 10), round('ud:web', 2, 0)];
@@ -155,7 +158,7 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
     expect(await migrations.rounds(id, 'ud:web', 2)).toEqual(ordered.slice(0, 2));
     expect(await migrations.rounds(id, 'ud:web', 2, ordered[1]?.cursor)).toEqual(ordered.slice(2));
     expect(await migrations.rounds(id, 'ud:web', 2, last.cursor)).toEqual([]);
-    expect(await migrations.rounds(id, 'ud:web', 9, roundCursor(1, 1, 5)), 'a cursor between rounds').toEqual([
+    expect(await migrations.rounds(id, 'ud:web', 9, cursorOf(1, 1, 5)), 'a cursor between rounds').toEqual([
       ...ordered.slice(2),
       last,
     ]);
@@ -163,7 +166,7 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
 
   it('gives the rounds of a run from its beginning on, whatever earlier runs had told', async () => {
     const id = freshMigration();
-    const [old, last, now] = [roundCursor(1, 9, 9), roundCursor(1, 10, 0), roundCursor(2, 11, 0)].map(
+    const [old, last, now] = [cursorOf(1, 9, 9), cursorOf(1, 10, 0), cursorOf(2, 11, 0)].map(
       (cursor): Round => ({ stream: 'ud:web', cursor, segments: [] }),
     ) as [Round, Round, Round];
     for (const round of [now, last, old]) await cloud.here.migrations.appendRound(id, round);
@@ -175,7 +178,7 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
     const id = freshMigration();
     const round: Round = {
       stream: 'ud:web',
-      cursor: roundCursor(1, 1, 1),
+      cursor: cursorOf(1, 1, 1),
       segments: [{ index: 0, id: digestOf('s') }],
     };
     await cloud.here.migrations.appendRound(id, round);

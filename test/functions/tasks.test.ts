@@ -108,7 +108,7 @@ describe('a round', () => {
     for (let at = 0; at < 2; at++) await cloud.call('commitRound', 'h1', { params: { task }, body: round });
     const { stream, segments } = round;
     expect(await cloud.migrations.rounds(MIGRATION, stream, 9)).toEqual([
-      { stream, segments, cursor: '0001.000001.00000003' },
+      { stream, segments, cursor: '0001.last.000001.00000003' },
     ]);
   });
 
