@@ -3,12 +3,12 @@ import type { Root } from '../../core/format/root.ts';
 import { Segment } from '../../core/format/segment.ts';
 import type { ManifestDraft } from '../manifests/draft.ts';
 import { touchedRuns } from '../scan/runs.ts';
-import type { DirectJob, PushWork } from './job.ts';
+import type { DirectJob, LayerWork } from './job.ts';
 import { OpenSegment } from './open-segment.ts';
 import { type SegmentBook, sendSegments } from './segments.ts';
 
 /** One pass over what the layer holds: reads, fingerprints, packs and sends it, and makes its manifest. */
-export async function pushDirect(job: DirectJob, work: PushWork): Promise<{ layerId: string; root: Root }> {
+export async function pushDirect(job: DirectJob, work: LayerWork): Promise<{ layerId: string; root: Root }> {
   const { geometry } = work;
   const draft = await job.manifests.draft(geometry, job.parent);
   try {
@@ -24,7 +24,7 @@ export async function pushDirect(job: DirectJob, work: PushWork): Promise<{ laye
   }
 }
 
-function bookOf(draft: ManifestDraft, { geometry, earlier: attempts }: PushWork): SegmentBook {
+function bookOf(draft: ManifestDraft, { geometry, earlier: attempts }: LayerWork): SegmentBook {
   const { chunkBytes } = geometry;
   return {
     async begin(index) {
