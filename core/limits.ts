@@ -138,6 +138,11 @@ export const limits = {
   /** A server that owes an answer and says nothing for so long is given up. */
   nbd_silence_ms: 20_000,
   nbd_connect_ms: 5_000,
+  /** What a VM's QEMU has to let go of its disk after a round, or when a migration is given up. */
+  live_cleanup_ms: 10_000,
+  /** A VM whose migration nobody goes on with for so long is left as it was. */
+  live_idle_ms: 60_000,
+  bitmap_granularity_bytes_max: 64 * KiB,
 
   // API
   api_body_bytes_max: 1 * MiB,

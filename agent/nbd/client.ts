@@ -165,6 +165,7 @@ export class NbdClient {
 
   #end(reason: unknown): void {
     this.#stream.close();
+    this.#input.end();
     if (!this.#ended.signal.aborted) this.#ended.abort(reason);
     for (const { reject } of this.#pending.values()) reject(this.#ended.signal.reason);
     this.#pending.clear();

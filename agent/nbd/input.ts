@@ -5,6 +5,7 @@ import { lost } from './failure.ts';
 export class Input {
   readonly #stream: Pick<ByteStream, 'read'>;
   #left: Uint8Array = new Uint8Array(0);
+  #isEnded = false;
   /** Bytes that have come so far. */
   arrived = 0;
 
@@ -28,11 +29,17 @@ export class Input {
     }
   }
 
+  /** Gives nothing any more, not even what has come already: no buffer is written to from now on. */
+  end(): void {
+    this.#isEnded = true;
+    this.#left = new Uint8Array(0);
+  }
+
   async #more(): Promise<Uint8Array> {
     const bytes = await this.#stream.read().catch((cause: unknown) => {
       throw lost(cause);
     });
-    if (bytes === undefined) throw lost();
+    if (bytes === undefined || this.#isEnded) throw lost();
     this.arrived += bytes.length;
     return bytes;
   }

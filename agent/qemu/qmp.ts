@@ -9,6 +9,7 @@ import { Slots } from '../flow/slots.ts';
 import { EventFeed, type Match, type QmpEvent } from './events.ts';
 import { commandFailed, lost, refused, timedOut, unreachable } from './failure.ts';
 import { linesOf } from './lines.ts';
+import { assertHarmless } from './never.ts';
 import { QmpSchema } from './schema.ts';
 
 /** What a monitor says (QEMU's docs/interop/qmp-spec.rst): one JSON object a line. */
@@ -106,9 +107,10 @@ export class Qmp {
 
   /**
    * QEMU's answer to a command. A command that was given up may still be done.
-   * Errors: QMP_COMMAND_FAILED, QMP_TIMEOUT, QMP_LOST, QMP_REFUSED, the signal's reason.
+   * Errors: QMP_COMMAND_FAILED, QMP_TIMEOUT, QMP_LOST, QMP_REFUSED, QMP_NEVER, the signal's reason.
    */
   async execute(command: string, args: Readonly<Record<string, unknown>> = {}, options: ExecuteOptions = {}) {
+    assertHarmless(command, args);
     const ms = options.timeoutMs ?? limits.qmp_command_ms;
     const late = () => timedOut(command, ms);
     const work = (signal: AbortSignal) => this.#execute(command, args, AbortSignal.any([signal, this.ended]));
