@@ -222,6 +222,8 @@ export const limits = {
   cutover_fixed_ms: 60,
   /** What a round takes besides its copy: the workflow's states and the agent's next poll. */
   round_fixed_ms: 1_000,
+  /** Rounds of its own with which a cutover catches up before it pauses the VM. */
+  cutover_rounds_max: 3,
   /** Another round is worth its while if it shortens the pause by this share. */
   round_gain_percent_min: 10,
   /** Each step halves what a guest may write, down to this. */
