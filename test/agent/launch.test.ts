@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { systemFiles } from '../../adapters/system/files.ts';
@@ -9,6 +9,7 @@ import { systemRandom } from '../../adapters/system/random.ts';
 import { parseAddress, urisOf } from '../../agent/launch/address.ts';
 import { Launcher } from '../../agent/launch/launcher.ts';
 import { Launches } from '../../agent/launch/launches.ts';
+import { readLauncher } from '../../agent/launch/read-launcher.ts';
 import { fillCommand, parseLauncher } from '../../agent/launch/template.ts';
 import { limits } from '../../core/limits.ts';
 import { eachFolder } from './support.ts';
@@ -73,6 +74,20 @@ describe('a launcher file', () => {
     ],
   ])('with %s is refused', (_, file) => {
     expect(() => parse(file)).toThrow(code('LAUNCHER_INVALID'));
+  });
+});
+
+describe('a launcher file on disk', () => {
+  it('is read with its address', async () => {
+    writeFileSync(folder.at('l.json'), JSON.stringify({ command: ['/bin/q', ...NEEDED] }));
+    expect(await readLauncher(folder.at('l.json'), 'unix')).toMatchObject({ address: { kind: 'unix' } });
+    expect(await readLauncher(folder.at('l.json'))).not.toHaveProperty('address');
+  });
+
+  it('is refused if it is missing, or longer than launcher_bytes_max', async () => {
+    await expect(readLauncher(folder.at('none.json'))).rejects.toThrow(code('LAUNCHER_INVALID'));
+    writeFileSync(folder.at('l.json'), ' '.repeat(limits.launcher_bytes_max + 1));
+    await expect(readLauncher(folder.at('l.json'))).rejects.toThrow(code('LAUNCHER_INVALID'));
   });
 });
 
