@@ -8,12 +8,12 @@ import { limits } from '../../core/limits.ts';
 import { filesIn } from '../agent/support.ts';
 import { MiB } from '../disk/support.ts';
 import { eachDestination, MIGRATION, VM } from './destination.ts';
-import { launcherOf } from './launcher-file.ts';
+import { launcherOf, machineOf } from './launcher-file.ts';
 import { describeWithGuest } from './qemu.ts';
 
 const FIRST = { at: 4 * MiB, length: 6 * MiB, seed: 3 };
 const OWNER = { migration: MIGRATION, vm: VM };
-const launcher: LauncherOptions = { path: 'l.json', file: launcherOf(64), address: parseAddress('unix') };
+const launcher: LauncherOptions = { path: 'l.json', file: launcherOf(machineOf(64)), address: parseAddress('unix') };
 
 describeWithGuest('a QEMU that waits for its guest', () => {
   const to = eachDestination();

@@ -26,6 +26,7 @@ mount -t proc proc /proc
 for module in ${MODULES.map((module) => path.basename(module)).join(' ')}; do insmod /lib/$module; done
 echo "up $(cut -d' ' -f1 /proc/uptime)"
 mount -t ext4 /dev/vda /mnt && mkdir -p /mnt/data || echo "no disk"
+stty -F /dev/ttyS0 -echo
 (read line < /dev/ttyS0; touch /stop) &
 n=0
 while [ ! -e /stop ]; do
