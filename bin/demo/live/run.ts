@@ -6,7 +6,6 @@ import type { MigrationView } from '../../../core/api/views.ts';
 import { connect } from '../../connection.ts';
 import { complain } from '../../output/failure.ts';
 import { jsonLine } from '../../output/json-lines.ts';
-import { liveReport } from '../../output/live.ts';
 import { paint } from '../../output/paint.ts';
 import { report } from '../../output/report.ts';
 import { stopSignal } from '../../signals.ts';
@@ -26,7 +25,6 @@ const DISK_BYTES = 192 * MiB;
 const VMS = ['web-1', 'web-2'];
 const RECORDS_BEFORE = 20;
 const RECORDS_AFTER = 20;
-const WIDTH = 120;
 
 /** What became of one guest. */
 export interface GuestProof {
@@ -142,17 +140,22 @@ function tell(ended: MigrationView, proofs: readonly GuestProof[], json: boolean
   const error = ended.error ?? ended.vms.find((vm) => vm.error)?.error;
   const { vms } = summary([ended]);
   if (json) {
-    for (const proof of proofs) jsonLine('proof', { ...proof });
+    for (const proof of proofs)
+      jsonLine('proof', { vm: proof.vm, equal: proof.fault === undefined, detail: detailOf(proof) });
     jsonLine('summary', { vms, ...(error ? { error } : {}) });
   } else {
-    process.stdout.write(`\n${report({ vms })}\n\n${liveReport(ended, WIDTH)}\n\n`);
+    process.stdout.write(`\n${report({ vms })}\n\n`);
     for (const proof of proofs) process.stdout.write(`${proofWords(proof)}\n`);
   }
   if (error) complain(error);
 }
 
-function proofWords({ vm, before, after, acknowledged: all, recorded, fault }: GuestProof): string {
-  if (fault !== undefined) return `${paint.red('✗')} ${vm}: ${fault}`;
+function proofWords(proof: GuestProof): string {
+  return `${proof.fault === undefined ? paint.green('✓') : paint.red('✗')} ${proof.vm}: ${detailOf(proof)}`;
+}
+
+function detailOf({ before, after, acknowledged: all, recorded, fault }: GuestProof): string {
+  if (fault !== undefined) return fault;
   const counts = `${before} records before the move, ${after} when it was over, ${all} in the end`;
-  return `${paint.green('✓')} ${vm}: ${counts}: ${recorded} are on its disk, none is missing; its file system is clean`;
+  return `${counts}: ${recorded} are on its disk, none is missing; its file system is clean`;
 }
