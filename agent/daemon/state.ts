@@ -4,6 +4,7 @@ import { Catalog } from '../catalog/catalog.ts';
 import { Arrivals } from '../images/arrivals.ts';
 import { Brought } from '../images/brought.ts';
 import { ImageFolder } from '../images/image-folder.ts';
+import { RunningVms } from '../images/running-vms.ts';
 import { VmFiles } from '../images/vm-files.ts';
 import { ManifestStore } from '../manifests/store.ts';
 
@@ -31,7 +32,8 @@ export async function openState(
   const catalog = await Catalog.open(join(stateFolder, 'layers'), files);
   const vms = await VmFiles.open(join(stateFolder, 'vms'), imageFolder, files);
   const arrivals = await Arrivals.open(join(stateFolder, 'arrivals'), { imageFolder, catalog, vms }, files);
-  const options = { arrived: vms, notVms: () => new Set([...catalog.basePaths(), ...arrivals.paths()]) };
+  const running = new RunningVms(join(stateFolder, 'running'), imageFolder, files);
+  const options = { arrived: vms, running, notVms: () => new Set([...catalog.basePaths(), ...arrivals.paths()]) };
   const images = new ImageFolder(imageFolder, named === undefined ? options : { ...options, named }, files);
   await images.vms();
   const brought = await Brought.open(join(stateFolder, 'brought'), { files, catalog, arrivals, images });

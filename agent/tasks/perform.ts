@@ -4,6 +4,7 @@ import { diskFull, isFull } from '../images/room.ts';
 import { cutover } from './cutover.ts';
 import { fetch } from './fetch.ts';
 import { follow } from './follow.ts';
+import { round } from './round.ts';
 import { seed } from './seed.ts';
 import { survey } from './survey.ts';
 import type { TaskHost, TaskRun } from './task.ts';
@@ -23,7 +24,7 @@ export async function perform(host: TaskHost, run: TaskRun, input: TaskInput): P
 const STATE_BYTES = 1024 * 1024;
 
 async function doTask(host: TaskHost, run: TaskRun, input: TaskInput): Promise<TaskResult> {
-  if ('live' in input && input.live) throw liveUnsupported(input);
+  if (input.kind === 'follow' && input.live) throw liveUnsupported(input);
   switch (input.kind) {
     case 'survey':
       return survey(host, run, input);
@@ -32,7 +33,7 @@ async function doTask(host: TaskHost, run: TaskRun, input: TaskInput): Promise<T
     case 'fetch':
       return fetch(host, run, input);
     case 'round':
-      throw liveUnsupported(input);
+      return round(host, run, input);
     case 'cutover':
       return cutover(host, run, input);
     case 'follow':

@@ -13,6 +13,7 @@ import type { Arrivals } from '../images/arrivals.ts';
 import type { Brought } from '../images/brought.ts';
 import type { ImageFolder } from '../images/image-folder.ts';
 import type { Journals } from '../journal/journals.ts';
+import type { Sessions } from '../live/sessions.ts';
 import type { ManifestStore } from '../manifests/store.ts';
 import type { ChunkPool } from '../scan/pool.ts';
 
@@ -51,6 +52,8 @@ export interface TaskHost {
   /** The threaded one unless set. */
   readonly zstd?: Zstd | undefined;
   readonly news: News;
+  /** The running VMs that are being migrated from here. */
+  readonly live: Sessions;
   readonly places: { readonly source: Places; readonly destination: Places };
 }
 
