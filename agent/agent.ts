@@ -25,9 +25,11 @@ import { openState } from './daemon/state.ts';
 import { VERSION } from './daemon/version.ts';
 import { Journals } from './journal/journals.ts';
 import { Launcher, type LauncherOptions } from './launch/launcher.ts';
+import { Sessions } from './live/sessions.ts';
 import { ChunkPool } from './scan/pool.ts';
 import { perform } from './tasks/perform.ts';
 import { forgetJournals } from './tasks/send.ts';
+import { settleCutover } from './tasks/take-back.ts';
 import type { TaskHost } from './tasks/task.ts';
 import { Tidy } from './tasks/tidy.ts';
 
@@ -119,13 +121,23 @@ async function begin(
   const wake = new Bell();
   const inbox = new Inbox(clock, wake);
   const enrolment = new Enrolment({ ...state, ref, api, clock, freeBytes, version: VERSION });
+  const patient = createPatientClient(api, clock);
+  const live = await Sessions.open({
+    clock,
+    log,
+    files,
+    folder: join(stateFolder, 'live'),
+    images: state.images,
+    settle: (record, signal) => settleCutover({ ref, api: patient, clock, log }, record, signal),
+  });
   const host: TaskHost = {
     ...state,
     launcher,
     journals,
+    live,
     ref,
     namespace: options.namespace,
-    api: createPatientClient(api, clock),
+    api: patient,
     clock,
     log,
     pool,
@@ -152,8 +164,11 @@ async function begin(
     },
   });
   const stopping = new AbortController();
-  await enrolment.renew(stopping.signal).catch((error) => {
-    if (isRefusal(error)) throw error;
+  await enrolment.renew(stopping.signal).catch(async (error) => {
+    if (isRefusal(error)) {
+      await live.stop();
+      throw error;
+    }
     log.warn({ error: reportable(error) }, 'the cloud can’t be reached; trying on');
   });
   const instance = toHex(random.bytes(16));
@@ -178,6 +193,7 @@ async function begin(
     await polling;
     if (runs.count > 0) log.info({ tasks: runs.count }, 'draining: what is being sent is finished, the rest is left');
     await runs.stop();
+    await live.stop();
     await pool.close();
     log.info({ host: ref }, 'agent stopped');
   };

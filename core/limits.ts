@@ -143,6 +143,18 @@ export const limits = {
   /** A VM whose migration nobody goes on with for so long is left as it was. */
   live_idle_ms: 60_000,
   bitmap_granularity_bytes_max: 64 * KiB,
+  vm_disks_max: 16,
+  /** A guest that was let go has gone by then, or nobody knows. */
+  ram_switchover_ms_max: 60_000,
+  ram_look_ms: 20,
+  /** As fast as the link: a rate of its own would make the pause longer. */
+  ram_bytes_per_second_max: 8 * GiB,
+  /** How long a source with a guest that waits to go asks whether it is committed, before it takes the guest back. */
+  commit_unknown_ms_max: 2_000,
+  /** With so few bytes left a guest is stopped. */
+  cutover_small_bytes: 1 * MiB,
+  /** How long a guest is stopped for its destination to agree, beside what its last bytes take. */
+  pause_ms_max: 20_000,
 
   // API
   api_body_bytes_max: 1 * MiB,

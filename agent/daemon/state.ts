@@ -3,6 +3,7 @@ import { Catalog } from '../catalog/catalog.ts';
 import { Arrivals } from '../images/arrivals.ts';
 import { Brought } from '../images/brought.ts';
 import { ImageFolder } from '../images/image-folder.ts';
+import { RunningVms } from '../images/running-vms.ts';
 import { VmFiles } from '../images/vm-files.ts';
 import { Launches, type LaunchWorld } from '../launch/launches.ts';
 import { ManifestStore } from '../manifests/store.ts';
@@ -35,7 +36,8 @@ export async function openState(
   const arrivals = await Arrivals.open(join(stateFolder, 'arrivals'), { imageFolder, catalog, vms }, files);
   const arrived = arrivals.waiting().map(({ migration, vm }) => ({ migration, vm: vm.name }));
   const launches = await Launches.open(join(stateFolder, 'qemu'), world, arrived);
-  const options = { arrived: vms, notVms: () => new Set([...catalog.basePaths(), ...arrivals.paths()]) };
+  const running = new RunningVms(join(stateFolder, 'running'), imageFolder, files);
+  const options = { arrived: vms, running, notVms: () => new Set([...catalog.basePaths(), ...arrivals.paths()]) };
   const images = new ImageFolder(imageFolder, named === undefined ? options : { ...options, named }, files);
   await images.vms();
   const brought = await Brought.open(join(stateFolder, 'brought'), { files, catalog, arrivals, images });

@@ -17,6 +17,7 @@ export interface SessionOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly vm: string;
+  readonly migration: string;
   readonly disk: QemuDisk & { readonly qdev: string };
   /** Where QEMU is to serve the disk's blocks. */
   readonly socket: string;
@@ -39,6 +40,9 @@ export class LiveSession {
   readonly geometry: Geometry;
   readonly book: LiveBook;
   readonly vm: string;
+  readonly migration: string;
+  /** Raw bytes that its rounds have made durable, one with another. */
+  doneBytes = 0;
   /** Of the last round that was committed, as far as it is known. */
   cursor: string | undefined;
   readonly #options: SessionOptions;
@@ -50,6 +54,7 @@ export class LiveSession {
     this.geometry = options.geometry;
     this.book = options.book;
     this.vm = options.vm;
+    this.migration = options.migration;
     this.#options = options;
     this.#tracker = tracker;
   }
@@ -73,6 +78,11 @@ export class LiveSession {
     const wanted = bytesPerSecond === undefined ? throttle : slower(throttle, bytesPerSecond);
     await setThrottle(qmp, disk.qdev, wanted, { signal });
     this.#isSlowed = bytesPerSecond !== undefined;
+  }
+
+  /** Bytes that the guest has written since the last round began. Errors: those of Tracker.remainingBytes. */
+  remainingBytes(signal: AbortSignal): Promise<number> {
+    return this.#tracker.remainingBytes(signal);
   }
 
   /** Reads and sends one round, and measures it. Errors: those of Tracker.round and of `push`. */
@@ -106,14 +116,29 @@ export class LiveSession {
     };
   }
 
-  /** Leaves the VM as it was: it runs on, as fast as before, and nothing of ours is in its QEMU. Never rejects. */
-  async end(): Promise<void> {
-    const { log, vm, book } = this.#options;
-    for (const put of [() => this.slowDown(undefined), () => this.#tracker.end(), () => book.remove()]) {
+  /**
+   * Leaves the VM as it was: it runs on, as fast as before, and nothing of ours is in its QEMU. Answers whether that could be
+   * done. Never rejects.
+   */
+  async end(): Promise<boolean> {
+    const { log, vm } = this.#options;
+    let isDone = true;
+    for (const put of [() => this.slowDown(undefined), () => this.#tracker.end()]) {
       await put().catch((error: unknown) => {
+        isDone = false;
         log.warn({ vm, error: errorToJson(error) }, 'something of a migration is left at a running VM');
       });
     }
+    await this.forget();
+    return isDone;
+  }
+
+  /** Lets go of a VM that has gone: there is nothing to put back. Never rejects. */
+  async forget(): Promise<void> {
+    const { log, vm, book } = this.#options;
     this.qmp.close();
+    await book
+      .remove()
+      .catch((error: unknown) => log.warn({ vm, error: errorToJson(error) }, 'a file can’t be removed'));
   }
 }

@@ -15,6 +15,7 @@ import type { ImageFolder } from '../images/image-folder.ts';
 import type { Journals } from '../journal/journals.ts';
 import type { Launcher } from '../launch/launcher.ts';
 import type { Launches } from '../launch/launches.ts';
+import type { Sessions } from '../live/sessions.ts';
 import type { ManifestStore } from '../manifests/store.ts';
 import type { ChunkPool } from '../scan/pool.ts';
 
@@ -56,6 +57,8 @@ export interface TaskHost {
   /** The threaded one unless set. */
   readonly zstd?: Zstd | undefined;
   readonly news: News;
+  /** The running VMs that are being migrated from here. */
+  readonly live: Sessions;
   readonly places: { readonly source: Places; readonly destination: Places };
 }
 

@@ -40,6 +40,7 @@ async function begin(chunkBytes = 64 * 1024) {
     clock: systemClock,
     log,
     vm: 'v',
+    migration: 'm',
     disk: { ...disk, qdev: disk.qdev! },
     socket,
     geometry,
