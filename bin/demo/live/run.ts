@@ -58,6 +58,7 @@ export async function runLiveDemo({ json }: { json: boolean }): Promise<boolean>
     const serials = { a: path.join(work, 'sa'), b: path.join(work, 'sb') };
     const guests = VMS.map((name) => startGuest(linux, name, tops[name]!, serials.a));
     for (const guest of guests) ends.unshift(guest.kill);
+    for (const guest of guests) await tellOf(work, guest, tops[guest.name]!);
     const launcher = path.join(work, 'launcher.json');
     await writeFile(launcher, JSON.stringify(launcherFor(linux, serials.b)));
     ends.unshift(() => killLaunched(path.join(work, 'b-state')));
@@ -66,7 +67,6 @@ export async function runLiveDemo({ json }: { json: boolean }): Promise<boolean>
     signal.throwIfAborted();
     say('the guests boot (software emulation: some seconds) and write, each record with fsync');
     await Promise.all(guests.map(({ serial }) => untilAcknowledged([serial], RECORDS_BEFORE, signal)));
-    for (const guest of guests) await tellOf(work, guest, tops[guest.name]!);
     return await move({ client, work, guests, serials, json, signal });
   } finally {
     for (const end of ends) await end();
@@ -101,7 +101,7 @@ function stateOf(work: string, site: string): string {
   return path.join(work, `${site}-state`);
 }
 
-/** The source's agent learns how a guest's QEMU is asked. */
+/** The source's agent, which is not started yet, will know how a guest's QEMU is asked. */
 async function tellOf(work: string, { name, qmp }: SourceGuest, top: string): Promise<void> {
   const place = ['--images', path.join(work, 'a'), '--state', stateOf(work, 'a')];
   await runCommand(['vm', 'add', name, '--qmp', qmp, '--disk', `disk0=${top}`, ...place]);
