@@ -1,4 +1,4 @@
-/** What the agent needs of a host to run a VM's QEMU. Adapters implement it; test/conformance holds them to it. */
+/** What the agent needs of a host to run a VM's QEMU. */
 
 export interface ProgramToStart {
   /** The program's absolute path, then its arguments. No shell reads them. */

@@ -125,8 +125,10 @@ async function pullAndProve(
     const isLast = layerId !== undefined;
     if (!isLast && !rounds.isWaiting && writer.bytes < limits.readback_slice_bytes) return;
     await applied();
-    await writer.checkpoint();
-    await withChain(host.images, image, (chain) => readBack.advance(topOf(chain), writer.take()));
+    if (writer.isTouched) {
+      await writer.checkpoint();
+      await withChain(host.images, image, (chain) => readBack.advance(topOf(chain), writer.take()));
+    }
     if (!isLast && cursor !== undefined && rounds.isWaiting) caughtUp(cursor);
   };
   const meter = createMeter(host.clock, run, transfer.stream);

@@ -21,6 +21,11 @@ export class TouchedWriter implements DiskWriter {
     return this.#bytes;
   }
 
+  /** True if something was written since the last `take`. */
+  get isTouched(): boolean {
+    return this.#touched.size > 0;
+  }
+
   /** The chunks that were written since the last call. */
   take(): ChunkSet {
     const taken = this.#touched;
