@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -10,7 +10,9 @@ const KiB = 1024;
 let link: Link | undefined;
 let server: Server | undefined;
 let sites: Sites | undefined;
+const children: ChildProcess[] = [];
 afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
   await link?.close();
   server?.close();
   await sites?.remove();
@@ -76,18 +78,27 @@ const why = await whyNoSites();
 if (why !== undefined) process.stderr.write(`skipped, ${why}: sites as network namespaces\n`);
 
 describe.skipIf(why !== undefined)('two sites as network namespaces', () => {
-  it('reach each other at the rate of their link', async () => {
+  it('reach each other at the rate of their link', { timeout: 30_000 }, async () => {
     sites = await makeSites(1024 * KiB);
-    const listen =
-      "require('net').createServer(s=>s.on('data',()=>{}).on('end',()=>{s.end('done');process.exit()})).listen(7000,()=>console.log('up'))";
-    const [program, ...words] = [...sites.at('b'), process.execPath, '-e', listen];
-    const far = spawn(program!, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const far = at(
+      'b',
+      'require("net").createServer((s)=>s.resume().on("end",()=>s.end("done")).on("close",()=>process.exit())).listen(7000,()=>console.log("up"))',
+    );
     await once(far.stdout, 'data');
-    const send = `const t=performance.now();const s=require('net').connect(7000,'${sites.address.b}');s.end(Buffer.alloc(1<<20));s.on('data',()=>{}).on('end',()=>console.log(performance.now()-t))`;
-    const [own, ...more] = [...sites.at('a'), process.execPath, '-e', send];
-    const near = spawn(own!, more, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const near = at(
+      'a',
+      `const t=performance.now();require("net").connect(7000,"${sites.address.b}").on("data",()=>console.log(performance.now()-t)).end(Buffer.alloc(${KiB * KiB}))`,
+    );
     const [ms] = await once(near.stdout, 'data');
     expect(Number(`${ms}`)).toBeGreaterThan(850);
     await once(far, 'exit');
   });
 });
+
+/** Runs a few lines at a site. */
+function at(site: 'a' | 'b', lines: string) {
+  const [program, ...words] = [...sites!.at(site), process.execPath, '-e', lines];
+  const child = spawn(program!, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  return child;
+}
