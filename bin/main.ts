@@ -17,6 +17,7 @@ import { reportVerb } from './verbs/report.ts';
 import { resumeVerb } from './verbs/resume.ts';
 import { statusVerb } from './verbs/status.ts';
 import { verifyVerb } from './verbs/verify.ts';
+import { vmVerb } from './verbs/vm.ts';
 import { VERSION } from './version.ts';
 
 const verbs = [
@@ -33,6 +34,7 @@ const verbs = [
   layerVerb,
   indexVerb,
   hostVerb,
+  vmVerb,
   doctorVerb,
   demoVerb,
 ];
