@@ -137,9 +137,8 @@ export const limits = {
   ram_bytes_per_second_max: 8 * GiB,
   /** How long a source with a guest that waits to go asks whether it is committed, before it takes the guest back. */
   commit_unknown_ms_max: 2_000,
-  /** With so few bytes left a guest is stopped; and after so many more rounds with whatever is left. */
+  /** So few bytes more or less make no difference to a pause. */
   cutover_small_bytes: 1 * MiB,
-  cutover_rounds_max: 3,
   /** How long a guest is stopped for its destination to agree, beside what its last bytes take. */
   pause_ms_max: 20_000,
 
@@ -221,6 +220,8 @@ export const limits = {
   cutover_fixed_ms: 60,
   /** What a round takes besides its copy: the workflow's states and the agent's next poll. */
   round_fixed_ms: 1_000,
+  /** Rounds of its own with which a cutover catches up before it pauses the VM. */
+  cutover_rounds_max: 3,
   /** Another round is worth its while if it shortens the pause by this share. */
   round_gain_percent_min: 10,
   /** Each step halves what a guest may write, down to this. */

@@ -135,6 +135,7 @@ export class PollLoop {
     const now = clock.nowMs();
     if (runs.count > 0) this.#busyMs = now;
     if (this.#urgentMs !== undefined) return this.#urgentMs;
+    if (inbox.isUrgent) return this.#away ? limits.poll_busy_ms : 0;
     const idleMs = now - this.#busyMs;
     if (idleMs > limits.poll_rest_after_ms) return limits.poll_rest_ms;
     if (this.#away || idleMs > limits.poll_linger_ms) return limits.poll_idle_ms;

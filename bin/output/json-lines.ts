@@ -2,6 +2,7 @@ import type { RunningVm } from '../../agent/images/running-vms.ts';
 import type { DamagedObject, RebuildCounts, RebuildPhase } from '../../core/api/rebuild.ts';
 import type {
   HostView,
+  LiveView,
   MigrationSummary,
   MigrationView,
   ReceiptsView,
@@ -27,6 +28,8 @@ export interface Messages {
     wire_bytes: number;
     bytes_per_second?: number;
     seconds_left?: number;
+    /** Of running VMs: their rounds so far, and what a cutover now would pause them for. */
+    live?: readonly ({ vm: string } & LiveView)[];
   };
   /** The end of a migration that was watched, or of the demo. */
   summary: {
@@ -35,6 +38,7 @@ export interface Messages {
     vms: readonly (VmView & { equal: boolean })[];
     error?: ErrorJson;
   };
+  reclaimed: { migration: string; vm: string; owner: string; epoch: number };
   migration: { migration: MigrationView | MigrationSummary };
   receipts: ReceiptsView;
   /** One layer that was read again. Ids are hex; `expected` is absent if the receipt has no such layer. */

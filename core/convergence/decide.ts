@@ -1,5 +1,6 @@
 import { limits } from '../limits.ts';
 import type { LiveOptions, RoundRecord } from '../records.ts';
+import { isGain } from './catch-up.ts';
 import { type Estimate, estimate } from './estimate.ts';
 
 /** What is done after the rounds so far. */
@@ -41,15 +42,15 @@ export function decide(rounds: readonly RoundRecord[], wish: Wish): Decision {
   return { ...told, decision: 'throttle', throttleBytesPerSecond: slower, reason: `${why}: writes are slowed down` };
 }
 
-/** True if another round is not expected to help, and the last one has not helped either: a burst alone proves nothing. */
+/**
+ * True if another round is not expected to help, and the last two have not helped either: one burst of writes proves
+ * nothing.
+ */
 function isStuck(rounds: readonly RoundRecord[], { pauseMs, nextPauseMs }: Estimate, { maxDowntimeMs }: Wish): boolean {
   if (nextPauseMs <= maxDowntimeMs || isGain(pauseMs, nextPauseMs)) return false;
-  const [before, last] = rounds.slice(-2);
-  return last !== undefined && before !== undefined && !isGain(before.remaining_bytes, last.remaining_bytes);
-}
-
-function isGain(before: number, after: number): boolean {
-  return after * 100 <= before * (100 - limits.round_gain_percent_min);
+  const left = [rounds[0]!.dirty_bytes, ...rounds.map((round) => round.remaining_bytes)];
+  const [first, second, third] = left.slice(-3);
+  return third !== undefined && !isGain(first!, second!) && !isGain(second!, third);
 }
 
 /** Half of what the guest may write now, at first of what a copy makes; undefined if it was slowed down as far as it may be. */

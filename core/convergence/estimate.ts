@@ -1,5 +1,6 @@
 import { limits } from '../limits.ts';
 import type { RoundRecord } from '../records.ts';
+import { isGain } from './catch-up.ts';
 
 /** Rounds back that still tell how fast a copy is. */
 const WINDOW = 3;
@@ -17,22 +18,33 @@ export interface Estimate {
 }
 
 /**
- * Estimates from at least one round. The pause is what a last copy takes, and the fixed costs around it. What gets dirty
- * in a time is a line: blocks written again and again (the hot set) are dirty after however short a round, the others in
- * proportion to its time. So another round gains on the others only (after Zheng et al., VEE 2011, who send hot blocks
- * last).
+ * Estimates from at least one round. The pause is what a last copy takes, after the rounds with which a cutover catches
+ * up, and the fixed costs around it. What gets dirty in a time is a line: blocks that are written again and again (the
+ * hot set) are dirty after however short a round, the others in proportion to its time. So more rounds gain on the
+ * others only (after Zheng et al., VEE 2011, who send hot blocks last).
  */
 export function estimate(rounds: readonly RoundRecord[]): Estimate {
   const last = rounds.at(-1)!;
   const rate = copyRate(rounds);
   const hot = Math.min(last.remaining_bytes, last.hot_bytes ?? hotBytes(rounds));
   const coldPerMs = (last.remaining_bytes - hot) / Math.max(1, last.milliseconds);
-  // The next round copies what is dirty when it begins, and leaves what gets dirty while it copies.
-  const nextCopyMs = copyMs(last.remaining_bytes + coldPerMs * limits.round_fixed_ms, rate);
+  /** What is dirty at the end of a copy of so many bytes, to which the guest added while the copy was not begun. */
+  const leftBy = (bytes: number, beforeMs: number) => hot + coldPerMs * copyMs(bytes + coldPerMs * beforeMs, rate);
+  // One round alone can't tell the hot set from the others: nothing is promised of what it would take to catch up.
+  const catchUps = rounds.length > 1 ? limits.cutover_rounds_max : 0;
+  const pauseAt = (bytes: number) => {
+    let dirty = bytes + coldPerMs * limits.round_fixed_ms;
+    for (let done = 0; done < catchUps; done++) {
+      const left = leftBy(dirty, 0);
+      if (!isGain(dirty, left)) break;
+      dirty = left;
+    }
+    return Math.round(limits.cutover_fixed_ms + copyMs(dirty, rate));
+  };
   return {
     copyBytesPerSecond: rate,
-    pauseMs: Math.round(limits.cutover_fixed_ms + copyMs(last.remaining_bytes, rate)),
-    nextPauseMs: Math.round(limits.cutover_fixed_ms + copyMs(hot + coldPerMs * nextCopyMs, rate)),
+    pauseMs: pauseAt(last.remaining_bytes),
+    nextPauseMs: pauseAt(leftBy(last.remaining_bytes, limits.round_fixed_ms)),
   };
 }
 

@@ -164,6 +164,48 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
     ]);
   });
 
+  it('gives the rounds of a running VM before the one that ends its stream, whatever attempts they took', async () => {
+    const id = freshMigration();
+    const tasks = [
+      { run: 1, round: 0, attempt: 1 },
+      { run: 1, round: 9, attempt: 12 },
+      { run: 1, round: 10, attempt: 13 },
+      { run: 1, round: 'last', attempt: 1 },
+      { run: 2, round: 0, attempt: 14 },
+    ] as const;
+    const rounds = tasks.map((task): Round => ({ stream: 'ud:web', cursor: roundCursor(task, 0), segments: [] }));
+    for (const round of rounds.toReversed()) await cloud.here.migrations.appendRound(id, round);
+    expect(await cloud.there.migrations.rounds(id, 'ud:web', 9)).toEqual(rounds);
+  });
+
+  it('keeps how running VMs are moved, and what became of each', async () => {
+    const live = { cutover: 'stop', maxDowntimeMs: 200, onNoConvergence: 'abort' } as const;
+    const record = { ...migrationRecord('default', 1000), live, maxRateBytesPerSecond: 1e8 };
+    await cloud.here.migrations.create(record);
+    expect(await cloud.there.migrations.find(record.id)).toEqual(record);
+    const vm = {
+      ...vmRecord('web-1'),
+      rounds: [
+        {
+          round: 0,
+          dirty_bytes: 9,
+          sent_bytes: 5,
+          milliseconds: 3,
+          remaining_bytes: 1,
+          hot_bytes: 1,
+          guest_write_bytes_per_second: 4,
+          link_bytes_per_second: 7,
+          throttleBytesPerSecond: 8,
+        },
+      ],
+      decided: { round: 1, predictedMs: 100, throttleBytesPerSecond: 4, reason: 'why' },
+      incoming: { uri: 'tcp:h2:1', applied: '0001.0000' },
+      blackout: { total_ms: 50, storage_ms: 40, last_bytes: 3 },
+    };
+    await cloud.here.migrations.putVm(record.id, vm);
+    expect(await cloud.there.migrations.vms(record.id)).toEqual([vm]);
+  });
+
   it('gives the rounds of a run from its beginning on, whatever earlier runs had told', async () => {
     const id = freshMigration();
     const [old, last, now] = [cursorOf(1, 9, 9), cursorOf(1, 10, 0), cursorOf(2, 11, 0)].map(
