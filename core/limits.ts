@@ -151,7 +151,7 @@ export const limits = {
   ram_bytes_per_second_max: 8 * GiB,
   /** How long a source with a guest that waits to go asks whether it is committed, before it takes the guest back. */
   commit_unknown_ms_max: 2_000,
-  /** With so few bytes left a guest is stopped. */
+  /** So few bytes more or less make no difference to a pause. */
   cutover_small_bytes: 1 * MiB,
   /** How long a guest is stopped for its destination to agree, beside what its last bytes take. */
   pause_ms_max: 20_000,

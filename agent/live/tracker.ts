@@ -8,6 +8,7 @@ import { type NbdClient, openNbd } from '../nbd/client.ts';
 import { addBitmaps, mergeBitmap, removeBitmap, removeOurBitmaps, swapBitmaps } from '../qemu/bitmaps.ts';
 import { disksOf } from '../qemu/disks.ts';
 import { addExport, removeExport, removeOurExports, startServer, stopServer } from '../qemu/exports.ts';
+import { isSaying } from '../qemu/failure.ts';
 import { OURS } from '../qemu/ours.ts';
 import type { Qmp } from '../qemu/qmp.ts';
 import { contextsOf, type LiveLayer, liveLayer, type Which } from './live-layer.ts';
@@ -121,7 +122,7 @@ export class Tracker {
   async #read<T>(which: Which, signal: AbortSignal, use: (layer: LiveLayer) => Promise<T>): Promise<T> {
     const { qmp, clock, node, socket } = this.#options;
     const bitmap = which.kind === 'dirty' ? which.bitmap : undefined;
-    await addExport(qmp, { id: EXPORT, node, bitmap }, signal);
+    await serve(qmp, socket, () => addExport(qmp, { id: EXPORT, node, bitmap }, signal), signal);
     let client: NbdClient | undefined;
     try {
       client = await openNbd(unixSocket(socket), { exportName: EXPORT, contexts: contextsOf(which), clock, signal });
@@ -135,6 +136,17 @@ export class Tracker {
   #cleanly<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const late = () => new LayerMoverError('QMP_TIMEOUT', 'the VM’s QEMU did not let go of its disk in time');
     return withDeadline(work, { clock: this.#options.clock, ms: limits.live_cleanup_ms, late });
+  }
+}
+
+/** Somebody may have ended QEMU's server since it was begun. */
+async function serve(qmp: Qmp, socket: string, add: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  try {
+    await add();
+  } catch (error) {
+    if (!isSaying(error, /not running/i)) throw error;
+    await startServer(qmp, socket, signal);
+    await add();
   }
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { ask } from './ask.ts';
+import { isSaying } from './failure.ts';
 import { OURS } from './ours.ts';
 import type { Qmp } from './qmp.ts';
 
@@ -24,7 +25,7 @@ export async function startServer(qmp: Qmp, path: string, signal: AbortSignal): 
   try {
     await start();
   } catch (error) {
-    if (!hasCode(error, 'QMP_COMMAND_FAILED') || !/already running/i.test(String(error.data?.desc))) throw error;
+    if (!isSaying(error, /already running/i)) throw error;
     if ((await exportsOf(qmp, signal)).length > 0) throw taken(error);
     await stopServer(qmp, signal);
     await start();
@@ -62,6 +63,9 @@ export async function removeExport(qmp: Qmp, id: string, signal: AbortSignal): P
   try {
     await qmp.execute('block-export-del', { id, mode: 'hard' }, { signal });
     await feed.next(signal, ({ data }) => data.id === id);
+  } catch (error) {
+    // It went with a server that somebody has ended.
+    if (!isSaying(error, /not found/i)) throw error;
   } finally {
     feed.close();
   }

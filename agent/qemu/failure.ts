@@ -1,4 +1,4 @@
-import { LayerMoverError } from '../../core/errors.ts';
+import { hasCode, LayerMoverError } from '../../core/errors.ts';
 
 /** No connection to QEMU could be had. */
 export function unreachable(what: string, cause?: unknown): LayerMoverError {
@@ -41,7 +41,12 @@ export function commandFailed(
   });
 }
 
+/** True if QEMU refused a command with words like these: it has no codes for what they say. */
+export function isSaying(error: unknown, words: RegExp): boolean {
+  return hasCode(error, 'QMP_COMMAND_FAILED') && words.test(String(error.data?.desc));
+}
+
 /** True if QEMU itself is gone, or cannot be asked any more by this connection. */
 export function isAway(error: unknown): boolean {
-  return error instanceof LayerMoverError && ['QMP_UNREACHABLE', 'QMP_LOST', 'QMP_TIMEOUT'].includes(error.code);
+  return hasCode(error, 'QMP_UNREACHABLE', 'QMP_LOST', 'QMP_TIMEOUT');
 }

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { TaskInput } from '../../core/api/tasks.ts';
 import { MIGRATION, post } from './support/cloud.ts';
@@ -11,17 +12,18 @@ const live = (input: TaskInput) => ({ ...input, live: { cutover: 'ram', max_down
 let s: Stepped;
 let task: string;
 let followTask: string;
-beforeEach(async () => {
+
+/** A VM whose destination has proven what it holds: its source may commit it now. */
+async function stage(): Promise<void> {
   s = await createStepped({ live: LIVE, vmNames: ['web-1'] });
   await s.step({ step: 'prepare' });
   ({ id: task } = await post(s.cloud, 'a/h1', live(cutover('web-1')), { what: 'web-1' }));
   ({ id: followTask } = await post(s.cloud, 'b/h2', live(follow('web-1')), { what: 'web-1' }));
-  await s.cloud.migrations.updateVm(
-    MIGRATION,
-    { name: 'web-1', run: 1 },
-    { state: 'moving', destinationReceipt: receipt('destination', 'web-1') },
-  );
-});
+  const destinationReceipt = receipt('destination', 'web-1');
+  await s.cloud.migrations.updateVm(MIGRATION, { name: 'web-1', run: 1 }, { state: 'moving', destinationReceipt });
+}
+
+beforeEach(stage);
 
 const commit = () =>
   s.cloud.call('commitMigration', 'h1', {
@@ -121,5 +123,40 @@ describe('a destination’s words', () => {
     const uri = `tcp:${'x'.repeat(300)}`;
     const asked = { params: { task: followTask }, body: { attempt: 1, uri } };
     expect((await s.cloud.refused('announceIncoming', 'h2', asked)).code).toBe('BODY_INVALID');
+  });
+});
+
+describe('in whatever order agents call and the workflow ends', () => {
+  const acts: Readonly<Record<string, () => Promise<unknown>>> = {
+    commit,
+    reclaim,
+    running,
+    rollback: () => s.step({ step: 'rollback-vm', vm: 'web-1', error: {} }),
+    confirm: () => s.step({ step: 'commit', vm: 'web-1' }),
+    finish: () => s.step({ step: 'finish', round: 0 }),
+  };
+
+  it('records and ownership tell the same in the end, and what a party was told holds', async () => {
+    const orders = fc.array(fc.constantFrom(...Object.keys(acts)), { maxLength: 10 });
+    await fc.assert(
+      fc.asyncProperty(orders, async (order) => {
+        await stage();
+        const passed = new Set<string>();
+        for (const act of [...order, 'rollback', 'finish']) {
+          await acts[act]!().then(
+            () => passed.add(act),
+            () => undefined,
+          );
+        }
+        const { owner, lease } = (await s.ownership('web-1'))!;
+        const isThere = owner === 'b/h2';
+        expect(lease).toBeUndefined();
+        expect((await s.vmOf('web-1'))?.state).toBe(isThere ? 'committed' : 'rolled-back');
+        expect((await s.record())?.state).toBe(isThere ? 'committed' : 'failed');
+        if (passed.has('running')) expect(isThere).toBe(true);
+        if (passed.has('reclaim')) expect(isThere).toBe(false);
+      }),
+      { numRuns: 200 },
+    );
   });
 });

@@ -262,7 +262,7 @@ describeWithGuest('real servers of blocks', () => {
         depths.set(flags[1]!, (depths.get(flags[1]!) ?? 0) + length);
         if (flags[1] === 1 && (flags[0]! & 2) !== 0) zeros += length;
       }
-      expect(depths.get(1)).toBe(4 * MiB + 128 * 1024);
+      expect(depths.get(1)).toBe(6 * MiB + 128 * 1024);
       expect(depths.get(2)).toBe(2 * MiB);
       expect(zeros).toBe(128 * 1024);
       const into = Buffer.alloc(5 * MiB);

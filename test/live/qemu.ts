@@ -7,6 +7,7 @@ import { systemClock } from '../../adapters/system/clock.ts';
 import { unixSocket } from '../../adapters/system/unix-socket.ts';
 import { connectQmp, type Qmp } from '../../agent/qemu/qmp.ts';
 import { qemuImg, qemuIo } from '../disk/qemu.ts';
+import { noise } from '../disk/support.ts';
 import { COUNTER_DISK_BYTES, counterSector } from './guest/counter.ts';
 
 const NEEDED = ['qemu-system-x86_64', 'qemu-img', 'qemu-io', 'qemu-nbd'];
@@ -55,7 +56,9 @@ export async function makeChain(folder: string): Promise<string> {
   await qemuImg('create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', env);
   await qemuIo(env, 'write -P 0x22 20M 2M');
   await qemuImg('create', '-q', '-f', 'qcow2', '-b', env, '-F', 'qcow2', top);
-  await qemuIo(top, 'write -P 0x33 24M 1M', 'write -z 17M 128k');
+  const content = join(folder, 'content.bin');
+  writeFileSync(content, noise(3 * 1024 * 1024, 7));
+  await qemuIo(top, `write -s ${content} 24M 3M`, 'write -z 17M 128k');
   return top;
 }
 

@@ -19,7 +19,7 @@ import type { News, TaskHost, TaskRun } from '../../agent/tasks/task.ts';
 import type { Incoming } from '../../core/api/agent.ts';
 import type { LayerTransfer, TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { geometryOf } from '../../core/chunk.ts';
-import { fromHex } from '../../core/fingerprint.ts';
+import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import type { Receipt } from '../../core/receipt.ts';
 import { roundCursor } from '../../core/records.ts';
 import { keptLog, scripted } from '../agent/support.ts';
@@ -47,7 +47,7 @@ export class Stage {
   readonly disk: string;
   readonly #folder: Folder;
   readonly #objects = createMemoryObjects();
-  readonly #pool = new ChunkPool({ workers: 1, buffers: 3, bufferBytes: 1024 * 1024 });
+  readonly #pool = new ChunkPool({ workers: 1, buffers: 3, bufferBytes: 256 * 1024 });
   readonly #rounds = new Queue<PullRound>();
   readonly #words = new Queue<Incoming>();
   #transfers: LayerTransfer[] = [];
@@ -103,6 +103,12 @@ export class Stage {
       news: this.#news(),
       places,
     };
+  }
+
+  /** The agent's run is no more, and did nothing about it. */
+  async die(): Promise<void> {
+    const of = { migration: MIGRATION, vm: VM, chunkBytes: CHUNK, parent: NO_DIGEST };
+    await this.host.live.use(of, new AbortController().signal, async ({ qmp }) => qmp.close());
   }
 
   /** Notes the VM, as `layermover vm add` does. */

@@ -7,9 +7,9 @@ import { connectQmp, type Qmp } from '../../agent/qemu/qmp.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { eachFolder } from '../agent/support.ts';
-import { lastNumber } from './guest/counter.ts';
-import { describeWithGuest, type Guest, makeChain, startGuest } from './qemu.ts';
-import { Stage } from './stage.ts';
+import { lastNumber } from '../live/guest/counter.ts';
+import { describeWithGuest, type Guest, makeChain, startGuest } from '../live/qemu.ts';
+import { Stage } from '../live/stage.ts';
 
 const never = new AbortController().signal;
 const folder = eachFolder();
