@@ -78,6 +78,20 @@ describe('a launcher file', () => {
 });
 
 describe('a launcher file on disk', () => {
+  it('is the one that docs/LIVE.md shows', () => {
+    const [, shown] = /```json\n(.*?)```/s.exec(readFileSync('docs/LIVE.md', 'utf8'))!;
+    const file = parseLauncher('shown', shown!);
+    const values = { name: 'db-1', qmp: '/q', disk: '/d', 'disk:ud': '/d', incoming: 'defer' };
+    expect(fillCommand('shown', file, 'web-1', values)).toEqual(expect.arrayContaining(['-incoming', 'defer']));
+    expect(fillCommand('shown', file, 'db-1', values)).toEqual([
+      '/usr/local/bin/start-db',
+      'db-1',
+      '/q',
+      '/d',
+      'defer',
+    ]);
+  });
+
   it('is read with its address', async () => {
     writeFileSync(folder.at('l.json'), JSON.stringify({ command: ['/bin/q', ...NEEDED] }));
     expect(await readLauncher(folder.at('l.json'), 'unix')).toMatchObject({ address: { kind: 'unix' } });
