@@ -18,6 +18,7 @@ import { reportVerb } from './verbs/report.ts';
 import { resumeVerb } from './verbs/resume.ts';
 import { statusVerb } from './verbs/status.ts';
 import { verifyVerb } from './verbs/verify.ts';
+import { vmVerb } from './verbs/vm.ts';
 import { VERSION } from './version.ts';
 
 const verbs = [
@@ -35,6 +36,7 @@ const verbs = [
   layerVerb,
   indexVerb,
   hostVerb,
+  vmVerb,
   doctorVerb,
   demoVerb,
 ];

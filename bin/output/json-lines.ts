@@ -1,3 +1,4 @@
+import type { RunningVm } from '../../agent/images/running-vms.ts';
 import type { DamagedObject, RebuildCounts, RebuildPhase } from '../../core/api/rebuild.ts';
 import type {
   HostView,
@@ -65,6 +66,8 @@ export interface Messages {
   };
   report: { migration: string; file: string };
   host: { host: HostView };
+  /** A running VM that the agent of this host may migrate. */
+  vm: { vm: RunningVm };
   layer: { layer: StoredLayerView };
   finding: { what: string; verdict: string; detail: string; hint?: string };
   /** The demo's own comparison of a VM, byte by byte. */
