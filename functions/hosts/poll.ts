@@ -22,7 +22,13 @@ export async function poll(deps: PollDeps, call: Call<'poll'>): Promise<PollAnsw
   await renew(deps, namespace, record, body.free_bytes);
 
   const { wait_ms: waitMs = 0 } = body;
-  return await untilNews(deps.clock, waitMs, () => look(deps, namespace, ref, body));
+  let said = body;
+  return await untilNews(deps.clock, waitMs, async () => {
+    const looked = await look(deps, namespace, ref, said);
+    // What the agent counted is stored once: a poll that waits may have been given up for one that knows more.
+    said = { ...body, running: body.running.map((each) => ({ ...each, progress: [] })) };
+    return looked;
+  });
 }
 
 /** All that there is now, and how to look once more for what the agent awaits. */

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PollAnswer, PollRequest } from '../../core/api/agent.ts';
 import { limits } from '../../core/limits.ts';
 import { createEnrolledCloud, MIGRATION, post, type TestCloud } from './support/cloud.ts';
-import { chain, cutover, follow, id, receipt, survey } from './support/samples.ts';
+import { chain, counts, cutover, follow, id, receipt, survey } from './support/samples.ts';
 
 const RUN = '1'.repeat(16);
 const VM = { migration: MIGRATION, vm: 'web-1' };
@@ -117,6 +117,15 @@ describe('a poll that may wait', () => {
       1_000 / limits.poll_look_ms + 1_000 / limits.poll_look_tasks_ms + 1,
     );
     expect(open.mock.calls.length).toBeLessThanOrEqual(1_000 / limits.poll_look_tasks_ms + 1);
+  });
+
+  it('stores what the agent has counted once, when it comes', async () => {
+    const put = vi.spyOn(cloud.migrations, 'putStream');
+    const running = [{ task, attempt: 1, progress: [counts('ud:web-1')] }];
+    const waiting = wait('h1', { running, awaiting: [VM], wait_ms: 5_000 });
+    await cloud.clock.advance(6_000);
+    await waiting;
+    expect(put).toHaveBeenCalledTimes(1);
   });
 
   it('tells nothing of a migration that the host has no task of', async () => {
