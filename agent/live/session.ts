@@ -80,6 +80,11 @@ export class LiveSession {
     this.#isSlowed = bytesPerSecond !== undefined;
   }
 
+  /** True once a round has copied all that the top layer held. */
+  get hasAll(): boolean {
+    return this.#tracker.hasAll;
+  }
+
   /** Bytes that the guest has written since the last round began. Errors: those of Tracker.remainingBytes. */
   remainingBytes(signal: AbortSignal): Promise<number> {
     return this.#tracker.remainingBytes(signal);

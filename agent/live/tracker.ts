@@ -35,7 +35,8 @@ const EXPORT = `${OURS}export`;
 export class Tracker {
   readonly #options: TrackerOptions;
   #number = 0;
-  #hasAll = false;
+  /** The first round is done. */
+  hasAll = false;
   #lost: unknown;
 
   private constructor(options: TrackerOptions) {
@@ -59,9 +60,9 @@ export class Tracker {
    */
   async round<T>(signal: AbortSignal, use: (layer: LiveLayer) => Promise<T>): Promise<T> {
     if (this.#lost !== undefined) throw trackingLost(this.#lost);
-    if (this.#hasAll) return await this.#changed(signal, use);
+    if (this.hasAll) return await this.#changed(signal, use);
     const done = await this.#read({ kind: 'all' }, signal, use);
-    this.#hasAll = true;
+    this.hasAll = true;
     return done;
   }
 

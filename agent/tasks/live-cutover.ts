@@ -1,5 +1,7 @@
 import { withDeadline } from '../../adapters/deadline.ts';
+import type { Incoming } from '../../core/api/agent.ts';
 import type { Blackout, StreamCounts, TaskInput, TaskResult } from '../../core/api/tasks.ts';
+import { mustCatchUp } from '../../core/convergence/catch-up.ts';
 import { errorToJson, hasCode, LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { assertAgreed, type Receipt } from '../../core/receipt.ts';
@@ -54,7 +56,7 @@ class LiveCutover {
     const { chain, live: wish, epoch } = this.#input;
     const { signal, task } = this.#run;
     await this.#session.slowDown(wish.throttle_bytes_per_second, signal);
-    await this.#round();
+    if (!this.#session.hasAll) await this.#round();
     return news.urgently(async () => {
       const uri = await this.#catchUp();
       await live.note(chain.vm, { kind: wish.cutover, task, epoch });
@@ -81,23 +83,30 @@ class LiveCutover {
     return this.#last === undefined ? [] : [this.#last.counts];
   }
 
-  /** Rounds until the destination has written all but little. Answers where it takes the guest's memory. */
+  /** Rounds until little is left and the destination has written the rest. Answers where it takes the guest's memory. */
   async #catchUp(): Promise<string | undefined> {
-    const { migration, chain, live } = this.#input;
-    for (let tries = 1; ; tries++) {
-      const wanted = { migration, vm: chain.vm, cursor: this.#session.cursor, cutover: live.cutover };
-      const { uri } = await incomingWord(this.#host.news, wanted, this.#run.signal);
-      const remaining = await this.#session.remainingBytes(this.#run.signal);
-      if (remaining <= limits.cutover_small_bytes || tries >= limits.cutover_rounds_max) return uri;
+    const { signal } = this.#run;
+    await this.#word();
+    const left = [await this.#session.remainingBytes(signal)];
+    while (mustCatchUp(left)) {
       await this.#round();
+      left.push(await this.#session.remainingBytes(signal));
     }
+    return (await this.#word()).uri;
+  }
+
+  /** The destination's word that it has written all that was committed. */
+  #word(): Promise<Incoming> {
+    const { migration, chain, live } = this.#input;
+    const wanted = { migration, vm: chain.vm, cursor: this.#session.cursor, cutover: live.cutover };
+    return incomingWord(this.#host.news, wanted, this.#run.signal);
   }
 
   async #round(): Promise<void> {
     const { places } = this.#host;
     // A first round reads all of the disk; later ones are small, and nobody's turn is waited for.
     const send = () => this.#send(this.#run, false);
-    this.#last = this.#session.cursor === undefined ? await places.source(this.#run.signal, send) : await send();
+    this.#last = this.#session.hasAll ? await send() : await places.source(this.#run.signal, send);
   }
 
   async #send(run: TaskRun, isLast: boolean): Promise<SentRound> {
@@ -140,7 +149,7 @@ class LiveCutover {
   async #agree(): Promise<Receipt> {
     const { clock, news } = this.#host;
     const { migration, chain } = this.#input;
-    const { link_bytes_per_second: link } = this.#last!.stats;
+    const link = this.#last?.stats.link_bytes_per_second ?? 0;
     const remaining = await this.#session.remainingBytes(this.#run.signal);
     const expectedMs = (1000 * remaining) / Math.max(link, limits.rate_bytes_per_second_min);
     const ms = limits.pause_ms_max + Math.round(4 * expectedMs);

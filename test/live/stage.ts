@@ -49,14 +49,13 @@ export class Stage {
   readonly #objects = createMemoryObjects();
   readonly #pool = new ChunkPool({ workers: 1, buffers: 3, bufferBytes: 256 * 1024 });
   readonly #rounds = new Queue<PullRound>();
-  readonly #words = new Queue<Incoming>();
+  #word: Incoming | undefined;
+  #told = Promise.withResolvers<void>();
   #transfers: LayerTransfer[] = [];
   #receipt = Promise.withResolvers<Receipt>();
   #host: TaskHost | undefined;
   #task = 0;
   #cursor = '';
-  /** Where the destination takes a guest's memory. */
-  uri: string | undefined;
   /** Set: the destination tells no receipt. */
   isSilent = false;
 
@@ -109,6 +108,13 @@ export class Stage {
   async die(): Promise<void> {
     const of = { migration: MIGRATION, vm: VM, chunkBytes: CHUNK, parent: NO_DIGEST };
     await this.host.live.use(of, new AbortController().signal, async ({ qmp }) => qmp.close());
+  }
+
+  /** The destination's word of a VM that can come. */
+  tell(word: Incoming): void {
+    this.#word = { ...this.#word, ...word };
+    this.#told.resolve();
+    this.#told = Promise.withResolvers();
   }
 
   /** Notes the VM, as `layermover vm add` does. */
@@ -201,8 +207,7 @@ export class Stage {
     for (;;) {
       const round = (await this.#rounds.next()) as PullRound & { cursor: string };
       yield round;
-      const word = { applied: round.cursor, ...(this.uri === undefined ? {} : { uri: this.uri }) };
-      this.#words.put(word);
+      this.tell({ ...this.#word, applied: round.cursor });
       if (round.layerId !== undefined) return;
     }
   }
@@ -227,8 +232,13 @@ export class Stage {
       urgently: (work) => work(),
       async *rounds() {},
       receipt: (_, __, signal) => abortable(stage.#receipt.promise, signal),
+      // As polls do: whoever asks anew hears the latest word, and then what is new.
       async *incoming(_, __, signal) {
-        for (;;) yield await abortable(stage.#words.next(), signal);
+        for (let heard: Incoming | undefined; ; ) {
+          while (stage.#word === heard) await abortable(stage.#told.promise, signal);
+          heard = stage.#word;
+          yield heard!;
+        }
       },
       settled: () => new Promise(() => undefined),
     };

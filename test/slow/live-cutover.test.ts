@@ -6,7 +6,7 @@ import { unixSocket } from '../../adapters/system/unix-socket.ts';
 import { connectQmp, type Qmp } from '../../agent/qemu/qmp.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
-import { eachFolder } from '../agent/support.ts';
+import { coded, eachFolder } from '../agent/support.ts';
 import { lastNumber } from '../live/guest/counter.ts';
 import { describeWithGuest, type Guest, makeChain, startGuest } from '../live/qemu.ts';
 import { Stage } from '../live/stage.ts';
@@ -77,22 +77,28 @@ async function prepare(): Promise<void> {
   await stage.round(1);
 }
 
+/** From now on the destination takes a guest's memory. */
+async function incoming(): Promise<void> {
+  const uri = `unix:${folder.at('ram.sock')}`;
+  destination = await Destination.start(stage.disk, uri);
+  stage.tell({ uri });
+}
+
 const running = async (qmp: Qmp) => ((await qmp.execute('query-status')) as { status: string }).status;
 
 describeWithGuest('a cutover', () => {
   it('with RAM: the guest goes on counting at the destination, and nothing is lost', async () => {
     await prepare();
-    stage.uri = `unix:${folder.at('ram.sock')}`;
-    destination = await Destination.start(stage.disk, stage.uri);
+    await incoming();
     const before = await guest.writes();
     const result = await stage.cutover('ram');
     expect(result).toMatchObject({ kind: 'cutover', blackout: { total_ms: expect.any(Number) } });
     if (result.kind === 'cutover') expect(result.blackout!.storage_ms).toBeLessThanOrEqual(result.blackout!.total_ms);
     expect(stage.calls.filter((name) => name === 'commitMigration')).toHaveLength(1);
-    expect(await running(destination.qmp)).toBe('running');
+    expect(await running(destination!.qmp)).toBe('running');
     await systemClock.sleep(1000);
-    await destination.qmp.execute('stop');
-    await destination.end();
+    await destination!.qmp.execute('stop');
+    await destination!.end();
     expect(lastNumber(stage.disk)).toBeGreaterThan(before);
   });
 
@@ -107,8 +113,7 @@ describeWithGuest('a cutover', () => {
     'by %s whose commit is refused leaves the guest running, tracked and unhurt',
     async (kind) => {
       await prepare();
-      stage.uri = `unix:${folder.at('ram.sock')}`;
-      destination = await Destination.start(stage.disk, stage.uri);
+      await incoming();
       stage.answers.commitMigration = () => {
         throw new LayerMoverError('EPOCH_STALE', 'no');
       };
@@ -122,8 +127,7 @@ describeWithGuest('a cutover', () => {
   it('with RAM whose commit is not answered takes the guest back, by the epoch', async () => {
     Object.assign(limits, { commit_unknown_ms_max: 200 });
     await prepare();
-    stage.uri = `unix:${folder.at('ram.sock')}`;
-    destination = await Destination.start(stage.disk, stage.uri);
+    await incoming();
     stage.answers.commitMigration = (_, signal) =>
       new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
     await expect(stage.cutover('ram')).rejects.toMatchObject({ code: 'COMMIT_UNKNOWN' });
@@ -141,6 +145,58 @@ describeWithGuest('a cutover', () => {
     await stopped;
     abort.abort(new LayerMoverError('TASK_CANCELLED', 'aborted'));
     await expect(cutover).rejects.toMatchObject({ code: 'TASK_CANCELLED' });
+    expect(await running(guest.qmp)).toBe('running');
+    await guest.written(5);
+  });
+
+  it.each(['ram', 'stop'] as const)(
+    'by %s whose monitor is lost as well is put in order by another connection',
+    async (kind) => {
+      await prepare();
+      await incoming();
+      stage.answers.commitMigration = async () => {
+        await stage.die();
+        throw coded('API_TIMEOUT');
+      };
+      await expect(stage.cutover(kind)).rejects.toThrow();
+      await stage.host.live.settled('web-1');
+      expect(await running(guest.qmp)).toBe('running');
+      expect(stage.calls).toContain('reclaim');
+      await guest.written(5);
+    },
+  );
+
+  it('that stops the guest, and is committed without our hearing of it, leaves nothing running here', async () => {
+    await prepare();
+    stage.answers.commitMigration = () => {
+      throw coded('API_TIMEOUT');
+    };
+    stage.answers.reclaim = () => {
+      throw coded('VM_RUNS_ELSEWHERE');
+    };
+    const ended = once(guest.process, 'exit');
+    await expect(stage.cutover('stop')).rejects.toMatchObject({ code: 'API_TIMEOUT' });
+    await ended;
+  });
+
+  it('with RAM whose destination dies after the commit is undone by the epoch, and the guest runs on here', async () => {
+    await prepare();
+    await incoming();
+    stage.answers.commitMigration = async () => {
+      await destination!.end();
+      return { owner: 'b/h1', epoch: 1 };
+    };
+    await expect(stage.cutover('ram')).rejects.toMatchObject({ code: 'RAM_FAILED' });
+    expect(stage.calls.slice(-2)).toEqual(['commitMigration', 'reclaim']);
+    expect(await running(guest.qmp)).toBe('running');
+    await guest.written(5);
+  });
+
+  it('whose destination says nothing within pause_ms_max is given up', async () => {
+    Object.assign(limits, { pause_ms_max: 300 });
+    await prepare();
+    stage.isSilent = true;
+    await expect(stage.cutover('stop')).rejects.toMatchObject({ code: 'PAUSE_TOO_LONG' });
     expect(await running(guest.qmp)).toBe('running');
     await guest.written(5);
   });
