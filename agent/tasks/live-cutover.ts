@@ -145,7 +145,7 @@ class LiveCutover {
     const { clock } = this.#host;
     let isCommitting = false;
     try {
-      const pausedMs = await handover.stop((stopped) => this.#untilStopped(stopped), this.#run.signal);
+      const pausedMs = await handover.stop((...when) => this.#untilStopped(...when), this.#run.signal);
       const receipt = await this.#agree(theirs);
       isCommitting = true;
       await this.#commit(receipt);
@@ -161,13 +161,17 @@ class LiveCutover {
     }
   }
 
-  /** What is written while the memory is sent goes as well, so that little is left when the guest stops. */
-  async #untilStopped(stopped: AbortSignal): Promise<void> {
+  /**
+   * What is written while the memory is sent goes as well, so that little is left when the guest stops. But a round that
+   * is not over by then is waited for: the pause is shorter without it.
+   */
+  async #untilStopped(stopped: AbortSignal, leftMs: number): Promise<void> {
     const { clock } = this.#host;
     const { signal } = this.#run;
     this.#remaining = await this.#session.remainingBytes(signal);
-    if (stopped.aborted) return;
-    if (this.#remaining > limits.cutover_small_bytes) return this.#round();
+    const roundMs = this.#last?.stats.milliseconds ?? limits.round_fixed_ms;
+    const isWorth = this.#remaining > limits.cutover_small_bytes && leftMs > roundMs;
+    if (isWorth && !stopped.aborted) return this.#round();
     await clock.sleep(limits.ram_look_ms, AbortSignal.any([signal, stopped])).catch(() => signal.throwIfAborted());
   }
 
