@@ -16,6 +16,8 @@ export interface LayerRecord {
   readonly chunkBytes: number;
   readonly dataBytes: number;
   readonly recordedMs: number;
+  /** When a migration used it last after it was recorded. */
+  readonly usedMs?: number | undefined;
 }
 
 export interface MigrationRecord {

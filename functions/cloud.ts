@@ -6,13 +6,15 @@ import { systemClock } from '../adapters/system/clock.ts';
 import { systemRandom } from '../adapters/system/random.ts';
 import { LayerMoverError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import type { Clock } from '../core/ports.ts';
+import type { Clock, Random } from '../core/ports.ts';
 import { type LogError, logError } from './log.ts';
 import { type FunctionName, type Setting, settings, tableSetting, uses } from './settings.ts';
 
 export interface FunctionCloud extends CloudPorts {
   readonly clock: Clock;
+  readonly random: Random;
   readonly sampling: number;
+  readonly layerUnusedDays: number;
   readonly logError: LogError;
 }
 
@@ -37,6 +39,7 @@ export function openCloud(name: FunctionName, env: Readonly<Record<string, strin
       keyArn: setting('key'),
       tables: Object.fromEntries(ids.map(table)) as Record<keyof typeof tables, string>,
       stateMachineArn: setting('machine'),
+      collectorArn: setting('collector'),
       busName: setting('bus'),
       roleArn: setting('agentRole'),
       objectEndpoint: objectEndpoint(env),
@@ -44,5 +47,6 @@ export function openCloud(name: FunctionName, env: Readonly<Record<string, strin
     { clock: systemClock, random: systemRandom },
   );
   const sampling = Number(setting('sampling') || limits.index_sampling_default);
-  return { ...cloud, clock: systemClock, sampling, logError };
+  const layerUnusedDays = Number(setting('unusedDays') || limits.layer_unused_days_default);
+  return { ...cloud, clock: systemClock, random: systemRandom, sampling, layerUnusedDays, logError };
 }

@@ -19,10 +19,13 @@ import { createAgentRole } from './agent-role.ts';
 import { createApi } from './api.ts';
 import type { Bundles } from './bundle.ts';
 import { MoverFunction } from './function.ts';
+import { CollectionSchedule, type GarbageCollectionProps } from './garbage-collection.ts';
 import { createMachine } from './machine.ts';
 import { Requests, type ScheduledRequest } from './requests.ts';
 import { keyActions, MACHINE_RIGHTS, OBJECT_RIGHTS, TABLE_RIGHTS } from './rights.ts';
 import type { Storage } from './storage.ts';
+import { collectionDefinition } from './workflow/collection.ts';
+import { workflowDefinition } from './workflow/definition.ts';
 
 export interface ControlPlaneProps {
   readonly storage: Storage;
@@ -32,43 +35,57 @@ export interface ControlPlaneProps {
   /** For emulators alone: callers are whom their access key ids name. */
   readonly emulatedCallers: boolean;
   readonly schedules: readonly ScheduledRequest[];
+  readonly garbageCollection: GarbageCollectionProps;
+  /** Those that are collected. */
+  readonly namespaces: readonly string[];
 }
 
 /** What can be made anew from code: functions, workflow, API, bus, and the role that agents get sessions of. */
 export class ControlPlane extends Construct {
   readonly api: RestApi;
   readonly machine: StateMachine;
+  /** Garbage collection's. */
+  readonly collector: StateMachine;
   readonly bus: EventBus;
   readonly requests: Requests;
   readonly functions: Readonly<Record<FunctionName, MoverFunction>>;
 
   constructor(scope: Construct, id: string, props: ControlPlaneProps) {
     super(scope, id);
-    const { storage, bundles, indexSampling, emulatedCallers, schedules } = props;
+    const { storage, bundles, indexSampling, emulatedCallers, schedules, garbageCollection, namespaces } = props;
     this.bus = new EventBus(this, 'Bus');
     const made = FUNCTIONS.map((name) => [name, createFunction(this, name, bundles[name])]);
     this.functions = Object.fromEntries(made);
-    this.machine = createMachine(this, this.functions.steps);
+    this.machine = createMachine(this, 'Workflow', this.functions.steps, workflowDefinition);
+    this.collector = createMachine(this, 'Collector', this.functions.gc, collectionDefinition);
     const agentRole = createAgentRole(this, storage, this.functions.tasks);
     const values: Record<Setting, string> = {
       bucket: storage.bucket.bucketName,
       key: storage.key.keyArn,
       machine: this.machine.stateMachineArn,
+      collector: this.collector.stateMachineArn,
       bus: this.bus.eventBusName,
       agentRole: agentRole.roleArn,
       sampling: String(indexSampling),
+      unusedDays: String(garbageCollection.layerUnusedDays ?? limits.layer_unused_days_default),
     };
     for (const name of FUNCTIONS) {
       this.#tell(name, values, storage);
       this.#allow(name, storage);
     }
-    const { requests, steps, ...answering } = this.functions;
+    const { requests, steps, gc: _, ...answering } = this.functions;
     if (emulatedCallers) {
       for (const { lambda } of Object.values(answering)) lambda.addEnvironment(EMULATED_CALLERS, '1');
     }
     const { bus, machine } = this;
     const { bucketName } = storage.bucket;
     this.requests = new Requests(this, 'Events', { bus, bucketName, requests, steps, machine, schedules });
+    new CollectionSchedule(this, 'Garbage', {
+      machine: this.collector,
+      namespaces,
+      refused: this.requests.refused,
+      schedule: garbageCollection.schedule,
+    });
     this.api = createApi(this, answering);
   }
 
@@ -92,6 +109,7 @@ export class ControlPlane extends Construct {
     if (onKey.length > 0) fn.allow(onKey, key.keyArn);
     const onMachine = MACHINE_RIGHTS[name];
     if (onMachine !== undefined) fn.allow(onMachine, this.machine.stateMachineArn);
+    if (uses[name].settings.includes('collector')) fn.allow(['states:StartExecution'], this.collector.stateMachineArn);
     if (uses[name].settings.includes('bus')) fn.allow(['events:PutEvents'], this.bus.eventBusArn);
   }
 }
@@ -114,6 +132,8 @@ const PURPOSE: Readonly<Record<FunctionName, string>> = {
   fingerprints: 'batches of fingerprints against the index',
   migrations: 'what users ask of migrations, and commits',
   layers: 'what the store has',
+  garbage: 'what users ask of garbage collection',
+  gc: 'the pages of garbage collection',
   rebuild: 'index and placements made anew from packs, damage taken out',
   requests: 'migrations that events ask for',
   steps: 'the workflow’s own steps',

@@ -2,9 +2,11 @@ import { CfnOutput, Stack } from 'aws-cdk-lib';
 import type { Dashboard } from 'aws-cdk-lib/aws-cloudwatch';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import { DEFAULT_NAMESPACE } from '../core/api/names.ts';
 import { limits } from '../core/limits.ts';
 import type { Bundles } from './bundle.ts';
 import { ControlPlane } from './control-plane.ts';
+import type { GarbageCollectionProps } from './garbage-collection.ts';
 import { Operations } from './operations/operations.ts';
 import type { ScheduledRequest } from './requests.ts';
 import { Storage, type StorageProps } from './storage.ts';
@@ -21,6 +23,8 @@ export interface LayerMoverProps extends StorageProps {
   readonly emulatedCallers?: boolean;
   /** Migrations and evacuations that are asked for again and again. Default: none. */
   readonly schedules?: readonly ScheduledRequest[];
+  /** When what nothing needs leaves the store, and what that is. Default: every 7 days; layers after 180 days without use. */
+  readonly garbageCollection?: GarbageCollectionProps;
   /** Who hears of alarms. Default: nobody; they show on the dashboard. */
   readonly alarmTopic?: ITopic;
   /** US dollars an hour beyond which calls and steps of the workflow raise an alarm. Default: 5. */
@@ -36,6 +40,7 @@ export class LayerMover extends Construct {
   constructor(scope: Construct, id: string, props: LayerMoverProps) {
     super(scope, id);
     const { bundles, indexSampling = limits.index_sampling_default, emulatedCallers = false } = props;
+    const { garbageCollection = {}, namespaces = [DEFAULT_NAMESPACE] } = props;
     const { alarmTopic, schedules = [], dollarsPerHourMax = limits.dollars_per_hour_default } = props;
     this.storage = new Storage(this, 'Storage', props);
     this.controlPlane = new ControlPlane(this, 'ControlPlane', {
@@ -44,6 +49,8 @@ export class LayerMover extends Construct {
       indexSampling,
       emulatedCallers,
       schedules,
+      garbageCollection,
+      namespaces,
     });
     const { storage, controlPlane } = this;
     this.operations = new Operations(this, 'Operations', { storage, controlPlane, alarmTopic, dollarsPerHourMax });

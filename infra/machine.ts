@@ -6,18 +6,26 @@ import type { Construct } from 'constructs';
 import { limits } from '../core/limits.ts';
 import { acknowledge } from './acknowledge.ts';
 import type { MoverFunction } from './function.ts';
-import { workflowDefinition } from './workflow/definition.ts';
+import type { Machine } from './workflow/language.ts';
 
-/** The state machine of migrations. It may call the steps function and write its log, nothing else. */
-export function createMachine(scope: Construct, steps: MoverFunction): StateMachine {
-  const { functionArn } = steps.lambda;
-  const role = new Role(scope, 'WorkflowRole', { assumedBy: new ServicePrincipal('states.amazonaws.com') });
+/**
+ * A state machine whose states call one function, by which `definitionOf` is given its ARN. It may call that function and
+ * write its log, nothing else.
+ */
+export function createMachine(
+  scope: Construct,
+  id: string,
+  { lambda }: MoverFunction,
+  definitionOf: (functionArn: string) => Machine,
+): StateMachine {
+  const { functionArn } = lambda;
+  const role = new Role(scope, `${id}Role`, { assumedBy: new ServicePrincipal('states.amazonaws.com') });
   role.addToPolicy(new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [functionArn] }));
-  const machine = new StateMachine(scope, 'Workflow', {
+  const machine = new StateMachine(scope, id, {
     role,
-    definitionBody: DefinitionBody.fromString(JSON.stringify(workflowDefinition(functionArn))),
+    definitionBody: DefinitionBody.fromString(JSON.stringify(definitionOf(functionArn))),
     logs: {
-      destination: new LogGroup(scope, 'WorkflowLog', {
+      destination: new LogGroup(scope, `${id}Log`, {
         retention: limits.log_days,
         removalPolicy: RemovalPolicy.DESTROY,
       }),
@@ -27,10 +35,6 @@ export function createMachine(scope: Construct, steps: MoverFunction): StateMach
     },
   });
   acknowledge(role, 'AwsSolutions-IAM5[Resource::*]', 'Log delivery is set up by actions that know no resources.');
-  acknowledge(
-    machine,
-    'AwsSolutions-SF2',
-    'History and log name each state of a migration; traces would add cost, not sight.',
-  );
+  acknowledge(machine, 'AwsSolutions-SF2', 'History and log name each state; traces would add cost, not sight.');
   return machine;
 }

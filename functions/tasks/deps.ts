@@ -2,7 +2,7 @@ import type { CloudPorts } from '../../adapters/cloud-ports.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { LogError } from '../log.ts';
 
-type Ports = 'hosts' | 'tasks' | 'migrations' | 'workflow' | 'objects' | 'index' | 'layers' | 'granter';
+type Ports = 'hosts' | 'tasks' | 'migrations' | 'workflow' | 'objects' | 'index' | 'idle' | 'layers' | 'granter';
 
 export interface TaskDeps extends Pick<CloudPorts, Ports> {
   readonly clock: Clock;

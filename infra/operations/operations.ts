@@ -12,7 +12,7 @@ import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import type { ControlPlane } from '../control-plane.ts';
 import type { Storage } from '../storage.ts';
-import { dollarsPerHour, ofFunctions, silentAgents, tableThrottles } from './metrics.ts';
+import { collectionsFailed, dollarsPerHour, ofFunctions, silentAgents, tableThrottles } from './metrics.ts';
 
 export interface OperationsProps {
   readonly storage: Storage;
@@ -79,6 +79,12 @@ function watchesOf({ storage, controlPlane, dollarsPerHourMax }: OperationsProps
       metric: silentAgents(region),
       above: 0,
       description: 'a host’s agent stopped polling in the middle of a task.',
+    },
+    {
+      name: 'GarbageCollectionFailed',
+      metric: collectionsFailed(controlPlane),
+      above: 0,
+      description: 'garbage collection came to no end; what nothing needs stays in the store.',
     },
     {
       name: 'FunctionErrors',
