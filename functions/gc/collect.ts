@@ -1,4 +1,4 @@
-import { LayerMoverError } from '../../core/errors.ts';
+import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { COLLECTION_PHASES, type CollectionPhase, type CollectionRun } from '../../core/garbage.ts';
 import { limits } from '../../core/limits.ts';
 import type { CollectionDeps } from './deps.ts';
@@ -28,12 +28,21 @@ const PHASES: Readonly<Record<CollectionPhase, Phase>> = {
 export async function collect(deps: CollectionDeps, namespace: string, id: string): Promise<{ more: boolean }> {
   const run = await requireCollection(deps, namespace, id);
   if (run.state !== 'running') return { more: false };
-  const page = await Page.open(deps, run);
+  const page = await Page.open(deps, run).catch((error: unknown) => unlessDone(deps, run, error));
+  if (page === undefined) return { more: false };
   const next = await work(page);
   const done = await page.result(next);
+  if (!(await deps.collections.replace(run, done)))
+    return { more: (await requireCollection(deps, namespace, id)).state === 'running' };
   if (next === undefined) await removeFilters(deps, namespace);
-  if (await deps.collections.replace(run, done)) return { more: next !== undefined };
-  return { more: (await requireCollection(deps, namespace, id)).state === 'running' };
+  return { more: next !== undefined };
+}
+
+/** The last page, done elsewhere meanwhile, removes what this one would begin with. */
+async function unlessDone(deps: CollectionDeps, { namespace, id }: CollectionRun, error: unknown): Promise<undefined> {
+  if (hasCode(error, 'OBJECT_MISSING') && (await requireCollection(deps, namespace, id)).state !== 'running')
+    return undefined;
+  throw error;
 }
 
 async function work(page: Page): Promise<{ phase: CollectionPhase; after?: string } | undefined> {
