@@ -80,7 +80,7 @@ export class ControlPlane extends Construct {
     const { bus, machine } = this;
     const { bucketName } = storage.bucket;
     this.requests = new Requests(this, 'Events', { bus, bucketName, requests, steps, machine, schedules });
-    new CollectionSchedule(this, 'Garbage', {
+    new CollectionSchedule(this, 'CollectionSchedule', {
       machine: this.collector,
       namespaces,
       refused: this.requests.refused,

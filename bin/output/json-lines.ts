@@ -1,3 +1,4 @@
+import type { CollectionView } from '../../core/api/garbage.ts';
 import type { DamagedObject, RebuildCounts, RebuildPhase } from '../../core/api/rebuild.ts';
 import type {
   HostView,
@@ -47,6 +48,9 @@ export interface Messages {
     chunk?: number;
     equal: boolean;
   };
+  /** How far `gc` is, and its end. */
+  collecting: { collection: CollectionView };
+  collected: { collection: CollectionView };
   report: { migration: string; file: string };
   host: { host: HostView };
   layer: { layer: StoredLayerView };
