@@ -6,6 +6,8 @@ import { limits } from '../../core/limits.ts';
 const idOf = (text: string) => createHash('sha256').update(text).digest('hex');
 const salt = (text: string) => createHash('sha256').update(text).digest().subarray(0, 8);
 
+const popcount = (byte: number) => byte.toString(2).replaceAll('0', '').length;
+
 describe('an id filter', () => {
   it('forgets nothing, and keeps kinds apart', () => {
     const filter = IdFilter.create(salt('a'));
@@ -37,6 +39,16 @@ describe('an id filter', () => {
     const [wrong, also] = filters.map((filter) => others.filter((id) => filter.has(0, id)));
     expect(wrong!.length / others.length).toBeLessThan(1 / 1000);
     expect(wrong!.filter((id) => also!.includes(id)).length / others.length).toBeLessThan(1 / 10_000);
+  });
+
+  it('is written as ever', () => {
+    const filter = IdFilter.create(salt('a'));
+    filter.add(0, idOf('x'));
+    const bytes = filter.encode();
+    expect(bytes.reduce((sum, byte, at) => sum + (at >= 16 && at < bytes.length - 16 ? popcount(byte) : 0), 0)).toBe(
+      limits.collection_filter_hashes,
+    );
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe('20d42de5b1f735881ec487c4f1c7be33d9d1b6230e14829312f6b8f5f45163ac');
   });
 
   it('is refused if a bit of it was lost', () => {
