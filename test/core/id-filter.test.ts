@@ -48,7 +48,9 @@ describe('an id filter', () => {
     expect(bytes.reduce((sum, byte, at) => sum + (at >= 16 && at < bytes.length - 16 ? popcount(byte) : 0), 0)).toBe(
       limits.collection_filter_hashes,
     );
-    expect(createHash('sha256').update(bytes).digest('hex')).toBe('20d42de5b1f735881ec487c4f1c7be33d9d1b6230e14829312f6b8f5f45163ac');
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe(
+      '20d42de5b1f735881ec487c4f1c7be33d9d1b6230e14829312f6b8f5f45163ac',
+    );
   });
 
   it('is refused if a bit of it was lost', () => {

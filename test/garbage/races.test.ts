@@ -133,6 +133,8 @@ describe('two runs', () => {
     expect(await cloud.call('collectGarbage', 'user', other)).toMatchObject({ id: other.body.id, state: 'running' });
     const late = pages()({ step: 'collect', namespace: 'default', collection: running.body.id });
     await expect(late).rejects.toMatchObject({ name: 'COLLECTION_STALE' });
+    const view = await cloud.call('getCollection', 'user', { params: { collection: other.body.id } });
+    expect(view).toMatchObject({ id: other.body.id, state: 'running', dry_run: false, layers_kept: 0 });
     const params = { collection: running.body.id };
     expect(await cloud.refused('getCollection', 'user', { params })).toMatchObject({ code: 'COLLECTION_UNKNOWN' });
   });

@@ -10,7 +10,6 @@ import { limits } from '../../core/limits.ts';
 import { openCloud } from '../../functions/cloud.ts';
 import { FUNCTIONS, settings, tableSetting, uses } from '../../functions/settings.ts';
 import { synthesize } from '../../infra/synth.ts';
-import { collectionDefinition } from '../../infra/workflow/collection.ts';
 import { workflowDefinition } from '../../infra/workflow/definition.ts';
 import { loadModel } from '../../localstack/assembly/load.ts';
 import { ASSEMBLIES } from './assemblies.ts';
@@ -149,22 +148,6 @@ describe('grants', () => {
       const writes = Object.values(uses[name].tables).some((use) => use !== 'read');
       expect(actionsOf(name).includes('dynamodb:PutItem'), name).toBe(writes);
     }
-  });
-
-  it('let garbage collection remove objects by their kinds, store its own filters, and go through no table', () => {
-    const own = statements().filter((each) => each.policy.includes('ControlPlaneGcRole'));
-    const keysOf = (action: string) =>
-      own
-        .filter((each) => [each.Action].flat().includes(action))
-        .flatMap((each) =>
-          [each.Resource].flat().flatMap((resource) => JSON.stringify(resource).match(/ns\/\*\/\w+/g)),
-        );
-    const kinds = ['garbage', 'layers', 'packs', 'placements', 'segments'].map((kind) => `ns/*/${kind}`);
-    expect([...new Set(keysOf('s3:DeleteObject'))].toSorted()).toEqual(kinds);
-    expect(keysOf('s3:PutObject')).toEqual(['ns/*/garbage']);
-    const writes = own.filter((each) => [each.Action].flat().includes('dynamodb:PutItem'));
-    expect(JSON.stringify(writes)).toMatch(/IndexTable/);
-    expect(JSON.stringify(writes)).not.toMatch(/(Vms|Migrations|Tasks|Hosts)Table/);
   });
 
   it('let a rebuild alone go through a table, the index, and take objects out by their kinds', () => {
@@ -336,19 +319,6 @@ describe('the workflow', () => {
     const steps = model.functions.find((each) => each.name.includes('Steps'))!;
     expect(machine?.definition).toEqual(JSON.parse(JSON.stringify(workflowDefinition(steps.arn))));
     expect(steps.timeoutSeconds).toBe(limits.step_seconds);
-  });
-
-  it('of garbage collection is the one definition, on the gc function, and begins by itself', () => {
-    const machine = model.machines.find((each) => each.name.includes('Collector'));
-    const gc = functionOf('gc');
-    expect(machine?.definition).toEqual(JSON.parse(JSON.stringify(collectionDefinition(gc.arn))));
-    expect(gc.timeoutSeconds * 2000).toBeLessThanOrEqual(limits.removal_fence_ms);
-    const [rule, ...others] = model.rules.filter((each) => each.everyMs !== undefined);
-    expect(others).toEqual([]);
-    expect(rule).toMatchObject({
-      everyMs: limits.collection_every_days * 24 * 3600_000,
-      targets: [{ arn: machine!.arn, input: JSON.stringify({ namespace: 'default', dry_run: false }) }],
-    });
   });
 });
 

@@ -45,7 +45,6 @@ it('keeps what a layer needs, tells of what nothing needs, and a later migration
   expect(before.packs.needed.objects).toBeGreaterThan(0);
   expect(before.packs.waiting.objects).toBe(0);
 
-  // The last segment of a layer that was never recorded: an object of a right name that nothing names.
   const names = readdirSync(at('cloud'), { recursive: true, encoding: 'utf8' });
   expect(
     names.filter((name) => /default\.d\/garbage\.d\/.*\.o$/.test(name)),
