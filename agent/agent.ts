@@ -16,6 +16,7 @@ import type { Log } from './daemon/log.ts';
 import { createPatientClient, isRefusal } from './daemon/patient-client.ts';
 import { createPlaces } from './daemon/places.ts';
 import { PollLoop } from './daemon/poll-loop.ts';
+import { Rates } from './daemon/rates.ts';
 import { reportable } from './daemon/reportable.ts';
 import { Runs } from './daemon/runs.ts';
 import { openState } from './daemon/state.ts';
@@ -124,6 +125,7 @@ async function begin(
     places: { source: createPlaces(limits.pushes_at_once), destination: createPlaces(limits.pulls_at_once) },
   };
   const tidy = new Tidy({ ...host, api }, () => enrolment.expire());
+  const rates = new Rates(clock);
   const runs = new Runs({
     api: host.api,
     clock,
@@ -132,7 +134,7 @@ async function begin(
       const renew = () => host.api.call('grant', { params: { task }, body: { attempt }, signal });
       return options.objectStore({ renew, clock, random, signal });
     },
-    perform: (input, run) => perform(host, run, input),
+    perform: (input, run) => rates.within(input, run, (limited) => perform(host, limited, input)),
     onDone: (input) => forgetJournals(host, input),
     onEnd: () => {
       tidy.taskEnded();

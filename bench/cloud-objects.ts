@@ -38,7 +38,7 @@ export async function startObjects(folder: string): Promise<{ store: ObjectStore
   const client = createS3Client({
     endpoint: new URL(url).origin,
     region,
-    credentials: { accessKeyId: credentials.access_key_id, secretAccessKey: credentials.secret_access_key },
+    credentials: { accessKeyId: credentials!.access_key_id, secretAccessKey: credentials!.secret_access_key },
   });
   const [bucket] = loadModel(synthesize(ASSEMBLY)).buckets;
   const retry = { clock: systemClock, random: systemRandom, attempts: 1, firstMs: 1, maxMs: limits.agent_retry_ms_max };

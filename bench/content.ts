@@ -60,12 +60,19 @@ export function realFiles(folder = '/usr/lib'): Content {
   };
 }
 
-/** Ascending by name, so that two runs on one machine read the same. Links are passed over: they may lead in a ring. */
+/**
+ * Ascending by name, so that two runs on one machine read the same. Links are passed over: they may lead in a ring. So is
+ * what goes while this looks: a machine may be installing something.
+ */
 function largeFiles(folder: string): string[] {
   const entries = readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
   return entries.flatMap((entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return largeFiles(path);
-    return entry.isFile() && statSync(path).size >= MiB ? [path] : [];
+    return entry.isFile() && sizeOf(path) >= MiB ? [path] : [];
   });
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -53,7 +53,7 @@ export async function measureKnownBase(
 /** A base that is full of data, and small layers over it. */
 async function makeFamily(folder: string, name: string, bytes: number, tops: number): Promise<void> {
   const base = join(folder, `${name}-base.qcow2`);
-  await makeSparse(base, { virtualBytes: bytes, dataBytes: bytes, runs: 1, content: compressible(bytes) });
+  await makeSparse(base, { virtualBytes: bytes, dataBytes: bytes, runs: 1, content: compressible(bytes / MiB) });
   const top = { virtualBytes: bytes, dataBytes: TOP_BYTES, runs: 1, over: base };
   for (let nth = 0; nth < tops; nth++) {
     await makeSparse(join(folder, `${name}-${nth}.qcow2`), { ...top, content: incompressible(nth) });

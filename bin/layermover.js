@@ -1,12 +1,16 @@
 #!/usr/bin/env node
 // Runs the command on Node 24: as it is where that is the runtime, else on the Node 24 that npm brought along.
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 const NEEDED = 24;
+/** In the sources; in the package, which holds JavaScript, from either place of this file. */
+const MAIN = ['./main.ts', './main.js', '../dist/bin/main.js'];
 
 if (Number(process.versions.node.split('.')[0]) >= NEEDED) {
-  const { main } = await import('./main.ts');
+  const found = MAIN.map((each) => new URL(each, import.meta.url)).find((url) => existsSync(url));
+  const { main } = await import(found);
   await main(process.argv);
 } else {
   const node = broughtAlong();

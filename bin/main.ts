@@ -14,6 +14,7 @@ import { layerVerb } from './verbs/layer.ts';
 import { listVerb } from './verbs/list.ts';
 import { migrateVerb } from './verbs/migrate.ts';
 import { receiptVerb } from './verbs/receipt.ts';
+import { reclaimVerb } from './verbs/reclaim.ts';
 import { reportVerb } from './verbs/report.ts';
 import { resumeVerb } from './verbs/resume.ts';
 import { statusVerb } from './verbs/status.ts';
@@ -28,6 +29,7 @@ const verbs = [
   listVerb,
   resumeVerb,
   abortVerb,
+  reclaimVerb,
   receiptVerb,
   verifyVerb,
   reportVerb,

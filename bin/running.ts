@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ApiClient } from '../adapters/api/client.ts';
-import type { MigrationRequest } from '../core/api/views.ts';
+import { liveOptions, type MigrationRequest } from '../core/api/views.ts';
 import { limits } from '../core/limits.ts';
 import { hasEnded } from '../core/migration.ts';
 
@@ -16,7 +16,15 @@ export async function findRunning(client: ApiClient, wanted: MigrationRequest): 
       !each.abort_requested &&
       each.to === wanted.to &&
       each.policy === wanted.policy &&
+      each.mode === wanted.mode &&
+      isDeepStrictEqual(each.live, optionsOf(wanted)) &&
+      each.max_rate_bytes_per_second === wanted.max_rate_bytes_per_second &&
       isDeepStrictEqual(each.vm_names.toSorted(), wanted.vms.toSorted()),
   );
   return same?.id;
+}
+
+/** As the API tells them: those that were left out have their defaults there. */
+function optionsOf({ mode, live }: MigrationRequest): MigrationRequest['live'] {
+  return mode === 'live' ? (live ?? liveOptions.parse({})) : undefined;
 }

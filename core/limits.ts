@@ -74,6 +74,12 @@ export const limits = {
   /** An agent that had nothing to do for so long polls so seldom: it costs less than a dollar a month then (docs/COST.md). */
   poll_rest_after_ms: 10 * 60_000,
   poll_rest_ms: 15_000,
+  /** While a cutover is near a poll waits at the API for news, so long at the most: then no poll interval lies in the pause. */
+  poll_wait_ms_max: 10_000,
+  /** How often such a poll looks for rounds, receipts and words. A receipt costs the pause half of it on average. */
+  poll_look_ms: 20,
+  /** How often it looks for tasks, and for those that were cancelled: they are not in a hurry, and cost more reads. */
+  poll_look_tasks_ms: 500,
   /** How often an agent looks whether its VMs or layers have changed. */
   rescan_ms: 15_000,
   image_folder_depth_max: 4,
@@ -112,6 +118,14 @@ export const limits = {
   segments_per_round_commit_max: 256,
   rounds_per_poll_max: 32,
   packs_per_announcement_max: 16,
+  uri_length_max: 256,
+  /** What a user may ask a pause to be at the most. */
+  downtime_ms_default: 300,
+  downtime_ms_max: 60_000,
+  /** The least bandwidth that a migration can be held to; less would not end within a task's time. */
+  rate_bytes_per_second_min: 64 * KiB,
+  /** What a limited sender may send at once after it was idle: so much time's worth of its rate. */
+  rate_burst_ms: 250,
   page_items_max: 100,
   grant_seconds: 3600,
   /** Open tasks that a host may have at once; the others wait on the board. */
@@ -120,6 +134,10 @@ export const limits = {
   beat_ms: 10_000,
   progress_ms: 1_000,
   host_seen_ms: 30_000,
+  /** A migration of which nothing moves is told of after this time, and again each time it has passed. */
+  standstill_told_ms: 60_000,
+  /** Then an alarm tells: an agent may read a large disk back for long, and counts nothing meanwhile. */
+  standstill_alarm_ms: 3600_000,
   paced_keys_max: 4096,
   queries_in_flight: 8,
 
@@ -182,8 +200,21 @@ export const limits = {
   /** When the bucket removes what a migration left over. */
   left_over_days: 7,
 
-  // Workflow
+  // Live migration: when rounds go on, and when they end (core/convergence)
   rounds_max: 20,
+  /** What a pause takes besides the last copy: swap of bitmaps, manifest, receipt, commit. */
+  cutover_fixed_ms: 60,
+  /** What a round takes besides its copy: the workflow's states and the agent's next poll. */
+  round_fixed_ms: 1_000,
+  /** Rounds of its own with which a cutover catches up before it pauses the VM. */
+  cutover_rounds_max: 3,
+  /** Another round is worth its while if it shortens the pause by this share. */
+  round_gain_percent_min: 10,
+  /** Each step halves what a guest may write, down to this. */
+  throttle_steps_max: 6,
+  throttle_bytes_per_second_min: 256 * KiB,
+
+  // Workflow
   /** VMs of a gang whose top layers move at the same time. */
   gang_moves_max: 4,
   /** How often a state calls its function if the function or Lambda itself fails. */
@@ -270,6 +301,14 @@ export const relations: readonly (readonly [string, boolean])[] = [
     'what a resumed migration sent before is not expired under it',
     limits.left_over_days * 24 * 3600 >= limits.resume_seconds_max + limits.migration_seconds_max,
   ],
+  [
+    'a poll that waits is answered before its function, and the agent’s patience, end',
+    limits.poll_wait_ms_max + 5_000 <= Math.min(limits.function_seconds * 1000, limits.http_timeout_ms),
+  ],
+  ['a poll that waits is heard of in time', limits.poll_wait_ms_max * 2 <= limits.task_heartbeat_seconds * 1000],
+  ['a poll looks often in the time that it may wait', limits.poll_look_ms < limits.poll_look_tasks_ms],
+  ['a pause may be as long as its fixed part', limits.cutover_fixed_ms < limits.downtime_ms_default],
+  ['a guest is slowed down step by step before the rounds are over', limits.throttle_steps_max < limits.rounds_max],
   ['a lease outlives its migration', limits.lease_seconds > limits.migration_seconds_max],
   ['a task ends within its migration', limits.task_seconds_max <= limits.migration_seconds_max],
 ];

@@ -16,6 +16,10 @@ export type MigrationState = (typeof MIGRATION_STATES)[number];
 export const VM_STATES = ['waiting', 'moving', 'committed', 'rolled-back'] as const;
 export type VmState = (typeof VM_STATES)[number];
 
+/** What a VM's move can come to. */
+export const VM_ENDS = ['committed', 'rolled-back'] as const satisfies readonly VmState[];
+export type VmEnd = (typeof VM_ENDS)[number];
+
 export const RUNNING: readonly MigrationState[] = ['requested', 'preparing', 'seeding', 'moving'];
 
 export function hasEnded(state: MigrationState): boolean {

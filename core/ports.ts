@@ -1,4 +1,5 @@
 /** What the pure core, the functions and the agent need of the world. Adapters implement these; test/conformance holds them to it. */
+import type { StateChanged } from './api/events.ts';
 import type { HostRef } from './api/names.ts';
 import type { ErrorJson } from './errors.ts';
 import type { ObjectKind } from './format/keys.ts';
@@ -143,6 +144,7 @@ export interface HostRecord {
   readonly version: string;
   readonly vms: readonly string[];
   readonly freeBytes: number;
+  /** 0 if its agent has not enrolled it yet. */
   readonly seenMs: number;
 }
 
@@ -151,6 +153,13 @@ export interface HostRegistry {
   enrol(namespace: string, host: HostRecord): Promise<void>;
   find(namespace: string, host: HostRef): Promise<HostRecord | undefined>;
   list(namespace: string): Promise<HostRecord[]>;
+  /**
+   * Gives a host to an identity (identityOf), whoever enrolled it before; what was known of it is kept if it was that
+   * identity. Then the identity is bound to the namespace for good: IDENTITY_BOUND if it is to another.
+   */
+  bind(namespace: string, host: HostRef, identity: string): Promise<void>;
+  /** The namespace that an identity is bound to, if it is. */
+  boundTo(identity: string): Promise<string | undefined>;
 }
 
 /** Who owns a VM: one item, changed by conditional writes on its epoch only. */
@@ -161,6 +170,10 @@ export interface Ownership {
   readonly lease?: { readonly migration: string; readonly untilMs: number } | undefined;
   /** The migration that brought the VM to its owner. */
   readonly broughtBy?: string | undefined;
+  /** It runs at its owner since that migration: its source can't take it back. */
+  readonly runs?: boolean | undefined;
+  /** The migration that brought it away and was taken back. */
+  readonly takenBack?: string | undefined;
 }
 
 export interface VmRegistry {
@@ -186,6 +199,22 @@ export interface VmRegistry {
    * more, even if the same migration leases again.
    */
   release(namespace: string, vm: string, migration: string): Promise<void>;
+  /**
+   * The destination runs the VM that the migration brought to it, or is about to. Exactly one of this and `reclaim` passes.
+   * VM_OWNED_ELSEWHERE if the VM is not there, or was taken back.
+   */
+  run(namespace: string, vm: string, at: { migration: string; owner: HostRef }): Promise<Ownership>;
+  /**
+   * The source takes the VM back that it was to commit at `epoch`, in one conditional write that counts the epoch up.
+   * Before the commit it ends the lease, so that no late commit passes; after it the VM is the source's again.
+   * VM_RUNS_ELSEWHERE once the destination runs it, unless an operator forces it; EPOCH_STALE if the VM has moved on.
+   * Done already: answers the same.
+   */
+  reclaim(
+    namespace: string,
+    vm: string,
+    back: { migration: string; source: HostRef; epoch: number; force?: boolean },
+  ): Promise<Ownership>;
 }
 
 export interface MigrationStore {
@@ -216,7 +245,7 @@ export interface MigrationStore {
 /** Tasks for agents. Tokens stay on this side. */
 export interface TaskBoard {
   /** A new task, or the same again with a fresh token: then the attempt grows by one. Answers the attempt. */
-  post(task: Omit<Task, 'attempt' | 'state' | 'instance'>): Promise<number>;
+  post(task: Omit<Task, 'attempt' | 'state' | 'instance' | 'postedMs'>): Promise<number>;
   find(id: string): Promise<Task | undefined>;
   /** Tasks of a host that are waiting or running. May lag behind `post` by moments. */
   open(namespace: string, host: HostRef): Promise<Task[]>;
@@ -238,17 +267,9 @@ export interface Workflow {
   /** TOKEN_DEAD is what the three above throw if the workflow no longer waits for the token. */
 }
 
-export interface MigrationEvent {
-  readonly type: 'layermover.migration.state-changed';
-  readonly version: 1;
-  readonly namespace: string;
-  readonly migration: string;
-  readonly state: string;
-  readonly atMs: number;
-}
-
 export interface EventSink {
-  emit(event: MigrationEvent): Promise<void>;
+  /** Throws EVENT_REFUSED. */
+  emit(event: StateChanged): Promise<void>;
 }
 
 /** Short-lived rights on the object store, for one task. */

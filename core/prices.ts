@@ -19,6 +19,8 @@ export const PRICES = {
   keyMonth: 1,
   alarmMonth: 0.1,
   dashboardMonth: 3,
+  /** Of the functions' own metrics; each hour counts in which one has a value. */
+  metricMonth: 0.3,
 } as const;
 
 /** What one call of the API, one step of the workflow and one poll of an idle agent use on the average: estimates, on the high side. */

@@ -1,5 +1,7 @@
+import type { Incoming } from './api/agent.ts';
 import type { HostRef } from './api/names.ts';
-import type { SurveyedLayer } from './api/tasks.ts';
+import type { Blackout, Cutover, RoundStats, SurveyedLayer } from './api/tasks.ts';
+import type { OnNoConvergence } from './convergence/options.ts';
 import type { ErrorJson } from './errors.ts';
 import type { Kind } from './kinds.ts';
 import type { MigrationState, VmState } from './migration.ts';
@@ -20,6 +22,13 @@ export interface LayerRecord {
   readonly usedMs?: number | undefined;
 }
 
+/** How running VMs are moved. */
+export interface LiveOptions {
+  readonly cutover: Cutover;
+  readonly maxDowntimeMs: number;
+  readonly onNoConvergence: OnNoConvergence;
+}
+
 export interface MigrationRecord {
   readonly id: string;
   readonly namespace: string;
@@ -30,6 +39,9 @@ export interface MigrationRecord {
   readonly policy: Policy;
   readonly chunkBytes: number;
   readonly kinds?: readonly Kind[] | undefined;
+  /** Absent: the VMs are stopped. */
+  readonly live?: LiveOptions | undefined;
+  readonly maxRateBytesPerSecond?: number | undefined;
   /** 1 at first; one more each time it is resumed. What an earlier run still says is refused. */
   readonly run: number;
   readonly state: MigrationState;
@@ -38,6 +50,20 @@ export interface MigrationRecord {
   readonly endedMs?: number | undefined;
   readonly abortRequested?: boolean | undefined;
   readonly error?: ErrorJson | undefined;
+}
+
+/** What was decided after the last round of a running VM. */
+export interface Decided {
+  /** The number of the next round, if there is one. */
+  readonly round: number;
+  readonly predictedMs?: number | undefined;
+  readonly throttleBytesPerSecond?: number | undefined;
+  readonly reason: string;
+}
+
+/** What the source did in a round, and how the guest was slowed down in it. */
+export interface RoundRecord extends RoundStats {
+  readonly throttleBytesPerSecond?: number | undefined;
 }
 
 /** One VM of a migration. */
@@ -53,6 +79,11 @@ export interface VmRecord {
   readonly surveyed?: readonly SurveyedLayer[] | undefined;
   /** What is done with each of them, bottom first. */
   readonly layers?: readonly PlannedLayer[] | undefined;
+  /** Of a running VM, in order: `limits.rounds_max` at the most. */
+  readonly rounds?: readonly RoundRecord[] | undefined;
+  readonly decided?: Decided | undefined;
+  readonly incoming?: Incoming | undefined;
+  readonly blackout?: Blackout | undefined;
   readonly sourceReceipt?: Receipt | undefined;
   readonly destinationReceipt?: Receipt | undefined;
   readonly startedMs?: number | undefined;
@@ -74,21 +105,32 @@ export interface StreamRecord {
   /** Raw bytes not sent because the index had their chunks; source only. */
   readonly dedupedBytes: number;
   readonly milliseconds: number;
+  /** When one of its counts last changed. */
+  readonly movedMs?: number | undefined;
 }
 
 /** Segments of a layer that became durable together; the destination pulls what changed against what it has. */
 export interface Round {
   readonly stream: string;
-  /** Sorts rounds of a stream: run, attempt and sequence within it. */
+  /** Sorts rounds of a stream: by task, attempt and sequence within it (roundCursor). */
   readonly cursor: string;
   readonly segments: readonly { readonly index: number; readonly id: string }[];
   /** Set on the last round: the layer's id, whose root is stored. */
   readonly layerId?: string | undefined;
 }
 
-/** The cursor of a round: runs in order, then attempts, then sequence numbers. */
-export function roundCursor(run: number, attempt: number, sequence: number): string {
-  return `${roundsBegin(run)}.${String(attempt).padStart(6, '0')}.${String(sequence).padStart(8, '0')}`;
+/** Which task commits a round: of a running VM's the number of its round, `last` for the one that ends the stream. */
+export interface RoundTask {
+  readonly run: number;
+  readonly round: number | 'last';
+  readonly attempt: number;
+}
+
+/** The cursor of a round: runs in order, then the rounds of a running VM, then attempts, then sequence numbers. */
+export function roundCursor({ run, round, attempt }: RoundTask, sequence: number): string {
+  // A letter sorts after all digits: what ends a stream comes after its rounds, whatever attempt those took.
+  const which = round === 'last' ? round : String(round).padStart(4, '0');
+  return `${roundsBegin(run)}.${which}.${String(attempt).padStart(6, '0')}.${String(sequence).padStart(8, '0')}`;
 }
 
 /** Sorts before every round of a run and after those of earlier runs, which told of what may have changed since. */

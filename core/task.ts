@@ -16,6 +16,8 @@ export interface Task {
   readonly input: TaskInput;
   /** The workflow's; never leaves the functions. */
   readonly token: string;
+  /** When this token's task was posted. */
+  readonly postedMs: number;
   /** 1 at first; grows each time the task is handed out anew. Calls of older attempts are refused. */
   readonly attempt: number;
   readonly state: 'waiting' | 'running' | 'closed';

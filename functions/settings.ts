@@ -23,6 +23,9 @@ export const settings = {
 } as const;
 export type Setting = keyof typeof settings;
 
+/** What Powertools names lines and metrics of a function after: the stack, so that several are told apart. */
+export const SERVICE_NAME = 'POWERTOOLS_SERVICE_NAME';
+
 /** Set to `1` only where an emulator's gateway tells nobody's ARN: see functions/rest/emulated-caller.ts. */
 export const EMULATED_CALLERS = 'EMULATED_CALLERS';
 
@@ -44,7 +47,7 @@ export const uses: Readonly<Record<FunctionName, Uses>> = {
     settings: ['machine'],
   },
   tasks: {
-    tables: { hosts: 'read', tasks: 'write', migrations: 'write', index: 'write', layers: 'write' },
+    tables: { hosts: 'read', tasks: 'write', migrations: 'write', index: 'write', layers: 'write', vms: 'write' },
     settings: ['bucket', 'key', 'machine', 'agentRole', 'sampling'],
   },
   fingerprints: {
@@ -55,13 +58,13 @@ export const uses: Readonly<Record<FunctionName, Uses>> = {
     tables: { hosts: 'read', tasks: 'write', migrations: 'write', vms: 'write' },
     settings: ['machine', 'bus'],
   },
-  layers: { tables: { layers: 'read' }, settings: [] },
-  garbage: { tables: { layers: 'write' }, settings: ['collector'] },
+  layers: { tables: { hosts: 'read', layers: 'read' }, settings: [] },
+  garbage: { tables: { hosts: 'read', layers: 'write' }, settings: ['collector'] },
   gc: {
     tables: { index: 'write', layers: 'write', migrations: 'read' },
     settings: ['bucket', 'sampling', 'unusedDays'],
   },
-  rebuild: { tables: { index: 'scan', layers: 'write' }, settings: ['bucket', 'sampling'] },
+  rebuild: { tables: { hosts: 'read', index: 'scan', layers: 'write' }, settings: ['bucket', 'sampling'] },
   requests: {
     tables: { hosts: 'read', migrations: 'write', vms: 'read' },
     settings: ['bucket', 'machine', 'bus'],

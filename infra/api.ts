@@ -19,9 +19,19 @@ import type { MoverFunction } from './function.ts';
 
 export const STAGE = 'v1';
 
+export interface ApiSettings {
+  readonly logDays: number;
+  readonly callsPerSecond: number;
+  readonly callsBurst: number;
+}
+
 /** The REST API, method by method from the contract's table. Every call is signed. */
-export function createApi(scope: Construct, functions: Readonly<Record<Route['function'], MoverFunction>>): RestApi {
-  const log = new LogGroup(scope, 'ApiLog', { retention: limits.log_days, removalPolicy: RemovalPolicy.DESTROY });
+export function createApi(
+  scope: Construct,
+  functions: Readonly<Record<Route['function'], MoverFunction>>,
+  { logDays, callsPerSecond, callsBurst }: ApiSettings,
+): RestApi {
+  const log = new LogGroup(scope, 'ApiLog', { retention: logDays, removalPolicy: RemovalPolicy.DESTROY });
   const api = new RestApi(scope, 'Api', {
     description: 'LayerMover: hosts, tasks, fingerprints, migrations, layers',
     endpointTypes: [EndpointType.REGIONAL],
@@ -31,8 +41,8 @@ export function createApi(scope: Construct, functions: Readonly<Record<Route['fu
       accessLogDestination: new LogGroupLogDestination(log),
       accessLogFormat: AccessLogFormat.jsonWithStandardFields(),
       loggingLevel: MethodLoggingLevel.ERROR,
-      throttlingRateLimit: limits.api_calls_per_second,
-      throttlingBurstLimit: limits.api_calls_burst,
+      throttlingRateLimit: callsPerSecond,
+      throttlingBurstLimit: callsBurst,
     },
     // API Gateway may write logs only if the account has a role for that; it outlives the stack, as others may use it.
     cloudWatchRole: true,

@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
-import { bundleFunctions } from './bundle.ts';
+import { hasShippedBundles, shippedBundles } from './bundles.ts';
+import { propsOf, readContext } from './context.ts';
 import { LayerMover } from './layer-mover.ts';
 
 /** The CDK app: running it writes the cloud assembly to CDK_OUTDIR, `cdk.out` unless the CDK's own command sets it. */
@@ -16,14 +17,12 @@ const app = new App({
   stackTraces: false,
   context: { '@aws-cdk/aws-iam:minimizePolicies': true },
 });
-const stack = new Stack(app, 'LayerMover', {
+const context = readContext(app);
+const stack = new Stack(app, context['stack-name'] ?? 'LayerMover', {
   description: 'LayerMover: moves the storage of virtual machines between data centres',
 });
-new LayerMover(stack, 'LayerMover', {
-  bundles: bundleFunctions(code),
-  // `cdk deploy -c emulated-callers=true`, for emulators alone.
-  emulatedCallers: app.node.tryGetContext('emulated-callers') === 'true',
-});
+const bundles = hasShippedBundles() ? shippedBundles() : (await import('./bundle.ts')).bundleFunctions(code);
+new LayerMover(stack, 'LayerMover', { ...propsOf(stack, context), bundles });
 app.synth();
 // The assembly holds its own copy by now.
-rmSync(code, { recursive: true });
+rmSync(code, { recursive: true, force: true });

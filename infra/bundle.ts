@@ -1,15 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { buildSync } from 'esbuild';
-import { FUNCTIONS, type FunctionName } from '../functions/settings.ts';
+import { FUNCTIONS } from '../functions/settings.ts';
+import { type Bundles, bundlesIn } from './bundles.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 
 /** Parts of the AWS SDK are CommonJS and ask for Node's modules by `require`, which an ES module does not have. */
 const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
-
-/** Where each function's bundle lies: a folder with `index.mjs`, which exports `handler`. */
-export type Bundles = Readonly<Record<FunctionName, string>>;
 
 /** Bundles all functions at once, below `outDir`. The same sources give the same bytes, wherever that is. */
 export function bundleFunctions(outDir: string): Bundles {
@@ -27,6 +25,7 @@ export function bundleFunctions(outDir: string): Bundles {
     target: 'node24',
     format: 'esm',
     mainFields: ['module', 'main'],
+    minify: true,
     keepNames: true,
     sourcemap: 'linked',
     sourcesContent: false,
@@ -39,5 +38,5 @@ export function bundleFunctions(outDir: string): Bundles {
     mkdirSync(path.dirname(target), { recursive: true });
     writeFileSync(target, file.contents);
   }
-  return Object.fromEntries(FUNCTIONS.map((name) => [name, path.join(outDir, name)])) as Bundles;
+  return bundlesIn(outDir);
 }

@@ -4,6 +4,7 @@ import { EventBus } from 'aws-cdk-lib/aws-events';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { type TableId, tables } from '../adapters/aws/tables.ts';
+import { DEFAULT_NAMESPACE } from '../core/api/names.ts';
 import { limits } from '../core/limits.ts';
 import {
   EMULATED_CALLERS,
@@ -17,7 +18,7 @@ import {
 import { acknowledgeKeys } from './acknowledge.ts';
 import { createAgentRole } from './agent-role.ts';
 import { createApi } from './api.ts';
-import type { Bundles } from './bundle.ts';
+import type { Bundles } from './bundles.ts';
 import { MoverFunction } from './function.ts';
 import { CollectionSchedule, type GarbageCollectionProps } from './garbage-collection.ts';
 import { createMachine } from './machine.ts';
@@ -27,17 +28,37 @@ import type { Storage } from './storage.ts';
 import { collectionDefinition } from './workflow/collection.ts';
 import { workflowDefinition } from './workflow/definition.ts';
 
-export interface ControlPlaneProps {
+/** What a deployment may set of its control plane. */
+export interface ControlPlaneSettings {
+  /**
+   * One fingerprint in so many has an index row; 1 = every one: exact, and as many times the writes. It belongs to the index
+   * that is there: `layermover index rebuild` makes that again for another one. Default: 8.
+   */
+  readonly indexSampling?: number;
+  /**
+   * For emulators alone, whose gateway neither checks signatures nor tells who signed: callers are taken for whom their
+   * access key id names. On AWS this would let anybody who is admitted name anybody. Default: false.
+   */
+  readonly emulatedCallers?: boolean;
+  /** Migrations and evacuations that are asked for again and again. Default: none. */
+  readonly schedules?: readonly ScheduledRequest[];
+  /** Days that logs of functions, workflow and API are kept: a number that CloudWatch Logs knows. Default: 30. */
+  readonly logDays?: number;
+  /** Calls a second that the API lets through of all callers together; a busy host makes about ten. Default: 500. */
+  readonly callsPerSecond?: number;
+  /** Calls that may come at once on top of that. Default: 1000. */
+  readonly callsBurst?: number;
+  /** Memory of a function in MiB; its share of a processor grows with it. Default: 512; of `fingerprints` and `rebuild`, 1769. */
+  readonly memoryMib?: Readonly<Partial<Record<FunctionName, number>>>;
+  /** When what nothing needs leaves the store, and what that is. Default: every 7 days; layers after 180 days without use. */
+  readonly garbageCollection?: GarbageCollectionProps;
+}
+
+export interface ControlPlaneProps extends ControlPlaneSettings {
   readonly storage: Storage;
   readonly bundles: Bundles;
-  /** One fingerprint in so many has an index row; 1 = all. */
-  readonly indexSampling: number;
-  /** For emulators alone: callers are whom their access key ids name. */
-  readonly emulatedCallers: boolean;
-  readonly schedules: readonly ScheduledRequest[];
-  readonly garbageCollection: GarbageCollectionProps;
-  /** Those that are collected. */
-  readonly namespaces: readonly string[];
+  /** Those that are collected by the schedule. Default: `default`. */
+  readonly namespaces?: readonly string[];
 }
 
 /** What can be made anew from code: functions, workflow, API, bus, and the role that agents get sessions of. */
@@ -52,12 +73,19 @@ export class ControlPlane extends Construct {
 
   constructor(scope: Construct, id: string, props: ControlPlaneProps) {
     super(scope, id);
-    const { storage, bundles, indexSampling, emulatedCallers, schedules, garbageCollection, namespaces } = props;
+    const { storage, bundles, indexSampling = limits.index_sampling_default, schedules = [] } = props;
+    const { logDays = limits.log_days, memoryMib = {}, garbageCollection = {} } = props;
     this.bus = new EventBus(this, 'Bus');
-    const made = FUNCTIONS.map((name) => [name, createFunction(this, name, bundles[name])]);
+    const made = FUNCTIONS.map((name) => [
+      name,
+      createFunction(this, name, { code: bundles[name], logDays, memoryMib: memoryMib[name] }),
+    ]);
     this.functions = Object.fromEntries(made);
-    this.machine = createMachine(this, 'Workflow', this.functions.steps, workflowDefinition);
-    this.collector = createMachine(this, 'Collector', this.functions.gc, collectionDefinition);
+    this.machine = createMachine(this, 'Workflow', this.functions.steps, { logDays, definitionOf: workflowDefinition });
+    this.collector = createMachine(this, 'Collector', this.functions.gc, {
+      logDays,
+      definitionOf: collectionDefinition,
+    });
     const agentRole = createAgentRole(this, storage, this.functions.tasks);
     const values: Record<Setting, string> = {
       bucket: storage.bucket.bucketName,
@@ -74,7 +102,7 @@ export class ControlPlane extends Construct {
       this.#allow(name, storage);
     }
     const { requests, steps, gc: _, ...answering } = this.functions;
-    if (emulatedCallers) {
+    if (props.emulatedCallers) {
       for (const { lambda } of Object.values(answering)) lambda.addEnvironment(EMULATED_CALLERS, '1');
     }
     const { bus, machine } = this;
@@ -82,11 +110,15 @@ export class ControlPlane extends Construct {
     this.requests = new Requests(this, 'Events', { bus, bucketName, requests, steps, machine, schedules });
     new CollectionSchedule(this, 'CollectionSchedule', {
       machine: this.collector,
-      namespaces,
+      namespaces: props.namespaces ?? [DEFAULT_NAMESPACE],
       refused: this.requests.refused,
       schedule: garbageCollection.schedule,
     });
-    this.api = createApi(this, answering);
+    this.api = createApi(this, answering, {
+      logDays,
+      callsPerSecond: props.callsPerSecond ?? limits.api_calls_per_second,
+      callsBurst: props.callsBurst ?? limits.api_calls_burst,
+    });
   }
 
   /** Sets the environment variables that a function reads. */
@@ -142,11 +174,17 @@ const PURPOSE: Readonly<Record<FunctionName, string>> = {
 /** Batches of fingerprints, and packs that are checked chunk by chunk, want a whole processor. */
 const COMPUTING: readonly FunctionName[] = ['fingerprints', 'rebuild'];
 
-function createFunction(scope: Construct, name: FunctionName, code: string): MoverFunction {
+function createFunction(
+  scope: Construct,
+  name: FunctionName,
+  given: { code: string; logDays: number; memoryMib: number | undefined },
+): MoverFunction {
+  const memoryMib = COMPUTING.includes(name) ? limits.batch_memory_mib : limits.function_memory_mib;
   return new MoverFunction(scope, `${name[0]!.toUpperCase()}${name.slice(1)}`, {
-    code,
+    code: given.code,
+    logDays: given.logDays,
     description: `LayerMover: ${PURPOSE[name]}`,
-    memoryMib: COMPUTING.includes(name) ? limits.batch_memory_mib : limits.function_memory_mib,
+    memoryMib: given.memoryMib ?? memoryMib,
     seconds: name === 'steps' ? limits.step_seconds : limits.function_seconds,
   });
 }

@@ -1,4 +1,6 @@
 import { limits } from '../core/limits.ts';
+import { BY_TREATMENT, metrics } from '../core/metrics.ts';
+import { TREATMENTS } from '../core/plan.ts';
 import { CALL_DOLLARS, IDLE_POLL_DOLLARS, PRICES } from '../core/prices.ts';
 
 const MONTH_SECONDS = 30 * 24 * 3600;
@@ -28,6 +30,12 @@ export function idleStack(): Cost[] {
     { item: 'key', dollars: PRICES.keyMonth },
     { item: `${ALARMS} alarms (an account’s first ten are free)`, dollars: ALARMS * PRICES.alarmMonth },
   ];
+}
+
+/** What our own metrics cost in a month in which each has a value in every hour: more they can't. */
+export function busyMetrics(): Cost[] {
+  const many = Object.keys(metrics).length - BY_TREATMENT.length + BY_TREATMENT.length * TREATMENTS.length;
+  return [{ item: `${many} metrics`, dollars: many * PRICES.metricMonth }];
 }
 
 /** What a host costs in a month in which it has nothing to do. */
@@ -93,6 +101,12 @@ ${table(idleHost())}
 
 An agent polls every ${limits.poll_idle_ms / 1000} s; after ${limits.poll_rest_after_ms / 60_000} minutes without a task it rests and polls every ${limits.poll_rest_ms / 1000} s, so the first
 task after a rest waits that long at the most.
+
+## Metrics, a month in which each has a value in every hour
+
+${table(busyMetrics())}
+
+An hour in which nothing is measured costs nothing.
 
 ## A terabyte of base layers that are new to the store
 

@@ -1,9 +1,9 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Architecture, Code, Function as Lambda, LoggingFormat, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { limits } from '../core/limits.ts';
+import { SERVICE_NAME } from '../functions/settings.ts';
 
 export interface MoverFunctionProps {
   /** The folder of its bundle. */
@@ -11,6 +11,7 @@ export interface MoverFunctionProps {
   readonly description: string;
   readonly memoryMib: number;
   readonly seconds: number;
+  readonly logDays: number;
 }
 
 /** A function with a role and a log of its own. It may write its log, and nothing else until it is granted more. */
@@ -18,10 +19,10 @@ export class MoverFunction extends Construct {
   readonly lambda: Lambda;
   readonly role: Role;
 
-  constructor(scope: Construct, id: string, { code, description, memoryMib, seconds }: MoverFunctionProps) {
+  constructor(scope: Construct, id: string, { code, description, memoryMib, seconds, logDays }: MoverFunctionProps) {
     super(scope, id);
     const logGroup = new LogGroup(this, 'Log', {
-      retention: limits.log_days,
+      retention: logDays,
       removalPolicy: RemovalPolicy.DESTROY,
     });
     this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
@@ -37,7 +38,7 @@ export class MoverFunction extends Construct {
       role: this.role,
       logGroup,
       loggingFormat: LoggingFormat.JSON,
-      environment: { NODE_OPTIONS: '--enable-source-maps' },
+      environment: { NODE_OPTIONS: '--enable-source-maps', [SERVICE_NAME]: Stack.of(this).stackName },
     });
   }
 

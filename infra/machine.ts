@@ -3,7 +3,6 @@ import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { DefinitionBody, LogLevel, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import { limits } from '../core/limits.ts';
 import { acknowledge } from './acknowledge.ts';
 import type { MoverFunction } from './function.ts';
 import type { Machine } from './workflow/language.ts';
@@ -16,7 +15,7 @@ export function createMachine(
   scope: Construct,
   id: string,
   { lambda }: MoverFunction,
-  definitionOf: (functionArn: string) => Machine,
+  { definitionOf, logDays }: { definitionOf: (functionArn: string) => Machine; logDays: number },
 ): StateMachine {
   const { functionArn } = lambda;
   const role = new Role(scope, `${id}Role`, { assumedBy: new ServicePrincipal('states.amazonaws.com') });
@@ -26,7 +25,7 @@ export function createMachine(
     definitionBody: DefinitionBody.fromString(JSON.stringify(definitionOf(functionArn))),
     logs: {
       destination: new LogGroup(scope, `${id}Log`, {
-        retention: limits.log_days,
+        retention: logDays,
         removalPolicy: RemovalPolicy.DESTROY,
       }),
       level: LogLevel.ALL,

@@ -6,13 +6,19 @@ import { LayerMoverError } from '../core/errors.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 
-/** All that the assembly is made of. */
-const SOURCES = ['core', 'adapters', 'functions', 'infra'];
-const LOCK = 'package-lock.json';
+/** All that the assembly is made of: sources here, JavaScript and the functions' bundles in the package. */
+const SOURCES = ['core', 'adapters', 'functions', 'infra', 'bundles'];
+const VERSIONS = ['package-lock.json', 'package.json'];
+const EXTENSION = path.extname(import.meta.filename);
 
 const SYNTH_MS_MAX = 120_000;
 /** An assembly that nobody has asked for so long is removed; a cloud that runs may still read it before. */
 const KEPT_MS = 24 * 3600_000;
+
+/** Where assemblies are kept: in the sources for all clouds; the package may lie where nobody may write, so with a cloud's data. */
+export function assembliesFor(dataDir: string): string {
+  return EXTENSION === '.ts' ? path.join(ROOT, 'cdk.out') : path.join(dataDir, 'assemblies');
+}
 
 /**
  * The assembly of the CDK app as the sources are now, in a folder of `outDir` named after their digest; made if it is not
@@ -31,7 +37,8 @@ export function synthesize(outDir: string): string {
 /** SHA-256 (hex) of names and contents of all sources. */
 function sourcesDigest(): string {
   const digest = createHash('sha256');
-  for (const file of [LOCK, ...SOURCES.flatMap(filesIn)]) {
+  const versions = VERSIONS.filter((file) => existsSync(path.join(ROOT, file)));
+  for (const file of [...versions.slice(0, 1), ...SOURCES.flatMap(filesIn)]) {
     digest
       .update(`${file}\0`)
       .update(readFileSync(path.join(ROOT, file)))
@@ -41,9 +48,10 @@ function sourcesDigest(): string {
 }
 
 function filesIn(folder: string): string[] {
+  if (!existsSync(path.join(ROOT, folder))) return [];
   const names = readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' });
   return names
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => name.endsWith(EXTENSION) || name.endsWith('.mjs'))
     .sort()
     .map((name) => path.join(folder, name));
 }
@@ -51,7 +59,7 @@ function filesIn(folder: string): string[] {
 /** Writes the assembly beside its place and moves it there when it is whole. */
 function make(assembly: string): void {
   const draft = `${assembly}.${process.pid}`;
-  const app = spawnSync(process.execPath, [path.join(ROOT, 'infra/app.ts')], {
+  const app = spawnSync(process.execPath, [path.join(ROOT, `infra/app${EXTENSION}`)], {
     cwd: ROOT,
     env: { ...process.env, CDK_OUTDIR: draft },
     encoding: 'utf8',

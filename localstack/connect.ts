@@ -5,12 +5,15 @@ import { readFileSync } from 'node:fs';
  * wrote. The stack's own URL names a host that only LocalStack's DNS knows; the path in its place leads to the same API.
  */
 const [outputsFile = '', endpoint = ''] = process.argv.slice(2);
-const outputs = JSON.parse(readFileSync(outputsFile, 'utf8')) as Record<string, { readonly ApiUrl?: string }>;
-const api = /^https?:\/\/([a-z0-9]+)\.execute-api\.[^/]+\/([^/]+)\/?$/.exec(Object.values(outputs)[0]?.ApiUrl ?? '');
-if (api === null) throw new Error(`${outputsFile} names no API of LocalStack`);
+const outputs = JSON.parse(readFileSync(outputsFile, 'utf8')) as Record<string, Record<string, string>>;
+const [{ ApiUrl = '', BusName: bus, BucketName: bucket } = {}] = Object.values(outputs);
+const api = /^https?:\/\/([a-z0-9]+)\.execute-api\.[^/]+\/([^/]+)\/?$/.exec(ApiUrl);
+if (api === null || bus === undefined || bucket === undefined)
+  throw new Error(`${outputsFile} names no API, bus and bucket of LocalStack`);
 const cloud = {
   api_url: `${endpoint}/_aws/execute-api/${api[1]}/${api[2]}`,
   region: 'us-east-1',
   credentials: { access_key_id: 'test', secret_access_key: 'test' },
+  services: { endpoint, bus, bucket },
 };
 process.stdout.write(`${JSON.stringify(cloud, null, 2)}\n`);

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the end-to-end suite, and what only LocalStack is asked, on what deploy.sh deployed. Words go to vitest.
+# Runs the end-to-end suite, and what only LocalStack is asked, on what deploy.sh deployed; at last the stack is updated and
+# destroyed. Words go to vitest.
 set -euo pipefail
 cd "$(dirname "$0")"
 . host/paths.sh

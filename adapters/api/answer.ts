@@ -38,8 +38,10 @@ export function errorOfAnswer(status: number, body: Buffer): LayerMoverError {
   return new LayerMoverError('API_FAILED', `the API answered ${status}`, { data });
 }
 
-function errorOfProblem({ code, detail, hint, data }: Problem): LayerMoverError {
-  return new LayerMoverError(code, detail, { hint, data });
+/** Of an error that only the functions' logs tell, the request is what to look for there. */
+function errorOfProblem({ code, detail, hint, data, instance }: Problem): LayerMoverError {
+  const request = code === 'INTERNAL' && instance !== undefined ? { request: instance.split(':').at(-1) } : undefined;
+  return new LayerMoverError(code, detail, { hint, data: request ?? data });
 }
 
 /** Undefined if it is no JSON: no schema of ours takes that. */

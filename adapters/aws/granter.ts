@@ -66,10 +66,13 @@ function sessionPolicy(
   };
   const fetch = { Effect: 'Allow', Action: 's3:GetObject', Resource: below(read) };
   // The key opens nothing by itself: the objects' own rights are above.
-  const useKey = { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: keyArn };
-  const objects = [...(write.length > 0 ? [create] : []), ...(read.length > 0 ? [fetch] : [])];
-  const policy = JSON.stringify({ Version: '2012-10-17', Statement: [...objects, useKey] });
-  if (policy.length > POLICY_CHARACTERS_MAX || objects.length === 0) {
+  const useKey = (Action: string) => ({ Effect: 'Allow', Action, Resource: keyArn });
+  const Statement = [
+    ...(write.length > 0 ? [create, useKey('kms:GenerateDataKey')] : []),
+    ...(read.length > 0 ? [fetch, useKey('kms:Decrypt')] : []),
+  ];
+  const policy = JSON.stringify({ Version: '2012-10-17', Statement });
+  if (policy.length > POLICY_CHARACTERS_MAX || Statement.length === 0) {
     throw new LayerMoverError('GRANT_REFUSED', `${write.length + read.length} prefixes do not fit a session's policy`);
   }
   return policy;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { receipt, roundSegments } from '../../core/api/agent.ts';
+import { incoming, receipt, roundSegments } from '../../core/api/agent.ts';
 import {
   count,
   digest,
@@ -11,7 +11,8 @@ import {
   taskId,
   vmName,
 } from '../../core/api/names.ts';
-import { surveyedLayer, taskInput, taskResult } from '../../core/api/tasks.ts';
+import { blackout, CUTOVERS, roundStats, surveyedLayer, taskInput, taskResult } from '../../core/api/tasks.ts';
+import { ON_NO_CONVERGENCE } from '../../core/convergence/options.ts';
 import { type ErrorJson, LayerMoverError } from '../../core/errors.ts';
 import { COLLECTION_PHASES, COUNTED_KINDS, type CollectionRun, FATES } from '../../core/garbage.ts';
 import { KINDS } from '../../core/kinds.ts';
@@ -82,12 +83,16 @@ export const hostItem: z.ZodType<HostRecord> = z.object({
   seenMs: count,
 });
 
+export const identityItem = z.object({ namespace: namespaceName });
+
 export const ownershipItem: z.ZodType<Ownership> = z.object({
   vm: vmName,
   owner: hostRef,
   epoch: count,
   lease: z.object({ migration: migrationId, untilMs: count }).optional(),
   broughtBy: migrationId.optional(),
+  runs: z.boolean().optional(),
+  takenBack: migrationId.optional(),
 });
 
 export const migrationItem: z.ZodType<MigrationRecord> = z.object({
@@ -100,6 +105,10 @@ export const migrationItem: z.ZodType<MigrationRecord> = z.object({
   policy: z.enum(POLICIES),
   chunkBytes: count,
   kinds: z.array(z.enum(KINDS)).optional(),
+  live: z
+    .object({ cutover: z.enum(CUTOVERS), maxDowntimeMs: count, onNoConvergence: z.enum(ON_NO_CONVERGENCE) })
+    .optional(),
+  maxRateBytesPerSecond: count.optional(),
   run: count,
   state: z.enum(MIGRATION_STATES),
   createdMs: count,
@@ -130,6 +139,17 @@ export const vmItem: z.ZodType<VmRecord> = z.object({
   state: z.enum(VM_STATES),
   surveyed: z.array(surveyedLayer).optional(),
   layers: z.array(plannedLayer).optional(),
+  rounds: z.array(roundStats.extend({ throttleBytesPerSecond: count.optional() })).optional(),
+  decided: z
+    .object({
+      round: count,
+      predictedMs: count.optional(),
+      throttleBytesPerSecond: count.optional(),
+      reason: z.string(),
+    })
+    .optional(),
+  incoming: incoming.optional(),
+  blackout: blackout.optional(),
   sourceReceipt: receipt.optional(),
   destinationReceipt: receipt.optional(),
   startedMs: count.optional(),
@@ -146,6 +166,7 @@ export const streamItem: z.ZodType<StreamRecord> = z.object({
   storedBytes: count,
   dedupedBytes: count,
   milliseconds: count,
+  movedMs: count.optional(),
 });
 
 export const roundItem: z.ZodType<Round> = z.object({
@@ -162,6 +183,7 @@ export const taskItem: z.ZodType<Task> = z.object({
   host: hostRef,
   input: taskInput,
   token: z.string(),
+  postedMs: count,
   attempt: count,
   state: z.enum(['waiting', 'running', 'closed']),
   instance: z.string().optional(),

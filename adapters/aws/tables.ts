@@ -21,7 +21,7 @@ export const tables = {
    * `removed#<namespace>`, `last` → when something was removed from the store; `collection#<namespace>`, `last` → garbage collection.
    */
   layers: { partitionKey: 'pk', sortKey: 'sk', indexes: {} },
-  /** `<namespace>`, `<site/host>` → host. */
+  /** `<namespace>`, `<site/host>` → host; `identity#<ARN>`, `namespace` → the namespace that it is bound to. */
   hosts: { partitionKey: 'pk', sortKey: 'sk', indexes: {} },
   /** `<namespace>#<vm>` → who owns it. */
   vms: { partitionKey: 'pk', indexes: {} },

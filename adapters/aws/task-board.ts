@@ -24,7 +24,7 @@ export function createTaskBoard(table: Table, clock: Clock): TaskBoard {
   }
 
   return {
-    post: (task) => tasks.step({ pk: task.id }, (known) => postTask(known, task)),
+    post: (task) => tasks.step({ pk: task.id }, (known) => postTask(known, task, clock.nowMs())),
     find: (id) => tasks.read({ pk: id }),
     async open(namespace, host) {
       const found = await select('open', { text: '#open_for = :host', values: { host: `${namespace}#${host}` } });

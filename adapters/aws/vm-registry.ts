@@ -1,5 +1,5 @@
 import type { VmRegistry } from '../../core/ports.ts';
-import { commitVm, leaseVm, releaseVm } from '../rules/ownership.ts';
+import { commitVm, leaseVm, reclaimVm, releaseVm, runVm } from '../rules/ownership.ts';
 import { openCells } from './cells.ts';
 import { ownershipItem } from './items.ts';
 import type { Key, Table } from './table.ts';
@@ -14,6 +14,8 @@ export function createVmRegistry(table: Table): VmRegistry {
       vms.step(key(namespace, vm), (known) => leaseVm(known, { vm, source, lease }, nowMs)),
     commit: (namespace, vm, move) => vms.step(key(namespace, vm), (known) => commitVm(known, { vm, ...move })),
     release: (namespace, vm, migration) => vms.step(key(namespace, vm), (known) => releaseVm(known, migration)),
+    run: (namespace, vm, at) => vms.step(key(namespace, vm), (known) => runVm(known, { vm, ...at })),
+    reclaim: (namespace, vm, back) => vms.step(key(namespace, vm), (known) => reclaimVm(known, { vm, ...back })),
   };
 }
 

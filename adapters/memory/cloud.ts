@@ -24,7 +24,7 @@ export function createMemoryCloud(clock: Clock) {
     hosts: createMemoryHostRegistry(),
     vms: createMemoryVmRegistry(),
     migrations: createMemoryMigrationStore(),
-    tasks: createMemoryTaskBoard(),
+    tasks: createMemoryTaskBoard(clock),
     workflow: createMemoryWorkflow(),
     collector: createMemoryWorkflow(),
     events: createMemoryEvents(),

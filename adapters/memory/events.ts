@@ -1,8 +1,9 @@
-import type { EventSink, MigrationEvent } from '../../core/ports.ts';
+import type { StateChanged } from '../../core/api/events.ts';
+import type { EventSink } from '../../core/ports.ts';
 
 /** Keeps what was emitted, in order. */
-export function createMemoryEvents(): EventSink & { readonly emitted: readonly MigrationEvent[] } {
-  const emitted: MigrationEvent[] = [];
+export function createMemoryEvents(): EventSink & { readonly emitted: readonly StateChanged[] } {
+  const emitted: StateChanged[] = [];
   return {
     emitted,
     async emit(event) {

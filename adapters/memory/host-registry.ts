@@ -1,11 +1,13 @@
 import type { HostRef } from '../../core/api/names.ts';
 import type { HostRecord, HostRegistry } from '../../core/ports.ts';
+import { boundHost } from '../rules/bound-host.ts';
 import { plain } from '../rules/plain.ts';
-import { hostTaken } from '../rules/refusals.ts';
+import { hostTaken, identityBound } from '../rules/refusals.ts';
 
 /** Enrolled hosts in memory. */
 export function createMemoryHostRegistry(): HostRegistry {
   const namespaces = new Map<string, Map<HostRef, HostRecord>>();
+  const bound = new Map<string, string>();
   const hostsOf = (namespace: string) => namespaces.get(namespace) ?? new Map<HostRef, HostRecord>();
 
   return {
@@ -22,6 +24,16 @@ export function createMemoryHostRegistry(): HostRegistry {
     async list(namespace) {
       const hosts = [...hostsOf(namespace).values()].map(plain);
       return hosts.sort((a, b) => (a.ref < b.ref ? -1 : 1));
+    },
+    async bind(namespace, ref, identity) {
+      const elsewhere = bound.get(identity) ?? namespace;
+      if (elsewhere !== namespace) throw identityBound(identity, elsewhere);
+      bound.set(identity, namespace);
+      const hosts = hostsOf(namespace);
+      if (hosts.get(ref)?.caller !== identity) namespaces.set(namespace, hosts.set(ref, boundHost(ref, identity)));
+    },
+    async boundTo(identity) {
+      return bound.get(identity);
     },
   };
 }

@@ -1,15 +1,15 @@
-import type { TaskBoard } from '../../core/ports.ts';
+import type { Clock, TaskBoard } from '../../core/ports.ts';
 import type { Task } from '../../core/task.ts';
 import { cancelTask, closeTask, postTask, takeTask } from '../rules/task.ts';
 import { createCells } from './cells.ts';
 
 /** Tasks for agents in memory. */
-export function createMemoryTaskBoard(): TaskBoard {
+export function createMemoryTaskBoard(clock: Clock): TaskBoard {
   const tasks = createCells<Task>();
 
   return {
     async post(task) {
-      return tasks.step(task.id, (known) => postTask(known, task));
+      return tasks.step(task.id, (known) => postTask(known, task, clock.nowMs()));
     },
     async find(id) {
       return tasks.read(id);

@@ -1,5 +1,5 @@
 import type { Ownership, VmRegistry } from '../../core/ports.ts';
-import { commitVm, leaseVm, releaseVm } from '../rules/ownership.ts';
+import { commitVm, leaseVm, reclaimVm, releaseVm, runVm } from '../rules/ownership.ts';
 import { createCells } from './cells.ts';
 
 /** Who owns which VM, in memory. */
@@ -19,6 +19,12 @@ export function createMemoryVmRegistry(): VmRegistry {
     },
     async release(namespace, vm, migration) {
       vms.step(key(namespace, vm), (known) => releaseVm(known, migration));
+    },
+    async run(namespace, vm, at) {
+      return vms.step(key(namespace, vm), (known) => runVm(known, { vm, ...at }));
+    },
+    async reclaim(namespace, vm, back) {
+      return vms.step(key(namespace, vm), (known) => reclaimVm(known, { vm, ...back }));
     },
   };
 }

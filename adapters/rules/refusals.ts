@@ -10,6 +10,13 @@ export function hostTaken(host: HostRef): LayerMoverError {
   });
 }
 
+export function identityBound(identity: string, namespace: string): LayerMoverError {
+  return new LayerMoverError('IDENTITY_BOUND', `${identity} is bound to the namespace ${namespace}`, {
+    hint: 'give a host of another namespace a role or a user of its own',
+    data: { identity, namespace },
+  });
+}
+
 export function vmOwnedElsewhere({ vm, owner }: Ownership): LayerMoverError {
   return new LayerMoverError('VM_OWNED_ELSEWHERE', `${vm} belongs to ${owner}`, {
     hint: `move it from ${owner}`,
@@ -28,6 +35,21 @@ export function epochStale(vm: string, migration: string, epoch: number): LayerM
   return new LayerMoverError('EPOCH_STALE', `${vm} is no longer ${migration}'s to commit at epoch ${epoch}`, {
     hint: 'nothing was changed; its owner is who it was',
     data: { vm, migration, epoch },
+  });
+}
+
+export function vmRunsElsewhere({ vm, owner }: Ownership): LayerMoverError {
+  return new LayerMoverError('VM_RUNS_ELSEWHERE', `${vm} runs at ${owner} already: it can’t be taken back`, {
+    hint: 'stop it there first; then `layermover reclaim` takes it back by force',
+    data: { vm, owner },
+  });
+}
+
+/** Said to a destination that is about to run a VM. */
+export function vmNotHere(vm: string, owner: HostRef, known: HostRef | undefined): LayerMoverError {
+  return new LayerMoverError('VM_OWNED_ELSEWHERE', `${vm} is not ${owner}’s to run`, {
+    hint: 'end what runs of it here: its source has taken it back, or has not committed it',
+    data: { vm, owner: known },
   });
 }
 

@@ -4,13 +4,13 @@ import { plain } from './plain.ts';
 import type { Step } from './step.ts';
 
 /** A task as it is posted: the board counts its attempts. */
-export type PostedTask = Omit<Task, 'attempt' | 'state' | 'instance'>;
+export type PostedTask = Omit<Task, 'attempt' | 'state' | 'instance' | 'postedMs'>;
 
 /** A fresh token opens the task anew, closed or not, for the workflow waits for that token now; the same token again changes nothing. */
-export function postTask(known: Task | undefined, task: PostedTask): Step<Task, number> {
+export function postTask(known: Task | undefined, task: PostedTask, nowMs: number): Step<Task, number> {
   if (known?.token === task.token) return { answer: known.attempt };
   const attempt = (known?.attempt ?? 0) + 1;
-  return { answer: attempt, next: { ...task, attempt, state: 'waiting' } };
+  return { answer: attempt, next: { ...task, attempt, state: 'waiting', postedMs: nowMs } };
 }
 
 export function takeTask(known: Task | undefined, instance: string): Step<Task, number | undefined> {

@@ -1,8 +1,11 @@
-import type { PollAnswer, PollRequest } from '../../core/api/agent.ts';
+import type { Incoming, PollAnswer, PollRequest } from '../../core/api/agent.ts';
 import { limits } from '../../core/limits.ts';
+import type { VmEnd } from '../../core/migration.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { Receipt } from '../../core/receipt.ts';
 import { type Round, roundsBegin } from '../../core/records.ts';
+import type { News } from '../tasks/task.ts';
+import { Awaited } from './awaited.ts';
 import { Bell } from './bell.ts';
 
 interface Following {
@@ -15,28 +18,29 @@ interface Following {
   waitingSinceMs?: number | undefined;
 }
 
-interface Awaiting {
-  readonly migration: string;
-  readonly vm: string;
-  readonly arrived: Bell;
-  readonly sinceMs: number;
-  receipt?: Receipt;
-}
+type Wants = Pick<PollRequest, 'following' | 'awaiting' | 'expecting' | 'settling'>;
+type Told = Pick<PollAnswer, 'rounds' | 'receipts' | 'incoming' | 'settled'>;
 
 /**
  * What tasks await and polls bring. A stream's rounds are asked for only while few of them wait to be read, so a fast
  * source can't fill the memory of a slow destination.
  */
-export class Inbox {
+export class Inbox implements News {
   readonly #clock: Clock;
   readonly #wake: Bell;
   readonly #following = new Map<string, Following>();
-  readonly #awaiting = new Map<string, Awaiting>();
+  readonly #receipts: Awaited<Receipt>;
+  readonly #incoming: Awaited<Incoming>;
+  readonly #settled: Awaited<VmEnd>;
+  #urgent = 0;
 
   /** Rings `wake` when a task begins to wait. */
   constructor(clock: Clock, wake: Bell) {
     this.#clock = clock;
     this.#wake = wake;
+    this.#receipts = new Awaited(clock, wake);
+    this.#incoming = new Awaited(clock, wake);
+    this.#settled = new Awaited(clock, wake);
   }
 
   /** The rounds of a stream in a run of its migration, in order, each once; ends after the one that names the layer. */
@@ -59,25 +63,44 @@ export class Inbox {
   }
 
   /** The destination's receipt of a VM. */
-  async receipt(migration: string, vm: string, signal: AbortSignal): Promise<Receipt> {
-    const key = `${migration} ${vm}`;
-    const awaiting: Awaiting = { migration, vm, arrived: new Bell(), sinceMs: this.#clock.nowMs() };
-    this.#awaiting.set(key, awaiting);
+  receipt(migration: string, vm: string, signal: AbortSignal): Promise<Receipt> {
+    return this.#receipts.one(migration, vm, signal);
+  }
+
+  /** The destination's words that it can take a VM. */
+  incoming(migration: string, vm: string, signal: AbortSignal): AsyncIterable<Incoming> {
+    return this.#incoming.words(migration, vm, signal);
+  }
+
+  /** How a VM's move has ended. */
+  settled(migration: string, vm: string, signal: AbortSignal): Promise<VmEnd> {
+    return this.#settled.one(migration, vm, signal);
+  }
+
+  /** Waits are urgent until `work` has ended, however it ends. */
+  async urgently<T>(work: () => Promise<T>): Promise<T> {
+    this.#urgent += 1;
     this.#wake.ring();
     try {
-      while (awaiting.receipt === undefined) await awaiting.arrived.wait(signal);
-      return awaiting.receipt;
+      return await work();
     } finally {
-      this.#awaiting.delete(key);
+      this.#urgent -= 1;
     }
   }
 
+  /** True while some task says that its waits are urgent. */
+  get isUrgent(): boolean {
+    return this.#urgent > 0;
+  }
+
   /** What the next poll asks for. */
-  wants(): Pick<PollRequest, 'following' | 'awaiting'> {
+  wants(): Wants {
     const open = [...this.#following.values()].filter(({ queue }) => queue.length < limits.rounds_per_poll_max);
     return {
       following: open.map(({ migration, stream, after }) => ({ migration, stream, after })),
-      awaiting: [...this.#awaiting.values()].map(({ migration, vm }) => ({ migration, vm })),
+      awaiting: this.#receipts.list().map(({ migration, vm }) => ({ migration, vm })),
+      expecting: this.#incoming.list(),
+      settling: this.#settled.list().map(({ migration, vm }) => ({ migration, vm })),
     };
   }
 
@@ -85,12 +108,12 @@ export class Inbox {
   get waitingSinceMs(): number | undefined {
     const since = [
       ...[...this.#following.values()].map(({ waitingSinceMs }) => waitingSinceMs),
-      ...[...this.#awaiting.values()].map(({ sinceMs }) => sinceMs),
+      ...[this.#receipts, this.#incoming, this.#settled].flatMap((each) => each.sinceMs()),
     ].filter((ms) => ms !== undefined);
     return since.length === 0 ? undefined : Math.max(...since);
   }
 
-  deliver({ rounds, receipts }: Pick<PollAnswer, 'rounds' | 'receipts'>): void {
+  deliver({ rounds, receipts, incoming, settled }: Told): void {
     for (const { migration, stream, cursor, segments, layer_id: layerId } of rounds) {
       const following = this.#following.get(`${migration} ${stream}`);
       if (following === undefined || cursor <= following.after) continue;
@@ -98,12 +121,9 @@ export class Inbox {
       following.queue.push({ stream, cursor, segments, layerId });
       following.arrived.ring();
     }
-    for (const receipt of receipts) {
-      const awaiting = this.#awaiting.get(`${receipt.migration} ${receipt.vm}`);
-      if (awaiting === undefined) continue;
-      awaiting.receipt = receipt;
-      awaiting.arrived.ring();
-    }
+    for (const receipt of receipts) this.#receipts.deliver(receipt.migration, receipt.vm, receipt);
+    for (const { migration, vm, ...word } of incoming) this.#incoming.deliver(migration, vm, word);
+    for (const { migration, vm, state } of settled) this.#settled.deliver(migration, vm, state);
   }
 
   async #next(following: Following, signal: AbortSignal): Promise<Round> {

@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ApiClient } from '../../adapters/api/client.ts';
+import type { PollAnswer, PollRequest } from '../../core/api/agent.ts';
 import type { HostRef } from '../../core/api/names.ts';
 import { hasCode } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
@@ -27,11 +29,15 @@ export interface PollLoopOptions {
   readonly wake: Bell;
 }
 
+type Wants = ReturnType<Inbox['wants']>;
+
 /** The agent's heartbeat: asks for work and news until it is stopped. While the cloud is away it goes on asking. */
 export class PollLoop {
   readonly #options: PollLoopOptions;
   #away = false;
   #busyMs = Number.NEGATIVE_INFINITY;
+  /** What to pause after a poll that was urgent. */
+  #urgentMs: number | undefined;
 
   constructor(options: PollLoopOptions) {
     this.#options = options;
@@ -53,16 +59,64 @@ export class PollLoop {
 
   /** Whatever keeps the agent from enrolling, its tasks need the heartbeat. */
   async #poll(signal: AbortSignal): Promise<void> {
-    const { ref, instance, api, enrolment, runs, inbox, tidy, freeBytes } = this.#options;
+    const { enrolment, runs, inbox, tidy } = this.#options;
+    this.#urgentMs = undefined;
+    if (inbox.isUrgent) return await this.#pollUrgently(signal);
     if (runs.count === 0) await tidy(signal);
     const [enrolled] = await Promise.allSettled([enrolment.renew(signal)]);
+    this.#take(await this.#ask(await this.#asked(), signal));
+    if (enrolled.status === 'rejected') throw enrolled.reason;
+  }
+
+  /**
+   * A poll that waits at the API for news, so that none waits here for the next poll. What is to be asked may change
+   * meanwhile: then it is given up, and nothing is lost, for whatever it would have brought comes with the next one.
+   */
+  async #pollUrgently(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const [asked, beganMs] = [await this.#asked(), clock.nowMs()];
+    const outdated = new AbortController();
+    const either = AbortSignal.any([signal, outdated.signal]);
+    void this.#untilOutdated(asked, either).then(() => outdated.abort(null), ignore);
+    try {
+      const answer = await this.#ask({ ...asked, wait_ms: limits.poll_wait_ms_max }, either);
+      this.#take(answer);
+      // An answer that came at once and brought nothing that was awaited would come again and again.
+      this.#urgentMs = isAwaited(answer) ? 0 : Math.max(0, limits.poll_fast_ms - (clock.nowMs() - beganMs));
+    } catch (error) {
+      if (signal.aborted || !outdated.signal.aborted) throw error;
+      this.#urgentMs = 0;
+    } finally {
+      outdated.abort(null);
+    }
+  }
+
+  async #untilOutdated(asked: PollRequest, signal: AbortSignal): Promise<void> {
+    const { wake, runs, inbox } = this.#options;
+    const wanted = ({ following, awaiting, expecting, settling }: Wants) => [following, awaiting, expecting, settling];
+    const tasks = ({ running }: Pick<PollRequest, 'running'>) => running.map(({ task, attempt }) => [task, attempt]);
+    const isAsAsked = () =>
+      isDeepStrictEqual(wanted(inbox.wants()), wanted(asked)) &&
+      isDeepStrictEqual(tasks({ running: runs.list() }), tasks(asked));
+    while (isAsAsked()) await wake.wait(signal);
+  }
+
+  async #asked(): Promise<PollRequest> {
+    const { instance, runs, inbox, freeBytes } = this.#options;
+    return { instance, free_bytes: await freeBytes(), running: runs.list(), ...inbox.wants() };
+  }
+
+  async #ask(body: PollRequest, signal: AbortSignal): Promise<PollAnswer> {
+    const { api, ref } = this.#options;
     const [site, host] = ref.split('/') as [string, string];
-    const body = { instance, free_bytes: await freeBytes(), running: runs.list(), ...inbox.wants() };
-    const answer = await api.call('poll', { params: { site, host }, body, signal });
+    return await api.call('poll', { params: { site, host }, body, signal });
+  }
+
+  #take(answer: PollAnswer): void {
+    const { runs, inbox } = this.#options;
     runs.cancel(answer.cancelled);
     runs.start(answer.tasks);
     inbox.deliver(answer);
-    if (enrolled.status === 'rejected') throw enrolled.reason;
   }
 
   /** Until the next poll is due, or somebody rings. */
@@ -80,6 +134,8 @@ export class PollLoop {
     const { clock, runs, inbox } = this.#options;
     const now = clock.nowMs();
     if (runs.count > 0) this.#busyMs = now;
+    if (this.#urgentMs !== undefined) return this.#urgentMs;
+    if (inbox.isUrgent) return this.#away ? limits.poll_busy_ms : 0;
     const idleMs = now - this.#busyMs;
     if (idleMs > limits.poll_rest_after_ms) return limits.poll_rest_ms;
     if (this.#away || idleMs > limits.poll_linger_ms) return limits.poll_idle_ms;
@@ -99,3 +155,9 @@ export class PollLoop {
     this.#away = false;
   }
 }
+
+function isAwaited({ rounds, receipts, incoming, settled }: PollAnswer): boolean {
+  return [rounds, receipts, incoming, settled].some((each) => each.length > 0);
+}
+
+function ignore(): void {}

@@ -22,6 +22,14 @@ interface Running {
 
 type Signals = Pick<TaskRun, 'signal' | 'cut'>;
 
+/** What every line of the log about a task names. */
+interface Fields {
+  readonly migration: string;
+  readonly run: number;
+  readonly task: string;
+  readonly attempt: number;
+}
+
 export interface RunsOptions {
   /** A patient one: a report is made until it is answered. */
   readonly api: ApiClient;
@@ -102,7 +110,7 @@ export class Runs {
   async #run({ id, attempt, input }: HandedOut, signals: Signals, progress: Map<string, StreamCounts>) {
     const { signal, cut } = signals;
     const { log, storeFor, perform } = this.#options;
-    const fields = { task: id, attempt };
+    const fields = { migration: input.migration, run: input.run, task: id, attempt };
     log.info(fields, 'task begins');
     const store = storeFor(id, attempt, cut);
     try {
@@ -121,7 +129,7 @@ export class Runs {
     }
   }
 
-  async #fail(fields: { task: string; attempt: number }, error: unknown, { signal, cut }: Signals): Promise<void> {
+  async #fail(fields: Fields, error: unknown, { signal, cut }: Signals): Promise<void> {
     const { log } = this.#options;
     if (signal.aborted) return log.info({ ...fields, reason: (signal.reason as Error).message }, 'task stopped');
     log.error({ ...fields, error: reportable(error) }, 'task failed');

@@ -20,6 +20,7 @@ export class PushJournal {
   readonly #files: Files;
   readonly #path: string;
   readonly #log: Log;
+  readonly #migration: string;
   readonly #header: Buffer;
   readonly #ids: Buffer;
   #spent: Spent;
@@ -29,6 +30,7 @@ export class PushJournal {
     this.#files = files;
     this.#path = path;
     this.#log = log;
+    this.#migration = of.migration;
     this.#header = encodeHeader(of, beganMs);
     this.#ids = ids;
     this.#spent = spent;
@@ -113,7 +115,7 @@ export class PushJournal {
       await write();
     } catch (error) {
       await this.close();
-      const fields = { path: this.#path, error: errorToJson(error) };
+      const fields = { migration: this.#migration, path: this.#path, error: errorToJson(error) };
       this.#log.warn(
         fields,
         'the journal of a push can’t be written; if the push is interrupted, more of it is sent again',

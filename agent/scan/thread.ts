@@ -1,7 +1,11 @@
+import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { errorFromJson, LayerMoverError } from '../../core/errors.ts';
 import type { Answer, Found, Job } from './job.ts';
 import type { Scanner } from './pool.ts';
+
+/** Beside this file, and built as it is: the package has JavaScript. */
+const WORKER = new URL(`./worker${path.extname(import.meta.filename)}`, import.meta.url);
 
 interface Pending {
   readonly resolve: (found: Found) => void;
@@ -38,7 +42,7 @@ export class ScanThread implements Scanner {
   }
 
   #begin(): Worker {
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: this.#buffers });
+    const worker = new Worker(WORKER, { workerData: this.#buffers });
     worker.on('message', (answer: Answer) => {
       const { resolve, reject } = this.#pending.shift()!;
       if ('error' in answer) reject(errorFromJson(answer.error));

@@ -101,5 +101,5 @@ async function commit(host: TaskHost, run: TaskRun, input: CutoverInput, receipt
   const { vm } = receipt;
   const body = { task: run.task, attempt: run.attempt, vm, epoch, receipt: sendable(receipt) };
   await host.api.call('commitMigration', { params: { migration }, body, signal: run.signal });
-  host.log.info({ migration, vm }, 'the VM is committed: it is the destination’s');
+  host.log.info({ migration, run: input.run, task: run.task, vm }, 'the VM is committed: it is the destination’s');
 }

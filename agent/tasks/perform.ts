@@ -1,5 +1,5 @@
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
-import { hasCode } from '../../core/errors.ts';
+import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { diskFull, isFull } from '../images/room.ts';
 import { cutover } from './cutover.ts';
 import { fetch } from './fetch.ts';
@@ -22,7 +22,8 @@ export async function perform(host: TaskHost, run: TaskRun, input: TaskInput): P
 /** What manifests and records take at least, while a task runs. */
 const STATE_BYTES = 1024 * 1024;
 
-function doTask(host: TaskHost, run: TaskRun, input: TaskInput): Promise<TaskResult> {
+async function doTask(host: TaskHost, run: TaskRun, input: TaskInput): Promise<TaskResult> {
+  if ('live' in input && input.live) throw liveUnsupported(input);
   switch (input.kind) {
     case 'survey':
       return survey(host, run, input);
@@ -30,9 +31,17 @@ function doTask(host: TaskHost, run: TaskRun, input: TaskInput): Promise<TaskRes
       return seed(host, run, input);
     case 'fetch':
       return fetch(host, run, input);
+    case 'round':
+      throw liveUnsupported(input);
     case 'cutover':
       return cutover(host, run, input);
     case 'follow':
       return follow(host, run, input);
   }
+}
+
+function liveUnsupported({ kind }: TaskInput): LayerMoverError {
+  return new LayerMoverError('LIVE_UNSUPPORTED', `this agent can’t do a ${kind} of a running VM`, {
+    hint: 'stop the VM and migrate it without --live',
+  });
 }

@@ -1,7 +1,9 @@
 import type { ApiClient } from '../../adapters/api/client.ts';
 import type { Zstd } from '../../adapters/system/zstd.ts';
+import type { Incoming } from '../../core/api/agent.ts';
 import type { HostRef } from '../../core/api/names.ts';
 import type { StreamCounts } from '../../core/api/tasks.ts';
+import type { VmEnd } from '../../core/migration.ts';
 import type { Clock, ObjectStore } from '../../core/ports.ts';
 import type { Receipt } from '../../core/receipt.ts';
 import type { Round } from '../../core/records.ts';
@@ -16,8 +18,14 @@ import type { ChunkPool } from '../scan/pool.ts';
 
 /** What polls bring to tasks that wait (daemon/inbox.ts). */
 export interface News {
+  /** While `work` is done, polls wait at the API for news, so that no poll interval passes before tasks hear of them. */
+  urgently<T>(work: () => Promise<T>): Promise<T>;
   rounds(of: { migration: string; run: number; stream: string }, signal: AbortSignal): AsyncIterable<Round>;
   receipt(migration: string, vm: string, signal: AbortSignal): Promise<Receipt>;
+  /** The destination's words that it can take a running VM, each newer than the one before; the last one if several came. */
+  incoming(migration: string, vm: string, signal: AbortSignal): AsyncIterable<Incoming>;
+  /** How a VM's move has ended. A destination waits for it. */
+  settled(migration: string, vm: string, signal: AbortSignal): Promise<VmEnd>;
 }
 
 /**

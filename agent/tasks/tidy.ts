@@ -1,7 +1,7 @@
 import { errorToJson } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { isRefusal } from '../daemon/patient-client.ts';
-import { partialPath } from '../images/arrivals.ts';
+import { partialPath, type Waiting } from '../images/arrivals.ts';
 import type { BroughtLayer } from '../images/brought.ts';
 import { type End, endsOf } from './ends.ts';
 import { settle } from './settle.ts';
@@ -53,11 +53,15 @@ export class Tidy {
         await settle(this.#host, arrived, signal);
       } catch (error) {
         if (!isRefusal(error)) throw error;
-        if (!this.#told.has(arrived.path)) log.warn({ path: partialPath(arrived), error: errorToJson(error) }, UNKNOWN);
+        if (!this.#told.has(arrived.path)) log.warn(unsettled(arrived, error), UNKNOWN);
         this.#told.add(arrived.path);
       }
     }
   }
+}
+
+function unsettled(arrived: Waiting, error: unknown) {
+  return { migration: arrived.migration, path: partialPath(arrived), error: errorToJson(error) };
 }
 
 const UNKNOWN = 'nobody can tell what became of the VM that this file is of; it is left as it is';
@@ -79,7 +83,10 @@ async function settleBases({ brought, log }: Host, ends: Ends): Promise<boolean>
     // Each pass removes those that no other lies on.
     for (const layer of [...inVain]) {
       if (!(await brought.takeBack(layer))) continue;
-      log.info({ path: layer.path }, 'its migration was aborted: the base layer that it brought is removed');
+      log.info(
+        { migrations: layer.migrations, path: layer.path },
+        'its migration was aborted: the base layer that it brought is removed',
+      );
       inVain.splice(inVain.indexOf(layer), 1);
     }
   }

@@ -1,13 +1,14 @@
 import pino from 'pino';
 import type { Log } from '../../agent/daemon/log.ts';
+import type { HostRef } from '../../core/api/names.ts';
 import { paintMessage } from './paint.ts';
 import { visible } from './visible.ts';
 
 /** An agent's log on stderr: JSON lines; on a terminal, unless JSON is asked for, lines for people. */
-export function agentLog(name: string, json: boolean): Log {
+export function agentLog(host: HostRef, json: boolean): Log {
   // What a full disk refuses is lost: nobody fails for his log. (pino's own destination hangs then.)
   process.stderr.on('error', () => undefined);
-  if (json || !process.stderr.isTTY) return pino({ name, base: {} }, process.stderr);
+  if (json || !process.stderr.isTTY) return pino({ base: { host } }, process.stderr);
   const line = (paint: (text: string) => string) => (fields: object, message: string) =>
     void process.stderr.write(`${clockTime()} ${paint(message)}${told(fields)}\n`);
   return { info: line(String), warn: line(paintMessage.yellow), error: line(paintMessage.red) };

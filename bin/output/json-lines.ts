@@ -2,6 +2,7 @@ import type { CollectionView } from '../../core/api/garbage.ts';
 import type { DamagedObject, RebuildCounts, RebuildPhase } from '../../core/api/rebuild.ts';
 import type {
   HostView,
+  LiveView,
   MigrationSummary,
   MigrationView,
   ReceiptsView,
@@ -10,11 +11,23 @@ import type {
 } from '../../core/api/views.ts';
 import type { ErrorJson } from '../../core/errors.ts';
 import type { MigrationState } from '../../core/migration.ts';
+import type { CloudFile } from '../connection.ts';
+import type { hostPolicy } from '../enrol/policy.ts';
 
 /** What each verb says with --json, by `message_type`. docs/COMMAND.md tells which verb says what. */
 export interface Messages {
   /** `cloud start`, `agent`: it serves now. */
   ready: { cloud_file: string; api_url: string } | { host: string };
+  /** `cloud connect`. */
+  connected: { cloud_file: string; api_url: string };
+  /** `host enrol`: what the host's role or user must be allowed, and what its agent is started with. */
+  enrolled: {
+    host: string;
+    identity?: string;
+    policy: ReturnType<typeof hostPolicy>;
+    cloud_file: CloudFile;
+    command: string;
+  };
   /** `migrate --detach`. */
   requested: { migration: string };
   /** How far a migration is; docs of the fields: output/pace.ts. */
@@ -27,6 +40,8 @@ export interface Messages {
     wire_bytes: number;
     bytes_per_second?: number;
     seconds_left?: number;
+    /** Of running VMs: their rounds so far, and what a cutover now would pause them for. */
+    live?: readonly ({ vm: string } & LiveView)[];
   };
   /** The end of a migration that was watched, or of the demo. */
   summary: {
@@ -35,6 +50,7 @@ export interface Messages {
     vms: readonly (VmView & { equal: boolean })[];
     error?: ErrorJson;
   };
+  reclaimed: { migration: string; vm: string; owner: string; epoch: number };
   migration: { migration: MigrationView | MigrationSummary };
   receipts: ReceiptsView;
   /** One layer that was read again. Ids are hex; `expected` is absent if the receipt has no such layer. */

@@ -2,6 +2,7 @@ import { SingleBar } from 'cli-progress';
 import type { MigrationView } from '../../core/api/views.ts';
 import { hasEnded } from '../../core/migration.ts';
 import { jsonLine } from './json-lines.ts';
+import { liveVms, roundWords } from './live.ts';
 import { type Amounts, amountsOf, Pace, shareOf } from './pace.ts';
 import { bytes, seconds } from './units.ts';
 
@@ -19,6 +20,8 @@ function doing(migration: MigrationView, amounts: Amounts, pace: ReturnType<Pace
   if (hasEnded(migration.state)) return '';
   if (amounts.totalBytes === 0) return migration.state === 'preparing' ? 'the source looks at its layers' : '';
   const { handledBytes, doneBytes, totalBytes, wireBytes } = amounts;
+  const rounds = roundWords(migration);
+  if (rounds.length > 0) return [...rounds, `${bytes(wireBytes)} on the wire`].join(' · ');
   if (doneBytes >= totalBytes) return `all ${bytes(totalBytes)} there; read back and compared now`;
   const parts = [
     `${bytes(handledBytes)} in the store, ${bytes(doneBytes)} arrived of ${bytes(totalBytes)}`,
@@ -76,6 +79,7 @@ function json(nowMs: () => number): Progress {
     show(migration) {
       const amounts = amountsOf(migration);
       const { bytesPerSecond, secondsLeft } = pace.see(amounts, nowMs());
+      const live = liveVms(migration).map((vm) => ({ vm: vm.name, ...vm.live }));
       jsonLine('status', {
         migration: migration.id,
         state: migration.state,
@@ -85,6 +89,7 @@ function json(nowMs: () => number): Progress {
         wire_bytes: amounts.wireBytes,
         ...(bytesPerSecond === undefined ? {} : { bytes_per_second: Math.round(bytesPerSecond) }),
         ...(secondsLeft === undefined ? {} : { seconds_left: secondsLeft }),
+        ...(live.length === 0 ? {} : { live }),
       });
     },
     stop: () => undefined,

@@ -1,5 +1,6 @@
 import type { LayerView, MigrationView, VmView } from '../../core/api/views.ts';
 import { flowOf } from './flow.ts';
+import { liveReport } from './live.ts';
 import { paint } from './paint.ts';
 import { type Column, table, tableWidth, terminalWidth } from './table.ts';
 import { bytes, rate, seconds } from './units.ts';
@@ -66,11 +67,16 @@ function vmRow(vm: VmView): string[] {
   return [vm.layers.length === 0 ? vm.name : '', 'all', outcome(vm), ...sizes, share(vm), seconds(vm.seconds), speed];
 }
 
-/** The table at the end of a migration: a row a layer, a row a VM. On a narrow terminal the same as plain lines. */
+/**
+ * The table at the end of a migration: a row a layer, a row a VM. On a narrow terminal the same as plain lines. Below it
+ * the rounds and pauses of running VMs.
+ */
 export function report(migration: Pick<MigrationView, 'vms'>, width = terminalWidth()): string {
   const rows = migration.vms.flatMap((vm) => [...vm.layers.map((layer, at) => layerRow(vm, layer, at)), vmRow(vm)]);
   const text = table(COLUMNS, rows, width);
-  return tableWidth(text) <= width ? text : migration.vms.map(plain).join('\n');
+  const layers = tableWidth(text) <= width ? text : migration.vms.map(plain).join('\n');
+  const live = liveReport(migration, width);
+  return live === '' ? layers : `${layers}\n${live}`;
 }
 
 function plain(vm: VmView): string {

@@ -53,7 +53,7 @@ export function vmTable(migration: MigrationView): Html {
   return html`<h2>VMs</h2><div class="wide"><table>
 <thead><tr><th>VM</th><th>from</th><th>outcome</th><th class="n">raw</th><th class="n">on the wire</th><th class="n">time</th></tr></thead>
 <tbody>${rows}</tbody></table></div>
-<p class="soft">One round each: a stopped VM does not change while it is copied, so its cutover moves all of it.</p>`;
+${migration.mode === 'cold' ? html`<p class="soft">One round each: a stopped VM does not change while it is copied, so its cutover moves all of it.</p>` : undefined}`;
 }
 
 function outcome(vm: VmView): Html {

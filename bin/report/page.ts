@@ -1,11 +1,13 @@
 import type { MigrationView, ReceiptsView } from '../../core/api/views.ts';
 import { hasEnded } from '../../core/migration.ts';
+import { wishWords } from '../output/live.ts';
 import { momentUtc } from '../output/times.ts';
 import { seconds } from '../output/units.ts';
 import { figures, totals, vmTable } from './figures.ts';
 import { type Html, html } from './html.ts';
 import { picture } from './picture.ts';
 import { errorBox, receiptsSection } from './proof.ts';
+import { roundsSection } from './rounds.ts';
 import { style } from './style.ts';
 
 /** How a report's file begins: whoever finds it in the way of a new one may replace it. */
@@ -28,7 +30,7 @@ function heading({ migration }: ReportContent): Html {
   const tone = migration.state === 'committed' ? 'good' : hasEnded(migration.state) ? 'bad' : 'soft';
   const mark = { committed: ' ✓', failed: ' ✗', aborted: ' ✗' }[migration.state as string] ?? ', still running';
   return html`<h1><bdi>${title(migration)}</bdi></h1>
-<p><span class="${tone}">${migration.state}${mark}</span> · <span class="id">${migration.id}</span> · policy ${migration.policy}</p>`;
+<p><span class="${tone}">${migration.state}${mark}</span> · <span class="id">${migration.id}</span> · ${[`policy ${migration.policy}`, ...wishWords(migration)].join(' · ')}</p>`;
 }
 
 function times({ migration, atMs }: ReportContent): Html {
@@ -59,7 +61,7 @@ export function reportPage(content: ReportContent): string {
 <title>${title(migration)}: ${migration.state}</title>
 <style>${style}</style></head><body>
 ${heading(content)}${times(content)}${errors(content)}${totals(migration)}
-${migration.vms.length === 0 ? undefined : html`${picture(migration.vms)}${vmTable(migration)}${figures(migration)}${receiptsSection(receipts)}`}
+${migration.vms.length === 0 ? undefined : html`${picture(migration.vms)}${vmTable(migration)}${roundsSection(migration)}${figures(migration)}${receiptsSection(receipts)}`}
 <p class="soft">Made by LayerMover ${version} on ${momentUtc(content.atMs)}.</p>
 </body></html>
 `;

@@ -39,7 +39,7 @@ async function run(options: Options): Promise<void> {
   const place = hostRef.safeParse(`${options.site}/${options.host}`);
   if (!place.success)
     throw usage(`${options.site}/${options.host} is no SITE/HOST`, 'lower-case letters, digits and dashes');
-  const log = agentLog(`agent ${place.data}`, options.json === true);
+  const log = agentLog(place.data, options.json === true);
   const vms = namedPaths(options.vm);
   const cloud = await readCloudFile(options.cloud);
   const agent = await startAgent({

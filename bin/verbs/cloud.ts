@@ -5,26 +5,25 @@ import { CLOUD_FILE, type CloudFile, DEFAULT_DATA } from '../connection.ts';
 import { usage } from '../exit-codes.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { untilSignal } from '../signals.ts';
+import { cloudConnectVerb } from './cloud-connect.ts';
 import { verb } from './verb.ts';
 
-/** The synthesized assembly, made anew when its sources changed. */
-const ASSEMBLY = path.resolve(import.meta.dirname, '../../cdk.out');
-
 async function start(options: { data: string; port: string; json?: boolean }): Promise<void> {
-  const { synthesize } = await import('../../infra/synth.ts');
+  const { assembliesFor, synthesize } = await import('../../infra/synth.ts');
   const { startCloud } = await import('../../localstack/cloud.ts');
   if (!/^\d{1,5}$/.test(options.port) || Number(options.port) > 65_535) {
     throw usage(`--port ${options.port} is no port`, 'a number from 0 to 65535; 0 = the last one, or any');
   }
   const data = path.resolve(options.data);
   await mkdir(data, { recursive: true, mode: 0o700 });
-  const assemblyDir = synthesize(ASSEMBLY);
+  const assemblyDir = synthesize(assembliesFor(data));
   const cloud = await startCloud({ assemblyDir, dataDir: data, port: Number(options.port) });
   const file = path.join(data, CLOUD_FILE);
   const body: Omit<CloudFile, 'namespace'> = {
     api_url: cloud.apiUrl,
     region: cloud.region,
     credentials: { access_key_id: cloud.operator.accessKeyId, secret_access_key: cloud.operator.secretAccessKey },
+    services: { endpoint: cloud.endpoints.s3, bus: cloud.outputs.BusName!, bucket: cloud.outputs.BucketName! },
   };
   await writeFile(`${file}.new`, `${JSON.stringify(body, null, 2)}\n`, { mode: 0o600 });
   await rename(`${file}.new`, file);
@@ -37,11 +36,12 @@ async function start(options: { data: string; port: string; json?: boolean }): P
 
 export function cloudVerb(): Command {
   return new Command('cloud')
-    .description('The embedded cloud: what AWS runs, on this machine.')
+    .description('A cloud on this machine, which runs what AWS does; or one that was deployed.')
     .addCommand(
       verb('start', 'Start it and run until a signal. Loopback only.', 'layermover cloud start --data .layermover')
         .option('--data <dir>', 'where objects, tables and keys are kept', DEFAULT_DATA)
         .option('--port <n>', 'port of the API; 0 = the last one, or any', '0')
         .action(start),
-    );
+    )
+    .addCommand(cloudConnectVerb());
 }

@@ -6,6 +6,7 @@ import { jsonLine } from '../output/json-lines.ts';
 import { type Column, table } from '../output/table.ts';
 import { ago } from '../output/times.ts';
 import { bytes } from '../output/units.ts';
+import { hostEnrolVerb } from './host-enrol.ts';
 import { CLOUD_OPTION, verb } from './verb.ts';
 
 const COLUMNS: readonly Column[] = [
@@ -27,7 +28,7 @@ async function run(options: { cloud?: string; json?: boolean }): Promise<void> {
     each.host,
     each.vms.join(' ') || '–',
     bytes(each.free_bytes),
-    ago(each.seen_ms, nowMs),
+    each.seen_ms === 0 ? 'not yet' : ago(each.seen_ms, nowMs),
   ]);
   if (rows.length === 0) return advise('no agent has enrolled yet: `layermover agent --help`');
   process.stdout.write(`${table(COLUMNS, rows)}\n`);
@@ -36,9 +37,12 @@ async function run(options: { cloud?: string; json?: boolean }): Promise<void> {
 }
 
 export function hostVerb(): Command {
-  return new Command('host').description('Hosts whose agents have enrolled.').addCommand(
-    verb('list', 'List them, and the VMs they announced.', 'layermover host list')
-      .option(...CLOUD_OPTION)
-      .action(run),
-  );
+  return new Command('host')
+    .description('Hosts, and who speaks for them.')
+    .addCommand(
+      verb('list', 'List hosts, and the VMs they announced.', 'layermover host list')
+        .option(...CLOUD_OPTION)
+        .action(run),
+    )
+    .addCommand(hostEnrolVerb());
 }

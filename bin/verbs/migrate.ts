@@ -12,9 +12,10 @@ import { follow } from '../follow.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { reportPlace } from '../report/file.ts';
 import { findRunning } from '../running.ts';
+import { addLiveOptions, type LiveWords, liveRequest } from './live-options.ts';
 import { CLOUD_OPTION, REPORT_OPTION, verb } from './verb.ts';
 
-interface Options {
+interface Options extends LiveWords {
   to: string;
   from?: string;
   policy: string;
@@ -38,6 +39,7 @@ function requestOf(vms: readonly string[], options: Options) {
     policy: options.policy,
     kinds: options.kinds?.split(','),
     chunk_bytes: Number(options.chunk),
+    ...liveRequest(options),
   });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
@@ -71,9 +73,9 @@ async function run(vms: string[], options: Options): Promise<void> {
 }
 
 export function migrateVerb(): Command {
-  return verb(
+  const command = verb(
     'migrate',
-    'Move stopped VMs, together, to another host.',
+    'Move VMs, together, to another host: stopped ones, or running ones with --live.',
     'layermover migrate web-1 web-2 --to site-b/host-7',
   )
     .argument('<vm...>', `names of the VMs, ${limits.gang_vms_max} at the most; base layers they share are sent once`)
@@ -83,7 +85,8 @@ export function migrateVerb(): Command {
       new Option('--policy <policy>', 'treatment of layers the destination lacks').choices(POLICIES).default('auto'),
     )
     .option('--kinds <kinds>', 'kinds of the layers, bottom first, for instance os,we,ud')
-    .option('--chunk <bytes>', 'chunk size', String(limits.chunk_bytes_default))
+    .option('--chunk <bytes>', 'chunk size', String(limits.chunk_bytes_default));
+  return addLiveOptions(command)
     .option('--request-id <id>', 'the same id again is the same migration')
     .option('--detach', 'do not wait for the end')
     .option(...REPORT_OPTION)

@@ -3,6 +3,7 @@ import { hasEnded } from '../../core/migration.ts';
 import { connect } from '../connection.ts';
 import { follow } from '../follow.ts';
 import { jsonLine } from '../output/json-lines.ts';
+import { wishWords } from '../output/live.ts';
 import { report } from '../output/report.ts';
 import { visibleLines } from '../output/visible.ts';
 import { CLOUD_OPTION, migrationArgument, verb } from './verb.ts';
@@ -12,7 +13,8 @@ async function run(id: string, options: { watch?: boolean; cloud?: string; json?
   const migration = await client.call('getMigration', { params: { migration: id } });
   if (options.watch && !hasEnded(migration.state)) return follow(client, id, { json: options.json === true });
   if (options.json) return jsonLine('migration', { migration });
-  process.stdout.write(`${migration.id} ${migration.state}, to ${migration.to}\n`);
+  const words = [`${migration.id} ${migration.state}`, `to ${migration.to}`, ...wishWords(migration)];
+  process.stdout.write(`${words.join(', ')}\n`);
   if (migration.vms.length > 0) process.stdout.write(`${report(migration)}\n`);
   for (const error of [migration.error, ...migration.vms.map((vm) => vm.error)]) {
     if (error !== undefined) process.stdout.write(`error: ${visibleLines(error.message)} (${error.code})\n`);

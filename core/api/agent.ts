@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { limits } from '../limits.ts';
+import { VM_ENDS } from '../migration.ts';
 import { count, digest, fileName, hostRef, migrationId, streamName, taskId, vmName } from './names.ts';
 import { streamCounts, surveyedLayer, taskInput, taskResult } from './tasks.ts';
 
@@ -23,6 +24,17 @@ export const enrolRequest = z.object({
 });
 export type EnrolRequest = z.infer<typeof enrolRequest>;
 
+/** The destination's word that a running VM can come: it has written all rounds up to `applied`. */
+export const incoming = z.object({
+  /** Where its QEMU takes the memory; absent if only the storage moves. */
+  uri: z.string().min(1).max(limits.uri_length_max).optional(),
+  /** Cursor of the last round that is written. */
+  applied: z.string().max(32).optional(),
+});
+export type Incoming = z.infer<typeof incoming>;
+
+const vmOf = { migration: migrationId, vm: vmName };
+
 export const pollRequest = z.object({
   /** Names this run of the agent; another run takes its tasks over. */
   instance: z.string().regex(/^[0-9a-f]{16,32}$/),
@@ -33,7 +45,16 @@ export const pollRequest = z.object({
     .array(z.object({ migration: migrationId, stream: streamName, after: z.string().max(32).optional() }))
     .max(256),
   /** VMs whose destination receipt the source awaits. */
-  awaiting: z.array(z.object({ migration: migrationId, vm: vmName })).max(limits.gang_vms_max),
+  awaiting: z.array(z.object(vmOf)).max(limits.gang_vms_max),
+  /** VMs of which the source wants to hear that they can come, and the last word it heard. */
+  expecting: z
+    .array(z.object({ ...vmOf, heard: incoming.optional() }))
+    .max(limits.gang_vms_max)
+    .default([]),
+  /** VMs whose end the destination awaits. */
+  settling: z.array(z.object(vmOf)).max(limits.gang_vms_max).default([]),
+  /** If there is nothing to tell, the answer may wait for so long until there is. */
+  wait_ms: count.max(limits.poll_wait_ms_max).optional(),
 });
 export type PollRequest = z.infer<typeof pollRequest>;
 
@@ -70,6 +91,9 @@ export const pollAnswer = z.object({
     }),
   ),
   receipts: z.array(receipt),
+  /** Words that the source has not heard. */
+  incoming: z.array(incoming.extend(vmOf)),
+  settled: z.array(z.object({ ...vmOf, state: z.enum(VM_ENDS) })),
 });
 export type PollAnswer = z.infer<typeof pollAnswer>;
 
@@ -117,6 +141,11 @@ export type LayerRequest = z.infer<typeof layerRequest>;
 
 export const receiptRequest = z.object({ ...attempt, receipt });
 
+export const incomingRequest = incoming.extend(attempt);
+
+/** The destination's QEMU is about to run the VM, or runs it: from now on its source can't take it back. */
+export const runningRequest = z.object(attempt);
+
 /** The destination's word that it has these base layers in its image folder, and that it lost those. */
 export const presenceRequest = z.object({ ...attempt, has: z.array(digest).max(64), lost: z.array(digest).max(64) });
 
@@ -125,5 +154,17 @@ export const fingerprintQuery = z.object({ task: taskId, attempt: z.coerce.numbe
 
 export const commitRequest = z.object({ ...attempt, task: taskId, vm: vmName, epoch: count, receipt });
 export const commitAnswer = z.object({ owner: hostRef, epoch: count });
+
+/**
+ * The source takes a VM back. Its agent names its task of the VM and the epoch that it was to commit. An operator names
+ * neither and forces it, which is right only if the VM does not run at the destination.
+ */
+export const reclaimRequest = z.object({
+  vm: vmName,
+  task: taskId.optional(),
+  epoch: count.optional(),
+  force: z.boolean().optional(),
+});
+export type ReclaimRequest = z.infer<typeof reclaimRequest>;
 
 export const ok = z.object({ ok: z.literal(true) });

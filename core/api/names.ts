@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { identityOf } from '../identity.ts';
 import { limits } from '../limits.ts';
 
 /** The forms of names and ids in the API. */
@@ -27,6 +28,16 @@ export const hostRef = z
   .regex(/^[a-z0-9][a-z0-9-]{0,62}\/[a-z0-9][a-z0-9-]{0,62}$/, 'site/host')
   .transform((ref) => ref as HostRef);
 export type HostRef = `${string}/${string}`;
+
+/** A role or a user that a host may be bound to; read as identityOf names it. */
+export const identityArn = z
+  .string()
+  .max(2048)
+  .regex(
+    /^arn:[\w-]+:(iam::\d{12}:(role|user)|sts::\d{12}:assumed-role)\/[\w+=,.@/-]+$/,
+    'the ARN of a role or of a user',
+  )
+  .transform(identityOf);
 
 /** Which layer a transfer is of: a base layer's id, or `ud:` and the VM's name. */
 export const streamName = z

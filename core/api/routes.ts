@@ -10,6 +10,11 @@ export interface Route {
   readonly path: string;
   /** Which function answers: its folder in functions/. */
   readonly function: 'hosts' | 'tasks' | 'fingerprints' | 'migrations' | 'layers' | 'garbage' | 'rebuild';
+  /**
+   * Who calls it: a host's agent, for its own host and tasks alone; agents and users; or users alone, if absent. A host's
+   * policy has the first two (bin/enrol/policy.ts).
+   */
+  readonly by?: 'host' | 'all';
   /** One line for the API's document. */
   readonly summary: string;
   /** Absent: no body. 'binary': see docs/FORMAT.md. */
@@ -24,6 +29,7 @@ export const routes = {
     method: 'PUT',
     path: '/hosts/{site}/{host}',
     function: 'hosts',
+    by: 'host',
     body: agent.enrolRequest,
     answer: agent.ok,
   },
@@ -34,11 +40,20 @@ export const routes = {
     function: 'hosts',
     answer: views.hostPage,
   },
+  bindHost: {
+    summary: 'Says which role or user speaks for a host, from now on and before anybody else can enrol it',
+    method: 'PUT',
+    path: '/hosts/{site}/{host}/identity',
+    function: 'hosts',
+    body: views.bindRequest,
+    answer: views.bindAnswer,
+  },
   poll: {
     summary: 'An agent’s heartbeat: what it does, and what it is to do',
     method: 'POST',
     path: '/hosts/{site}/{host}/poll',
     function: 'hosts',
+    by: 'host',
     body: agent.pollRequest,
     answer: agent.pollAnswer,
   },
@@ -47,6 +62,7 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/report',
     function: 'tasks',
+    by: 'host',
     body: agent.reportRequest,
     answer: agent.ok,
   },
@@ -55,6 +71,7 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/grant',
     function: 'tasks',
+    by: 'host',
     body: agent.grantRequest,
     answer: agent.grantAnswer,
   },
@@ -63,6 +80,7 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/packs',
     function: 'tasks',
+    by: 'host',
     body: agent.packsRequest,
     answer: agent.ok,
   },
@@ -71,6 +89,7 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/rounds',
     function: 'tasks',
+    by: 'host',
     body: agent.roundRequest,
     answer: agent.ok,
   },
@@ -79,6 +98,7 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/layers',
     function: 'tasks',
+    by: 'host',
     body: agent.layerRequest,
     answer: agent.ok,
   },
@@ -87,7 +107,26 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/receipt',
     function: 'tasks',
+    by: 'host',
     body: agent.receiptRequest,
+    answer: agent.ok,
+  },
+  announceIncoming: {
+    summary: 'The destination can take a running VM; again when it has written more',
+    method: 'POST',
+    path: '/tasks/{task}/incoming',
+    function: 'tasks',
+    by: 'host',
+    body: agent.incomingRequest,
+    answer: agent.ok,
+  },
+  announceRunning: {
+    summary: 'The destination runs the VM: its source can’t take it back any more',
+    method: 'POST',
+    path: '/tasks/{task}/running',
+    function: 'tasks',
+    by: 'host',
+    body: agent.runningRequest,
     answer: agent.ok,
   },
   announcePresence: {
@@ -95,6 +134,7 @@ export const routes = {
     method: 'POST',
     path: '/tasks/{task}/presence',
     function: 'tasks',
+    by: 'host',
     body: agent.presenceRequest,
     answer: agent.ok,
   },
@@ -103,6 +143,7 @@ export const routes = {
     method: 'POST',
     path: '/fingerprints',
     function: 'fingerprints',
+    by: 'host',
     body: 'binary',
     query: agent.fingerprintQuery,
     answer: 'binary',
@@ -128,6 +169,7 @@ export const routes = {
     method: 'GET',
     path: '/migrations/{migration}',
     function: 'migrations',
+    by: 'all',
     answer: views.migrationView,
   },
   abortMigration: {
@@ -150,7 +192,17 @@ export const routes = {
     method: 'POST',
     path: '/migrations/{migration}/commit',
     function: 'migrations',
+    by: 'host',
     body: agent.commitRequest,
+    answer: agent.commitAnswer,
+  },
+  reclaim: {
+    summary: 'Takes a VM back to its source, if it does not run at its destination yet',
+    method: 'POST',
+    path: '/migrations/{migration}/reclaim',
+    function: 'migrations',
+    by: 'all',
+    body: agent.reclaimRequest,
     answer: agent.commitAnswer,
   },
   getReceipts: {

@@ -43,28 +43,56 @@ export type LayerTransfer = z.infer<typeof layerTransfer>;
 
 const vmChain = z.object({ vm: vmName, layers: z.array(layerTransfer).min(1).max(limits.chain_layers_max) });
 
-const about = { migration: migrationId, run: count, chunk_bytes: count };
+const rate = count.min(limits.rate_bytes_per_second_min);
 
-/** What an agent is asked to do. `survey`, `seed` and `cutover` go to the source, `fetch` and `follow` to the destination. */
+const about = { migration: migrationId, run: count, chunk_bytes: count };
+/** What the task may send a second at the most; absent: as much as the link takes. */
+const limited = { max_rate_bytes_per_second: rate.optional() };
+
+export const CUTOVERS = ['ram', 'stop'] as const;
+/** `ram`: the guest goes on at the destination with its memory. `stop`: it is paused, and only its storage moves. */
+export type Cutover = (typeof CUTOVERS)[number];
+
+/** How a running VM is cut over; absent for a stopped one. */
+const liveCutover = z.object({
+  cutover: z.enum(CUTOVERS),
+  max_downtime_ms: count,
+  /** What the guest may write a second until the cutover is over: its writes were slowed down in the rounds before. */
+  throttle_bytes_per_second: count.optional(),
+});
+const ofVm = { ...about, epoch: count, chain: vmChain };
+
+/** What an agent is asked to do. `survey`, `seed`, `round` and `cutover` go to the source, `fetch` and `follow` to the destination. */
 export const taskInput = z.discriminatedUnion('kind', [
   /** Open the chains, fingerprint base layers that the agent has not catalogued (and all layers if `policy` is dedup). */
   z.object({
     kind: z.literal('survey'),
     ...about,
     policy: z.enum(['auto', 'dedup', 'direct']),
+    /** The VMs may run: their top layers change, so that nobody fingerprints them. */
+    live: z.boolean().optional(),
     vms: z
       .array(z.object({ name: vmName, kinds: z.array(kind).optional() }))
       .min(1)
       .max(limits.gang_vms_max),
   }),
   /** Push these base layers. */
-  z.object({ kind: z.literal('seed'), ...about, layers: z.array(layerTransfer) }),
+  z.object({ kind: z.literal('seed'), ...about, ...limited, layers: z.array(layerTransfer) }),
   /** Pull these base layers and place them, in order (a layer comes after its parent). */
   z.object({ kind: z.literal('fetch'), ...about, layers: z.array(layerTransfer) }),
-  /** Push the top layer of a stopped VM, await the destination's receipt, commit. */
-  z.object({ kind: z.literal('cutover'), ...about, epoch: count, chain: vmChain }),
+  /** Push what a running VM's top layer holds (round 0), or what was written to it since the round before. */
+  z.object({
+    kind: z.literal('round'),
+    ...ofVm,
+    ...limited,
+    round: count.max(limits.rounds_max),
+    /** What the guest may write a second from now on; absent: as much as it wants. */
+    throttle_bytes_per_second: count.optional(),
+  }),
+  /** Push what is left of the top layer, with the VM stopped or paused, await the destination's receipt, commit. */
+  z.object({ kind: z.literal('cutover'), ...ofVm, ...limited, live: liveCutover.optional() }),
   /** Pull the top layer round by round, finish the chain, read it back, store the receipt. */
-  z.object({ kind: z.literal('follow'), ...about, epoch: count, chain: vmChain }),
+  z.object({ kind: z.literal('follow'), ...ofVm, live: liveCutover.optional() }),
 ]);
 export type TaskInput = z.infer<typeof taskInput>;
 export type TaskKind = TaskInput['kind'];
@@ -81,7 +109,29 @@ const streamCounts = z.object({
 export type StreamCounts = z.infer<typeof streamCounts>;
 export { streamCounts };
 
-/** What an agent answers when it is done. */
+/** What one round of a running VM's top layer did, and what is to be done now. */
+export const roundStats = z.object({
+  round: count.max(limits.rounds_max),
+  /** Raw bytes that it copied. */
+  dirty_bytes: count,
+  /** What of them went over the wire, with manifests. */
+  sent_bytes: count,
+  milliseconds: count,
+  /** Raw bytes that are dirty at its end: what a cutover now would have to copy. */
+  remaining_bytes: count,
+  /** Those of them that this round had copied, too: blocks that are written again and again. */
+  hot_bytes: count.optional(),
+  guest_write_bytes_per_second: count,
+  /** Wire bytes a second while it sent. */
+  link_bytes_per_second: count,
+});
+export type RoundStats = z.infer<typeof roundStats>;
+
+/** The pause of a VM's cutover: in all, the part that its storage took, and the raw bytes copied in it. */
+export const blackout = z.object({ total_ms: count, storage_ms: count, last_bytes: count });
+export type Blackout = z.infer<typeof blackout>;
+
+/** What an agent answers when it is done. Counts of a stream are of all its tasks up to now. */
 export const taskResult = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('survey'),
@@ -89,7 +139,8 @@ export const taskResult = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('seed'), streams: z.array(streamCounts) }),
   z.object({ kind: z.literal('fetch'), streams: z.array(streamCounts) }),
-  z.object({ kind: z.literal('cutover'), streams: z.array(streamCounts) }),
+  z.object({ kind: z.literal('round'), stats: roundStats, streams: z.array(streamCounts) }),
+  z.object({ kind: z.literal('cutover'), streams: z.array(streamCounts), blackout: blackout.optional() }),
   z.object({ kind: z.literal('follow'), streams: z.array(streamCounts) }),
 ]);
 export type TaskResult = z.infer<typeof taskResult>;

@@ -1,10 +1,25 @@
 import { z } from 'zod';
+import { ON_NO_CONVERGENCE } from '../convergence/options.ts';
 import { KINDS } from '../kinds.ts';
 import { limits } from '../limits.ts';
 import { MIGRATION_STATES, VM_STATES } from '../migration.ts';
 import { POLICIES, TREATMENTS } from '../plan.ts';
 import { errorJson, receipt } from './agent.ts';
-import { count, digest, fileName, hostRef, migrationId, streamName, vmName } from './names.ts';
+import { count, digest, fileName, hostRef, identityArn, migrationId, streamName, vmName } from './names.ts';
+import { blackout, CUTOVERS, roundStats } from './tasks.ts';
+
+export const MODES = ['cold', 'live'] as const;
+
+/** How running VMs are moved. */
+export const liveOptions = z.object({
+  cutover: z.enum(CUTOVERS).default('ram'),
+  /** The pause that a cutover may take, as predicted. */
+  max_downtime_ms: count.min(1).max(limits.downtime_ms_max).default(limits.downtime_ms_default),
+  /** What is done when another round would not shorten the pause. */
+  on_no_convergence: z.enum(ON_NO_CONVERGENCE).default('throttle'),
+});
+
+const maxRate = count.min(limits.rate_bytes_per_second_min).optional();
 
 /** What users say and hear. */
 export const migrationRequest = z.object({
@@ -21,6 +36,12 @@ export const migrationRequest = z.object({
   policy: z.enum(POLICIES).default('auto'),
   chunk_bytes: count.default(limits.chunk_bytes_default),
   kinds: z.array(z.enum(KINDS)).min(1).max(limits.chain_layers_max).optional(),
+  /** `cold`: the VMs are stopped. `live`: they run, and go on running at the destination. */
+  mode: z.enum(MODES).default('cold'),
+  /** Of `live` alone. */
+  live: liveOptions.optional(),
+  /** What each source may send a second at the most, for this migration. */
+  max_rate_bytes_per_second: maxRate,
 });
 export type MigrationRequest = z.infer<typeof migrationRequest>;
 
@@ -60,6 +81,20 @@ export const layerView = z.object({
 });
 export type LayerView = z.infer<typeof layerView>;
 
+/** How a running VM comes along. */
+export const liveView = z.object({
+  rounds: z.array(roundStats.extend({ throttle_bytes_per_second: count.optional() })).max(limits.rounds_max),
+  /** What a cutover now would pause the VM for. */
+  predicted_blackout_ms: count.optional(),
+  /** Why the next thing is done, for a person. */
+  reason: z.string().optional(),
+  /** What the guest may write a second; absent: as much as it wants. */
+  throttle_bytes_per_second: count.optional(),
+  /** Measured, once the VM was cut over. */
+  blackout: blackout.optional(),
+});
+export type LiveView = z.infer<typeof liveView>;
+
 export const vmView = z.object({
   name: vmName,
   source: hostRef,
@@ -71,6 +106,7 @@ export const vmView = z.object({
   stored_bytes: count,
   seconds: z.number().nonnegative(),
   layers: z.array(layerView),
+  live: liveView.optional(),
   error: errorJson.optional(),
 });
 export type VmView = z.infer<typeof vmView>;
@@ -80,6 +116,9 @@ export const migrationView = z.object({
   state: z.enum(MIGRATION_STATES),
   to: hostRef,
   policy: z.enum(POLICIES),
+  mode: z.enum(MODES),
+  live: liveOptions.optional(),
+  max_rate_bytes_per_second: maxRate,
   /** 1 at first, one more each time it was resumed. */
   run: count,
   created_ms: count,
@@ -139,11 +178,17 @@ export const hostView = z.object({
   seen_ms: count,
 });
 export type HostView = z.infer<typeof hostView>;
+/** Who is to speak for a host, and for no host that it was not bound to. */
+export const bindRequest = z.object({ identity: identityArn });
+export const bindAnswer = z.object({ host: hostRef, identity: z.string() });
+
 export const hostPage = z.object({ hosts: z.array(hostView) });
 
 /** RFC 9457 problem details; `code` is stable. */
 export const problem = z.object({
   type: z.string(),
+  /** Names the request, as the functions' logs do. */
+  instance: z.string().optional(),
   title: z.string(),
   status: z.number().int(),
   code: z.string(),

@@ -5,6 +5,7 @@ import type { Task } from '../../core/task.ts';
 const SIDES = {
   survey: 'source',
   seed: 'source',
+  round: 'source',
   cutover: 'source',
   fetch: 'destination',
   follow: 'destination',
@@ -16,8 +17,15 @@ export function layersMoved(input: TaskInput): readonly LayerTransfer[] {
   return 'chain' in input ? input.chain.layers.slice(-1) : input.layers;
 }
 
-/** What an agent counted, as records of its side; counts of layers that the task does not move are left out. */
-export function streamRecords({ input }: Task, counts: readonly StreamCounts[]): StreamRecord[] {
+/**
+ * What an agent counted, as records of its side; counts of layers that the task does not move are left out. `known` are
+ * the migration's records until now: what has not changed since keeps its time.
+ */
+export function streamRecords(
+  { input }: Task,
+  counts: readonly StreamCounts[],
+  { known, nowMs }: { known: readonly StreamRecord[]; nowMs: number },
+): StreamRecord[] {
   const moved = new Set(layersMoved(input).map((layer) => layer.stream));
   return counts
     .filter((each) => moved.has(each.stream))
@@ -30,5 +38,10 @@ export function streamRecords({ input }: Task, counts: readonly StreamCounts[]):
       storedBytes: each.stored_bytes,
       dedupedBytes: each.deduped_bytes,
       milliseconds: each.milliseconds,
-    }));
+    }))
+    .map((record) => {
+      const before = known.find(({ stream, side }) => stream === record.stream && side === record.side);
+      const stands = before?.doneBytes === record.doneBytes && before.wireBytes === record.wireBytes;
+      return { ...record, movedMs: stands ? (before.movedMs ?? nowMs) : nowMs };
+    });
 }

@@ -6,9 +6,14 @@ export function taskIdOf(migration: string, kind: TaskKind, what: string): strin
   return `${migration}.${kind}.${what.replace('/', '.')}`;
 }
 
+/** The migration that a task's id begins with. */
+export function migrationOfTask(id: string): string {
+  return id.slice(0, id.indexOf('.'));
+}
+
 /** The tasks that a VM has for itself. */
 export function vmTaskIds(migration: string, vm: string): string[] {
-  return [taskIdOf(migration, 'cutover', vm), taskIdOf(migration, 'follow', vm)];
+  return (['round', 'cutover', 'follow'] as const).map((kind) => taskIdOf(migration, kind, vm));
 }
 
 /** Every task that a migration may have posted: read by id they are certain, where a list may lag behind. */

@@ -6,6 +6,7 @@ import { limits } from '../../core/limits.ts';
 import { hasEnded } from '../../core/migration.ts';
 import type { Task } from '../../core/task.ts';
 import { requireTask } from '../agents/access.ts';
+import type { Telling } from '../cloud.ts';
 import { claimOwner, migrationOf } from '../packs/claim-owner.ts';
 import { contentsOf, type PackDeps, packsFor } from '../packs/find-packs.ts';
 import { leavingAmong, type UseDeps } from '../packs/in-use.ts';
@@ -13,7 +14,11 @@ import type { ChunkPlace, PackContents } from '../packs/pack-contents.ts';
 import type { Call } from '../rest/call.ts';
 import { findAll, framesOf } from './answer-batch.ts';
 
-export interface FingerprintDeps extends PackDeps, UseDeps, Pick<CloudPorts, 'hosts' | 'tasks' | 'migrations'> {}
+export interface FingerprintDeps
+  extends PackDeps,
+    UseDeps,
+    Pick<CloudPorts, 'hosts' | 'tasks' | 'migrations'>,
+    Telling {}
 
 /**
  * Answers a batch of fingerprints (docs/FORMAT.md, fingerprint batch). The rows of its hooks name packs, whose footers

@@ -3,14 +3,14 @@ import type { CollectionView } from '../../core/api/garbage.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import type { CollectionRun } from '../../core/garbage.ts';
 import type { Clock } from '../../core/ports.ts';
+import { requireUnbound } from '../agents/access.ts';
+import type { Telling } from '../cloud.ts';
 import { begin } from '../gc/begin.ts';
-import type { LogError } from '../log.ts';
 import type { Call } from '../rest/call.ts';
 import { createRestHandler, type RestHandler } from '../rest/handler.ts';
 
-export interface GarbageDeps extends Pick<CloudPorts, 'collections' | 'collector'> {
+export interface GarbageDeps extends Pick<CloudPorts, 'hosts' | 'collections' | 'collector'>, Pick<Telling, 'log'> {
   readonly clock: Clock;
-  readonly logError: LogError;
 }
 
 /** What users ask of garbage collection; the work itself is the workflow's (functions/gc). */
@@ -21,12 +21,14 @@ export function createHandler(deps: GarbageDeps): RestHandler {
       collectGarbage: (call) => start(deps, call),
       getCollection: (call) => find(deps, call),
     },
-    deps.logError,
+    deps,
   );
 }
 
-/** Begins a collection. Throws COLLECTION_RUNNING while another one goes on. */
-async function start(deps: GarbageDeps, { namespace, body }: Call<'collectGarbage'>): Promise<CollectionView> {
+/** Begins a collection. Throws COLLECTION_RUNNING while another one goes on, CALLER_REFUSED for who is bound to a host. */
+async function start(deps: GarbageDeps, call: Call<'collectGarbage'>): Promise<CollectionView> {
+  await requireUnbound(deps, call, 'collect garbage');
+  const { namespace, body } = call;
   const { id, dry_run } = body;
   const run = await begin(deps, { namespace, id, dryRun: dry_run });
   if (run.id !== id)

@@ -8,6 +8,7 @@ import { filtersOf, Page } from './page.ts';
 import { sweepPlacements } from './placements.ts';
 import { markRecords } from './records.ts';
 import { sweep } from './sweep.ts';
+import { tellDone } from './tell-done.ts';
 
 /** Goes on after `after` as far as the call has time; answers where to go on, undefined when the phase is done. */
 type Phase = (page: Page, after?: string) => Promise<string | undefined>;
@@ -34,7 +35,10 @@ export async function collect(deps: CollectionDeps, namespace: string, id: strin
   const done = await page.result(next);
   if (!(await deps.collections.replace(run, done)))
     return { more: (await requireCollection(deps, namespace, id)).state === 'running' };
-  if (next === undefined) await removeFilters(deps, namespace);
+  if (next === undefined) {
+    tellDone(deps, done);
+    await removeFilters(deps, namespace);
+  }
   return { more: next !== undefined };
 }
 

@@ -1,4 +1,5 @@
 import { LayerMoverError } from '../../core/errors.ts';
+import { type Fields, refusalOf } from '../log.ts';
 import { boundedError } from '../records/bounded-error.ts';
 import { check } from '../rest/check.ts';
 import { failureOf } from '../steps/failure.ts';
@@ -6,23 +7,30 @@ import { named } from '../steps/named-error.ts';
 import { begin } from './begin.ts';
 import { collect, requireCollection } from './collect.ts';
 import type { CollectionDeps } from './deps.ts';
-import { collectionInput, type InputOf } from './input.ts';
+import { type CollectionInput, collectionInput, type InputOf } from './input.ts';
 
 /** The Lambda states of garbage collection. Each may run twice, or again after a crash in its middle. */
 export function createHandler(deps: CollectionDeps): (event: unknown) => Promise<object> {
   return async (event) => {
+    deps.log.about(aboutOf(event));
     try {
-      const input = check(collectionInput, event, 'step');
-      const { namespace, collection: id } = input;
-      if (input.step === 'collect') return await collect(deps, namespace, id);
-      if (input.step === 'give-up') return await giveUp(deps, input);
-      const has = await begin(deps, { namespace, id, dryRun: input.dry_run });
-      return { begun: has.id === id };
+      const answer = await work(deps, check(collectionInput, event, 'step'));
+      deps.log.info('step done');
+      return answer;
     } catch (error) {
-      if (!(error instanceof LayerMoverError)) deps.logError(error, aboutOf(event));
+      if (error instanceof LayerMoverError) deps.log.warn('step refused', refusalOf(error));
+      else deps.log.error('step failed', error);
       throw named(error);
     }
   };
+}
+
+async function work(deps: CollectionDeps, input: CollectionInput): Promise<object> {
+  const { namespace, collection: id } = input;
+  if (input.step === 'collect') return await collect(deps, namespace, id);
+  if (input.step === 'give-up') return await giveUp(deps, input);
+  const has = await begin(deps, { namespace, id, dryRun: input.dry_run });
+  return { begun: has.id === id };
 }
 
 /** A page failed for good: the run ends there. What it removed is gone, all else is as it was. */
@@ -39,11 +47,12 @@ async function giveUp(deps: CollectionDeps, { namespace, collection, error }: In
     endedMs: nowMs,
     updatedMs: nowMs,
   } as const;
-  await deps.collections.replace(run, ended);
+  if (await deps.collections.replace(run, ended))
+    deps.log.warn('collection failed', { code: failure.code, detail: failure.message });
   return {};
 }
 
-function aboutOf(event: unknown): { step: unknown; namespace: unknown } {
-  const { step, namespace } = (event ?? {}) as Record<string, unknown>;
-  return { step, namespace };
+function aboutOf(event: unknown): Fields {
+  const { step, namespace, collection } = (event ?? {}) as Record<string, unknown>;
+  return { step, namespace, collection };
 }

@@ -1,4 +1,4 @@
-import { openCloud } from '../cloud.ts';
+import { serve } from '../serve.ts';
 import { createHandler } from './handler.ts';
 
-export const handler = createHandler(openCloud('gc', process.env));
+export const handler = serve('gc', createHandler);

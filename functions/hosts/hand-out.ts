@@ -34,7 +34,11 @@ export async function handOut(
   return taken.filter((each) => each !== undefined);
 }
 
-async function take({ tasks }: PollDeps, { id, input }: Task, instance: string) {
+async function take({ tasks, clock, log, measure }: PollDeps, task: Task, instance: string) {
+  const { id, input, migration, postedMs } = task;
   const attempt = await tasks.take(id, instance);
-  return attempt === undefined ? undefined : { id, attempt, input };
+  if (attempt === undefined) return undefined;
+  measure('TaskQueueTime', Math.max(0, clock.nowMs() - postedMs));
+  log.info('task handed out', { migration, run: input.run, task: id, attempt });
+  return { id, attempt, input };
 }

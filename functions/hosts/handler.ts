@@ -1,31 +1,29 @@
-import type { HostRef } from '../../core/api/names.ts';
 import { limits } from '../../core/limits.ts';
 import type { Call } from '../rest/call.ts';
 import { createRestHandler, type RestHandler } from '../rest/handler.ts';
 import type { HostDeps } from './deps.ts';
+import { bind, enrol } from './enrol.ts';
 import { Pace } from './pace.ts';
 import { poll } from './poll.ts';
 
 /** Enrolment, list and polls of hosts. */
 export function createHandler(deps: HostDeps): RestHandler {
-  const pollDeps = { ...deps, beats: new Pace(limits.beat_ms), progress: new Pace(limits.progress_ms) };
+  const pollDeps = {
+    ...deps,
+    beats: new Pace(limits.beat_ms),
+    progress: new Pace(limits.progress_ms),
+    standstills: new Pace(limits.standstill_told_ms),
+  };
   return createRestHandler(
     'hosts',
     {
       enrolHost: (call) => enrol(deps, call),
+      bindHost: (call) => bind(deps, call),
       listHosts: (call) => list(deps, call),
       poll: (call) => poll(pollDeps, call),
     },
-    deps.logError,
+    deps,
   );
-}
-
-async function enrol({ hosts, layers, clock }: HostDeps, { namespace, caller, path, body }: Call<'enrolHost'>) {
-  const ref: HostRef = `${path.site}/${path.host}`;
-  const { version, vms, free_bytes: freeBytes } = body;
-  await hosts.enrol(namespace, { ref, caller, version, vms, freeBytes, seenMs: clock.nowMs() });
-  await layers.announce(namespace, ref, body.layers);
-  return { ok: true as const };
 }
 
 async function list({ hosts }: HostDeps, { namespace }: Call<'listHosts'>) {

@@ -1,9 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { PollAnswer, PollRequest } from '../../core/api/agent.ts';
 import { limits } from '../../core/limits.ts';
-import type { Receipt } from '../../core/receipt.ts';
-import type { Round } from '../../core/records.ts';
+import { VM_ENDS } from '../../core/migration.ts';
+import type { Round, VmRecord } from '../../core/records.ts';
 import type { PollDeps } from './deps.ts';
 
+type Expecting = PollRequest['expecting'][number];
+type Settling = PollRequest['settling'][number];
 type Ports = Pick<PollDeps, 'migrations'>;
 
 /** Rounds committed since the agent asked last, of streams of migrations that it has a task of. */
@@ -27,19 +30,42 @@ function roundView(migration: string, { stream, cursor, segments, layerId }: Rou
   return { migration, stream, cursor, segments: [...segments], ...last };
 }
 
-/** The destination's receipts that the agent waits for and that are there. */
-export async function newReceipts(
+type NewsOfVms = Pick<PollAnswer, 'receipts' | 'incoming' | 'settled'>;
+
+/**
+ * What the agent waits for of VMs and that is there: receipts and words of destinations, and how VMs were settled. The
+ * VMs of a migration are read together, however much of them is awaited.
+ */
+export async function newsOfVms(
   { migrations }: Ports,
-  { awaiting }: PollRequest,
+  { awaiting, expecting, settling }: PollRequest,
   mine: ReadonlySet<string>,
-): Promise<PollAnswer['receipts']> {
-  const asked = [...new Set(awaiting.map((each) => each.migration))].filter((id) => mine.has(id));
-  const found: Receipt[] = [];
-  for (const id of asked) {
-    const names = new Set(awaiting.filter((each) => each.migration === id).map((each) => each.vm));
-    for (const vm of await migrations.vms(id)) {
-      if (names.has(vm.name) && vm.destinationReceipt !== undefined) found.push(vm.destinationReceipt);
-    }
+): Promise<NewsOfVms> {
+  const ids = [...awaiting, ...expecting, ...settling].map((each) => each.migration);
+  const news: NewsOfVms = { receipts: [], incoming: [], settled: [] };
+  for (const migration of new Set(ids.filter((id) => mine.has(id)))) {
+    const vms = await migrations.vms(migration);
+    const find = (asked: { migration: string; vm: string }) =>
+      asked.migration === migration ? vms.find(({ name }) => name === asked.vm) : undefined;
+    news.receipts.push(...awaiting.flatMap((asked) => receiptOf(find(asked))));
+    news.incoming.push(...expecting.flatMap((asked) => wordOf(asked, find(asked))));
+    news.settled.push(...settling.flatMap((asked) => endOf(asked, find(asked))));
   }
-  return found.map((receipt) => ({ ...receipt, layers: [...receipt.layers] }));
+  return news;
+}
+
+function receiptOf(vm: VmRecord | undefined): NewsOfVms['receipts'] {
+  const receipt = vm?.destinationReceipt;
+  return receipt === undefined ? [] : [{ ...receipt, layers: [...receipt.layers] }];
+}
+
+function wordOf({ migration, vm: name, heard }: Expecting, vm: VmRecord | undefined): NewsOfVms['incoming'] {
+  const word = vm?.incoming;
+  if (word === undefined || isDeepStrictEqual(word, heard)) return [];
+  return [{ ...word, migration, vm: name }];
+}
+
+function endOf({ migration, vm: name }: Settling, vm: VmRecord | undefined): NewsOfVms['settled'] {
+  const state = VM_ENDS.find((end) => end === vm?.state);
+  return state === undefined ? [] : [{ migration, vm: name, state }];
 }

@@ -1,5 +1,7 @@
 import type { PollRequest } from '../../core/api/agent.ts';
 import type { HostRef } from '../../core/api/names.ts';
+import { limits } from '../../core/limits.ts';
+import type { StreamRecord } from '../../core/records.ts';
 import type { Task } from '../../core/task.ts';
 import { streamRecords } from '../agents/streams.ts';
 import type { PollDeps } from './deps.ts';
@@ -22,15 +24,30 @@ export async function judgeRunning(
 }
 
 /** Stores what the agent counted so far. Its report has the last word, so that a few of these may be left out. */
-export async function storeProgress(
-  { migrations, progress, clock }: PollDeps,
-  own: readonly Task[],
-  running: readonly Running[],
-): Promise<void> {
+export async function storeProgress(deps: PollDeps, own: readonly Task[], running: readonly Running[]): Promise<void> {
+  const { migrations, progress, clock } = deps;
   const nowMs = clock.nowMs();
   for (const task of own) {
     const counts = running.find((said) => said.task === task.id)!.progress;
     if (counts.length === 0 || !progress.due(task.id, nowMs)) continue;
-    for (const record of streamRecords(task, counts)) await migrations.putStream(task.migration, record);
+    const known = await migrations.streams(task.migration);
+    const records = streamRecords(task, counts, { known, nowMs });
+    for (const record of records) await migrations.putStream(task.migration, record);
+    tellStandstill(deps, task, [...known, ...records]);
   }
+}
+
+/** A migration whose tasks have counted nothing new for a while is told of, whichever of its hosts it is that hangs. */
+function tellStandstill({ clock, log, measure, standstills }: PollDeps, task: Task, streams: readonly StreamRecord[]) {
+  const nowMs = clock.nowMs();
+  const movedMs = Math.max(task.postedMs, ...streams.map((stream) => stream.movedMs ?? 0));
+  const standstillMs = nowMs - movedMs;
+  if (standstillMs < limits.standstill_told_ms || !standstills.due(task.migration, nowMs)) return;
+  measure('Standstill', standstillMs);
+  log.warn('nothing of this migration has moved for a while', {
+    migration: task.migration,
+    run: task.input.run,
+    task: task.id,
+    standstillMs,
+  });
 }

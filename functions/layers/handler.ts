@@ -3,15 +3,14 @@ import type { CloudPorts } from '../../adapters/cloud-ports.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import type { LayerRecord } from '../../core/records.ts';
-import type { LogError } from '../log.ts';
+import type { Telling } from '../cloud.ts';
 import { createRestHandler, type RestHandler } from '../rest/handler.ts';
 
-export interface LayerDeps extends Pick<CloudPorts, 'layers'> {
-  readonly logError: LogError;
-}
+export interface LayerDeps extends Pick<CloudPorts, 'hosts' | 'layers'>, Pick<Telling, 'log'> {}
 
 /** What the namespace's store has, and which hosts hold it. */
-export function createHandler({ layers, logError }: LayerDeps): RestHandler {
+export function createHandler(deps: LayerDeps): RestHandler {
+  const { layers } = deps;
   const asking = pLimit(limits.queries_in_flight);
 
   async function view(namespace: string, layer: LayerRecord) {
@@ -45,6 +44,6 @@ export function createHandler({ layers, logError }: LayerDeps): RestHandler {
         return await view(namespace, layer);
       },
     },
-    logError,
+    deps,
   );
 }

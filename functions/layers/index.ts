@@ -1,5 +1,5 @@
-import { openCloud } from '../cloud.ts';
 import { emulatingCallers } from '../rest/emulated-caller.ts';
+import { serve } from '../serve.ts';
 import { createHandler } from './handler.ts';
 
-export const handler = emulatingCallers(createHandler(openCloud('layers', process.env)), process.env);
+export const handler = serve('layers', (deps) => emulatingCallers(createHandler(deps), process.env));

@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { MigrationRequest } from '../../core/api/views.ts';
+import { liveOptions, type MigrationRequest } from '../../core/api/views.ts';
 import { geometryOf } from '../../core/chunk.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { sha256, toHex } from '../../core/fingerprint.ts';
 import { kindsOf } from '../../core/kinds.ts';
-import type { MigrationRecord } from '../../core/records.ts';
+import type { LiveOptions, MigrationRecord } from '../../core/records.ts';
 import { announceState } from '../records/change-state.ts';
 import type { Call } from '../rest/call.ts';
+import { bodyInvalid } from '../rest/check.ts';
 import type { MigrationDeps } from './deps.ts';
 
 /**
@@ -34,9 +35,10 @@ export async function create(
 }
 
 /** Starts the workflow of a migration's present run, once however often it is called. */
-export async function begin({ workflow, events }: MigrationDeps, record: MigrationRecord): Promise<void> {
+export async function begin(deps: MigrationDeps, record: MigrationRecord): Promise<void> {
+  const { workflow } = deps;
   const { id: migration, run, updatedMs } = record;
-  await announceState({ events }, record, 'requested', updatedMs);
+  await announceState(deps, record, updatedMs);
   await workflow.start(run === 1 ? migration : `${migration}-${run}`, { migration, run });
 }
 
@@ -45,7 +47,8 @@ export function migrationIdOf(namespace: string, requestId: string): string {
 }
 
 async function requireDestination({ hosts }: MigrationDeps, namespace: string, { to }: MigrationRequest) {
-  if ((await hosts.find(namespace, to)) !== undefined) return;
+  const host = await hosts.find(namespace, to);
+  if (host !== undefined && host.seenMs > 0) return;
   throw new LayerMoverError('HOST_UNKNOWN', `no agent has enrolled ${to} in ${namespace}`, {
     hint: 'start the agent on the destination, or look up its name with `layermover host list`',
     data: { host: to },
@@ -53,7 +56,8 @@ async function requireDestination({ hosts }: MigrationDeps, namespace: string, {
 }
 
 function recordOf(namespace: string, request: MigrationRequest, nowMs: number): MigrationRecord {
-  const { request_id: requestId, vms, to, from, policy, chunk_bytes, kinds } = request;
+  const { request_id: requestId, vms, to, from, policy, chunk_bytes, kinds, max_rate_bytes_per_second: rate } = request;
+  const live = liveOf(request);
   const id = migrationIdOf(namespace, requestId);
   return {
     id,
@@ -65,6 +69,8 @@ function recordOf(namespace: string, request: MigrationRequest, nowMs: number): 
     policy,
     chunkBytes: chunk_bytes,
     ...(kinds === undefined ? {} : { kinds }),
+    ...(live === undefined ? {} : { live }),
+    ...(rate === undefined ? {} : { maxRateBytesPerSecond: rate }),
     run: 1,
     state: 'requested',
     createdMs: nowMs,
@@ -72,7 +78,17 @@ function recordOf(namespace: string, request: MigrationRequest, nowMs: number): 
   };
 }
 
+/** How running VMs are moved; undefined for stopped ones. Throws BODY_INVALID if options of the one are given for the other. */
+function liveOf({ mode, live }: MigrationRequest): LiveOptions | undefined {
+  if (mode === 'cold' && live !== undefined)
+    throw bodyInvalid('`live` holds options of the mode live; this one is cold');
+  if (mode === 'cold') return undefined;
+  const { cutover, max_downtime_ms, on_no_convergence } = live ?? liveOptions.parse({});
+  return { cutover, maxDowntimeMs: max_downtime_ms, onNoConvergence: on_no_convergence };
+}
+
 /** What was asked for, without what became of it. */
-function requestOf({ namespace, requestId, vmNames, to, from, policy, chunkBytes, kinds }: MigrationRecord) {
-  return { namespace, requestId, vmNames, to, from, policy, chunkBytes, kinds };
+function requestOf(record: MigrationRecord) {
+  const { namespace, requestId, vmNames, to, from, policy, chunkBytes, kinds, live, maxRateBytesPerSecond } = record;
+  return { namespace, requestId, vmNames, to, from, policy, chunkBytes, kinds, live, maxRateBytesPerSecond };
 }

@@ -5,6 +5,7 @@ import { abort } from './abort.ts';
 import { commit } from './commit.ts';
 import { create } from './create.ts';
 import type { MigrationDeps } from './deps.ts';
+import { reclaim } from './reclaim.ts';
 import { resume } from './resume.ts';
 import { receiptsOf, summaryOf, viewOf } from './view.ts';
 
@@ -20,10 +21,11 @@ export function createHandler(deps: MigrationDeps): RestHandler {
       abortMigration: async (call) => await viewOf(deps, await abort(deps, call)),
       resumeMigration: async (call) => await viewOf(deps, await resume(deps, call)),
       commitMigration: (call) => commit(deps, call),
+      reclaim: (call) => reclaim(deps, call),
       getReceipts: async ({ path, namespace }) =>
         await receiptsOf(deps, await requireMigration(deps, path.migration, namespace)),
     },
-    deps.logError,
+    deps,
   );
 }
 

@@ -5,6 +5,7 @@ import type { MigrationRecord, VmRecord } from '../../core/records.ts';
 import { gangOf } from '../records/require-migration.ts';
 import type { MigrationDeps } from './deps.ts';
 import { Counts } from './layer-view.ts';
+import { liveView, modeView } from './live-view.ts';
 
 export function summaryOf(record: MigrationRecord): MigrationSummary {
   return {
@@ -12,6 +13,7 @@ export function summaryOf(record: MigrationRecord): MigrationSummary {
     state: record.state,
     to: record.to,
     policy: record.policy,
+    ...modeView(record),
     run: record.run,
     created_ms: record.createdMs,
     updated_ms: record.updatedMs,
@@ -48,6 +50,7 @@ function vmView(vm: VmRecord, counts: Counts, nowMs: number): VmView {
     stored_bytes: sum('stored_bytes'),
     seconds: Math.max(0, (vm.endedMs ?? nowMs) - (vm.startedMs ?? nowMs)) / 1000,
     layers,
+    ...liveView(vm),
     ...(vm.error === undefined ? {} : { error: vm.error }),
   };
 }

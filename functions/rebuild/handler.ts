@@ -1,7 +1,6 @@
 import { REBUILD_PHASES, type RebuildAnswer, type RebuildPhase } from '../../core/api/rebuild.ts';
-import type { LogError } from '../log.ts';
 import type { Call } from '../rest/call.ts';
-import { createRestHandler, type RestHandler } from '../rest/handler.ts';
+import { createRestHandler, type RestDeps, type RestHandler } from '../rest/handler.ts';
 import { checkLayers, checkRecords } from './layers.ts';
 import { judgePacks, removeCondemned } from './packs.ts';
 import { Page, type RebuildDeps } from './page.ts';
@@ -23,8 +22,8 @@ const PHASES: Readonly<Record<RebuildPhase, Phase>> = {
 };
 
 /** POST /index/rebuild: a page at a time, each with bounded work. Every step may be done again, and be cut off. */
-export function createHandler(deps: RebuildDeps & { readonly logError: LogError }): RestHandler {
-  return createRestHandler('rebuild', { rebuildIndex: (call) => rebuild(deps, call) }, deps.logError);
+export function createHandler(deps: RebuildDeps & RestDeps): RestHandler {
+  return createRestHandler('rebuild', { rebuildIndex: (call) => rebuild(deps, call) }, deps);
 }
 
 async function rebuild(deps: RebuildDeps, { namespace, body }: Call<'rebuildIndex'>): Promise<RebuildAnswer> {

@@ -1,7 +1,9 @@
 import type { CloudPorts } from '../../adapters/cloud-ports.ts';
+import { STATE_CHANGED, type StateChanged } from '../../core/api/events.ts';
 import type { MigrationState } from '../../core/migration.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { MigrationRecord } from '../../core/records.ts';
+import { gangOf } from './require-migration.ts';
 
 export type StatePorts = Pick<CloudPorts, 'migrations' | 'events'> & { readonly clock: Clock };
 
@@ -18,18 +20,35 @@ export async function changeState(
 ): Promise<boolean> {
   const atMs = ports.clock.nowMs();
   const changed = await ports.migrations.update(record, from, { updatedMs: atMs, ...change });
-  const found = changed ? undefined : await ports.migrations.find(record.id);
-  const stands = changed || (found?.run === record.run && found.state === change.state);
-  if (stands) await announceState(ports, record, change.state, atMs);
+  const found = changed ? { ...record, ...change } : await ports.migrations.find(record.id);
+  const stands = found?.run === record.run && found.state === change.state;
+  if (stands) await announceState(ports, found, atMs);
   return stands;
 }
 
-/** Emits that a migration is in a state. */
+/** Emits the state that a migration is in, with its VMs'. */
 export async function announceState(
-  { events }: Pick<CloudPorts, 'events'>,
-  { id, namespace }: MigrationRecord,
-  state: MigrationState,
+  ports: Pick<CloudPorts, 'migrations' | 'events'>,
+  record: MigrationRecord,
   atMs: number,
 ): Promise<void> {
-  await events.emit({ type: 'layermover.migration.state-changed', version: 1, namespace, migration: id, state, atMs });
+  const { id: migration, namespace, run, state, to, vmNames, error } = record;
+  const gang = new Map((await gangOf(ports, record)).map((vm) => [vm.name, vm.state]));
+  const told: StateChanged = {
+    type: STATE_CHANGED,
+    version: 1,
+    namespace,
+    migration,
+    run,
+    state,
+    to,
+    vms: vmNames.map((name) => ({ name, state: gang.get(name) ?? 'waiting' })),
+    ...(error === undefined ? {} : { error: { code: error.code, message: error.message, ...hintOf(error) } }),
+    atMs,
+  };
+  await ports.events.emit(told);
+}
+
+function hintOf({ hint }: { readonly hint?: string | undefined }) {
+  return hint === undefined ? {} : { hint };
 }

@@ -14,7 +14,16 @@ import type { RequestDeps } from './deps.ts';
 export async function evacuate(
   deps: RequestDeps,
   eventId: string,
-  { namespace, request_id = eventId, from, to, policy }: z.output<typeof hostEvacuate>,
+  {
+    namespace,
+    request_id = eventId,
+    from,
+    to,
+    policy,
+    mode,
+    live,
+    max_rate_bytes_per_second,
+  }: z.output<typeof hostEvacuate>,
 ): Promise<string[]> {
   const made = await madeBefore(deps, namespace, request_id);
   const asked = new Set(made.flatMap(({ vmNames }) => vmNames));
@@ -22,7 +31,8 @@ export async function evacuate(
   const ids = made.map(({ id }) => id);
   for (let first = 0; first < left.length; first += limits.gang_vms_max) {
     const vms = left.slice(first, first + limits.gang_vms_max);
-    const asking = { vms, from, to, policy, chunk_bytes: limits.chunk_bytes_default };
+    const how = { policy, mode, live, max_rate_bytes_per_second, chunk_bytes: limits.chunk_bytes_default };
+    const asking = { vms, from, to, ...how };
     const body = { request_id: gangId(request_id, ids.length), ...asking };
     ids.push((await create(deps, { namespace, body })).id);
   }

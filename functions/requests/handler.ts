@@ -7,6 +7,7 @@ import {
   requestObject,
 } from '../../core/api/events.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import { refusalOf } from '../log.ts';
 import { check } from '../rest/check.ts';
 import { askFor } from './ask.ts';
 import type { RequestDeps } from './deps.ts';
@@ -22,8 +23,17 @@ const busEvent = z.object({ id: z.string().regex(/^[\w-]{1,48}$/), 'detail-type'
  */
 export function createHandler(deps: RequestDeps): (event: unknown) => Promise<{ migrations: string[] }> {
   return async (event) => {
-    const { id, 'detail-type': type, detail } = check(busEvent, event, 'event');
-    return { migrations: await answer(deps, `event:${id}`, type, detail) };
+    try {
+      const { id, 'detail-type': type, detail } = check(busEvent, event, 'event');
+      deps.log.about({ event: id, type });
+      const migrations = await answer(deps, `event:${id}`, type, detail);
+      for (const migration of migrations) deps.log.info('asked for', { migration });
+      return { migrations };
+    } catch (error) {
+      if (error instanceof LayerMoverError) deps.log.warn('refused', refusalOf(error));
+      else deps.log.error('failed', error);
+      throw error;
+    }
   };
 }
 

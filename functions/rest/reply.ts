@@ -18,7 +18,7 @@ export function reply(answer: unknown): APIGatewayProxyResult {
 }
 
 const internal = new LayerMoverError('INTERNAL', 'something went wrong here, not with the request', {
-  hint: 'try again; the functions’ logs tell what it was',
+  hint: 'try again; the functions’ logs tell what it was: look for the request',
 });
 
 /** True if the API may tell of this error; of any other it tells only that there was one. */
@@ -26,12 +26,13 @@ export function isTold(error: unknown): error is LayerMoverError {
   return error instanceof LayerMoverError && Object.hasOwn(statusOfCode, error.code);
 }
 
-/** An error as problem details (RFC 9457) with a stable `code`. */
-export function problemReply(error: unknown): APIGatewayProxyResult {
+/** An error as problem details (RFC 9457) with a stable `code`. What is not told is found in the log by the request's id. */
+export function problemReply(error: unknown, request: string): APIGatewayProxyResult {
   const { code, message, hint, data } = isTold(error) ? error : internal;
   const status = statusOfCode[code] ?? 500;
   const body: Problem = {
     type: `urn:layermover:error:${code}`,
+    instance: `urn:layermover:request:${request}`,
     title: STATUS_CODES[status] ?? 'Error',
     status,
     code,

@@ -1,9 +1,9 @@
 import type { CloudPorts } from '../../adapters/cloud-ports.ts';
 import type { Clock } from '../../core/ports.ts';
-import type { LogError } from '../log.ts';
+import type { Telling } from '../cloud.ts';
 
 export interface StepDeps
-  extends Pick<CloudPorts, 'hosts' | 'tasks' | 'migrations' | 'vms' | 'layers' | 'objects' | 'events'> {
+  extends Pick<CloudPorts, 'hosts' | 'tasks' | 'migrations' | 'vms' | 'layers' | 'objects' | 'events'>,
+    Telling {
   readonly clock: Clock;
-  readonly logError: LogError;
 }

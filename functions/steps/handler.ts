@@ -1,4 +1,5 @@
 import { LayerMoverError } from '../../core/errors.ts';
+import { type Fields, refusalOf } from '../log.ts';
 import { check } from '../rest/check.ts';
 import { commit, verify } from './confirm.ts';
 import { decide } from './decide.ts';
@@ -30,19 +31,23 @@ const steps: Steps = {
 /** The workflow's Lambda states. Each may run twice, or again after a crash in its middle. */
 export function createHandler(deps: StepDeps): (event: unknown) => Promise<object> {
   return async (event) => {
+    deps.log.about(aboutOf(event));
     try {
       const input = check(stepInput, event, 'step');
       const step = steps[input.step] as (deps: StepDeps, input: object) => Promise<object>;
-      return await step(deps, input);
+      const answer = await step(deps, input);
+      deps.log.info('step done');
+      return answer;
     } catch (error) {
-      if (!(error instanceof LayerMoverError)) deps.logError(error, aboutOf(event));
+      if (error instanceof LayerMoverError) deps.log.warn('step refused', refusalOf(error));
+      else deps.log.error('step failed', error);
       throw named(error);
     }
   };
 }
 
 /** What a log may tell of an event: the token is nobody's business. */
-function aboutOf(event: unknown): { step: unknown; migration: unknown } {
-  const { step, migration } = (event ?? {}) as Record<string, unknown>;
-  return { step, migration };
+function aboutOf(event: unknown): Fields {
+  const { token: _, ...fields } = (event ?? {}) as Record<string, unknown>;
+  return fields;
 }

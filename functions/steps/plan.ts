@@ -1,6 +1,6 @@
 import type { SurveyedLayer } from '../../core/api/tasks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
-import { chooseTreatment, type PlannedLayer } from '../../core/plan.ts';
+import { type Choice, chooseTreatment, type PlannedLayer } from '../../core/plan.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
 import { changeState } from '../records/change-state.ts';
 import { movingGangOf, requireRunning } from '../records/require-migration.ts';
@@ -25,6 +25,8 @@ export async function plan(deps: StepDeps, { migration, run }: InputOf<'plan'>) 
   const known = await lookUp(deps, record, surveyed);
   const gang = surveyed.map((vm) => ({ ...vm, layers: planVm(record, vm, known) }));
   for (const vm of gang) await deps.migrations.updateVm(migration, vm, { layers: vm.layers });
+  for (const { treatment, dataBytes } of gang.flatMap(({ layers }) => layers))
+    if (treatment === 'skip') deps.measure('LogicalBytes', dataBytes, treatment);
   const sources = [...new Set(gang.map((vm) => vm.source))];
   const seeds = sources.filter((host) => seedsOf(gang, host).length > 0);
   const seeding = baseLayers(gang).length > 0;
@@ -61,16 +63,22 @@ function planVm(record: MigrationRecord, vm: VmRecord, known: Known): PlannedLay
   });
 }
 
+/** Nobody can look up what changes while it is copied, whatever the policy. */
+const CHANGING: Choice = { treatment: 'direct', reason: 'the running VM writes to it: it goes in rounds' };
+
 /** The top layer is never skipped, for the VM writes to it, and never shared. */
 function planLayer(
-  { policy }: MigrationRecord,
+  { policy, live }: MigrationRecord,
   layer: SurveyedLayer,
   { present, stored, bringers }: Known,
   { stream, base }: { stream: string; base: boolean },
 ): PlannedLayer {
   const isStored = layer.layer_id !== undefined && stored.has(layer.layer_id);
   const isPresent = base && present.has(stream);
-  const choice = chooseTreatment({ kind: layer.kind, present: isPresent, stored: isStored, policy });
+  const choice =
+    live !== undefined && !base
+      ? CHANGING
+      : chooseTreatment({ kind: layer.kind, present: isPresent, stored: isStored, policy });
   return {
     ...choice,
     stream,

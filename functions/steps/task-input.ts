@@ -8,25 +8,47 @@ type Kind = (typeof TASK_STATES)[number];
 
 /** What an agent is asked to do, made from the records; `what` is the VM or the host that the task is about. */
 export function taskInput(record: MigrationRecord, gang: readonly VmRecord[], kind: Kind, what: string): TaskInput {
+  const limited =
+    record.maxRateBytesPerSecond === undefined ? {} : { max_rate_bytes_per_second: record.maxRateBytesPerSecond };
   const about = { migration: record.id, run: record.run, chunk_bytes: record.chunkBytes };
   switch (kind) {
     case 'survey': {
       const kinds = record.kinds === undefined ? {} : { kinds: [...record.kinds] };
       const vms = gang.filter((vm) => vm.source === what).map(({ name }) => ({ name, ...kinds }));
-      return { kind, ...about, policy: record.policy, vms };
+      return { kind, ...about, policy: record.policy, ...(record.live === undefined ? {} : { live: true }), vms };
     }
     case 'seed':
-      return { kind, ...about, layers: seedsOf(gang, what) };
+      return { kind, ...about, ...limited, layers: seedsOf(gang, what) };
     case 'fetch':
       return { kind, ...about, layers: baseLayers(gang) };
     case 'cutover':
-    case 'follow': {
-      const vm = vmOf(gang, what);
-      return { kind, ...about, epoch: vm.epoch, chain: { vm: vm.name, layers: chainOf(vm) } };
-    }
+      return { kind, ...about, ...limited, ...ofVm(record, vmOf(gang, what)) };
+    case 'follow':
+      return { kind, ...about, ...ofVm(record, vmOf(gang, what)) };
     case 'round':
-      throw new LayerMoverError('ROUND_REFUSED', `${what} is stopped: there is nothing to copy before its cutover`);
+      return { kind, ...about, ...limited, ...roundOf(record, vmOf(gang, what)) };
   }
+}
+
+function chainAt(vm: VmRecord) {
+  return { epoch: vm.epoch, chain: { vm: vm.name, layers: chainOf(vm) } };
+}
+
+function ofVm({ live }: MigrationRecord, vm: VmRecord) {
+  if (live === undefined) return chainAt(vm);
+  const { cutover, maxDowntimeMs } = live;
+  return { ...chainAt(vm), live: { cutover, max_downtime_ms: maxDowntimeMs, ...throttleOf(vm) } };
+}
+
+function roundOf({ live }: MigrationRecord, vm: VmRecord) {
+  if (live !== undefined && vm.decided !== undefined)
+    return { ...chainAt(vm), round: vm.decided.round, ...throttleOf(vm) };
+  throw new LayerMoverError('ROUND_REFUSED', `${vm.name} is stopped: there is nothing to copy before its cutover`);
+}
+
+function throttleOf({ decided }: VmRecord) {
+  const throttle = decided?.throttleBytesPerSecond;
+  return throttle === undefined ? {} : { throttle_bytes_per_second: throttle };
 }
 
 export function vmOf(gang: readonly VmRecord[], name: string): VmRecord {

@@ -18,7 +18,8 @@ export async function commitRound(deps: TaskDeps, call: Call<'commitRound'>) {
     await takeIntoUse(deps, task.namespace, 'segments', ids);
     if (layer_id !== undefined) await takeIntoUse(deps, task.namespace, 'layers', [layer_id]);
   }
-  const cursor = roundCursor(task.input.run, attempt, sequence);
+  const round = task.input.kind === 'round' ? task.input.round : 'last';
+  const cursor = roundCursor({ run: task.input.run, round, attempt }, sequence);
   await deps.migrations.appendRound(task.migration, { stream, cursor, segments, layerId: layer_id });
   return { ok: true as const };
 }

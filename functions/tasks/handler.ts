@@ -1,7 +1,9 @@
 import { requireTask } from '../agents/access.ts';
 import type { Call } from '../rest/call.ts';
 import { createRestHandler, type RestHandler } from '../rest/handler.ts';
+import { announceIncoming } from './announce-incoming.ts';
 import { announcePacks } from './announce-packs.ts';
+import { announceRunning } from './announce-running.ts';
 import { commitRound } from './commit-round.ts';
 import type { TaskDeps } from './deps.ts';
 import { grant } from './grant.ts';
@@ -20,9 +22,11 @@ export function createHandler(deps: TaskDeps): RestHandler {
       commitRound: (call) => commitRound(deps, call),
       recordLayer: (call) => recordLayer(deps, call),
       storeReceipt: (call) => storeReceipt(deps, call),
+      announceIncoming: (call) => announceIncoming(deps, call),
+      announceRunning: (call) => announceRunning(deps, call),
       announcePresence: (call) => announcePresence(deps, call),
     },
-    deps.logError,
+    deps,
   );
 }
 

@@ -7,6 +7,8 @@ import { boundedError } from '../records/bounded-error.ts';
 import type { Call } from '../rest/call.ts';
 import { bodyInvalid } from '../rest/check.ts';
 import type { TaskDeps } from './deps.ts';
+import { measureResult } from './measure-result.ts';
+import { storeBlackout, storeRound } from './rounds.ts';
 import { assertSurvey } from './survey.ts';
 
 /**
@@ -30,17 +32,24 @@ function readOutcome({ id, input }: Task, outcome: Call<'reportTask'>['body']['o
   if (outcome.status === 'failed') return { status: 'failed', error: boundedError(outcome.error) };
   const { result } = outcome;
   if (result.kind !== input.kind) throw bodyInvalid(`${id} is a ${input.kind}, its result is of a ${result.kind}`);
+  if (input.kind === 'round' && result.kind === 'round' && result.stats.round !== input.round)
+    throw bodyInvalid(`${id} is round ${input.round}, not ${result.stats.round}`);
   if (input.kind === 'survey' && result.kind === 'survey') assertSurvey(input.vms, result.vms);
   return outcome;
 }
 
-async function store({ migrations }: TaskDeps, task: Task, result: TaskResult): Promise<void> {
+async function store(deps: TaskDeps, task: Task, result: TaskResult): Promise<void> {
+  const { migrations, clock, measure } = deps;
   if (result.kind === 'survey') {
     const { run } = task.input;
     for (const { name, layers } of result.vms)
       await migrations.updateVm(task.migration, { name, run }, { surveyed: layers });
   } else {
-    for (const record of streamRecords(task, result.streams)) await migrations.putStream(task.migration, record);
+    if (result.kind === 'round') await storeRound(migrations, task, result.stats);
+    if (result.kind === 'cutover') await storeBlackout(migrations, task, result.blackout);
+    const streams = streamRecords(task, result.streams, { known: [], nowMs: clock.nowMs() });
+    for (const record of streams) await migrations.putStream(task.migration, record);
+    measureResult(measure, task, result, streams);
   }
 }
 

@@ -1,5 +1,9 @@
 import { Duration } from 'aws-cdk-lib';
 import { type IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
+import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
+import { limits } from '../../core/limits.ts';
+import { METRICS_NAMESPACE, type MetricName, STACK_DIMENSION } from '../../core/metrics.ts';
+import type { Treatment } from '../../core/plan.ts';
 import { CALL_DOLLARS, STEP_DOLLARS } from '../../core/prices.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import type { Storage } from '../storage.ts';
@@ -8,14 +12,24 @@ import type { Storage } from '../storage.ts';
 const SUM = { statistic: Stats.SUM, period: Duration.minutes(5) };
 const HOURLY = { statistic: Stats.SUM, period: Duration.hours(1) };
 
-/** Tasks of agents that timed out: their host fell silent. Step Functions tells it by the kind of task. */
-export function silentAgents(region: string): Metric {
-  return new Metric({
+/** What the functions of a stack measure themselves, over five minutes. */
+export function measured(
+  stack: string,
+  name: MetricName,
+  { statistic = Stats.SUM, treatment, label }: { statistic?: string; treatment?: Treatment; label: string },
+): Metric {
+  const dimensionsMap = { [STACK_DIMENSION]: stack, ...(treatment === undefined ? {} : { treatment }) };
+  return new Metric({ ...SUM, namespace: METRICS_NAMESPACE, metricName: name, dimensionsMap, statistic, label });
+}
+
+/** Migrations that ran into their time, and those of which nothing has moved for too long. */
+export function stuck(stack: string, machine: StateMachine): MathExpression {
+  const still = measured(stack, 'Standstill', { statistic: Stats.MAXIMUM, label: 'longest standstill' });
+  return new MathExpression({
     ...SUM,
-    namespace: 'AWS/States',
-    metricName: 'ServiceIntegrationsTimedOut',
-    dimensionsMap: { ServiceIntegrationResourceArn: `arn:aws:states:${region}:::lambda:invoke.waitForTaskToken` },
-    label: 'tasks whose agent fell silent',
+    expression: `FILL(ended,0)+IF(FILL(still,0)>=${limits.standstill_alarm_ms},1,0)`,
+    usingMetrics: { ended: machine.metricTimedOut(SUM), still },
+    label: 'stuck migrations',
   });
 }
 

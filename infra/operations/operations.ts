@@ -1,18 +1,12 @@
 import { Duration, Stack } from 'aws-cdk-lib';
-import {
-  Alarm,
-  ComparisonOperator,
-  Dashboard,
-  GraphWidget,
-  type IMetric,
-  TreatMissingData,
-} from 'aws-cdk-lib/aws-cloudwatch';
+import { Alarm, ComparisonOperator, Dashboard, type IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import type { ControlPlane } from '../control-plane.ts';
 import type { Storage } from '../storage.ts';
-import { collectionsFailed, dollarsPerHour, ofFunctions, silentAgents, tableThrottles } from './metrics.ts';
+import { graphs } from './graphs.ts';
+import { collectionsFailed, dollarsPerHour, measured, ofFunctions, stuck, tableThrottles } from './metrics.ts';
 
 export interface OperationsProps {
   readonly storage: Storage;
@@ -24,7 +18,7 @@ export interface OperationsProps {
 }
 
 /** An alarm: docs/OPERATIONS.md has a section of its name. */
-interface Watch {
+export interface Watch {
   readonly name: string;
   readonly metric: IMetric;
   readonly above: number;
@@ -38,10 +32,11 @@ export class Operations extends Construct {
 
   constructor(scope: Construct, id: string, props: OperationsProps) {
     super(scope, id);
-    const watches = watchesOf(props, Stack.of(this).region);
+    const { stackName } = Stack.of(this);
+    const watches = watchesOf(props, stackName);
     this.alarms = watches.map((watch) => this.#alarm(watch, props.alarmTopic));
     this.dashboard = new Dashboard(this, 'Dashboard', { defaultInterval: Duration.hours(3) });
-    for (const row of graphs(props, watches)) this.dashboard.addWidgets(...row);
+    for (const row of graphs(props.controlPlane, stackName, watches)) this.dashboard.addWidgets(...row);
   }
 
   #alarm({ name, metric, above, description }: Watch, topic: ITopic | undefined): Alarm {
@@ -58,7 +53,7 @@ export class Operations extends Construct {
   }
 }
 
-function watchesOf({ storage, controlPlane, dollarsPerHourMax }: OperationsProps, region: string): Watch[] {
+function watchesOf({ storage, controlPlane, dollarsPerHourMax }: OperationsProps, stack: string): Watch[] {
   const { machine, api, requests } = controlPlane;
   const period = Duration.minutes(5);
   return [
@@ -70,13 +65,13 @@ function watchesOf({ storage, controlPlane, dollarsPerHourMax }: OperationsProps
     },
     {
       name: 'MigrationStuck',
-      metric: machine.metricTimedOut({ period }),
+      metric: stuck(stack, machine),
       above: 0,
-      description: 'a migration ran into its time limit.',
+      description: 'nothing of a migration moves, or it ran into its time limit.',
     },
     {
       name: 'AgentSilent',
-      metric: silentAgents(region),
+      metric: measured(stack, 'SilentAgents', { label: 'agents that fell silent' }),
       above: 0,
       description: 'a host’s agent stopped polling in the middle of a task.',
     },
@@ -128,53 +123,5 @@ function watchesOf({ storage, controlPlane, dollarsPerHourMax }: OperationsProps
       above: dollarsPerHourMax,
       description: 'calls and steps cost more than they should.',
     },
-  ];
-}
-
-function graphs({ controlPlane }: OperationsProps, watches: readonly Watch[]): GraphWidget[][] {
-  const { machine, api, functions } = controlPlane;
-  const metricOf = (...names: string[]) =>
-    watches.filter(({ name }) => names.includes(name)).map(({ metric }) => metric);
-  const wide = { width: 12, height: 6 };
-  return [
-    [
-      new GraphWidget({
-        ...wide,
-        title: 'Migrations',
-        left: [machine.metricStarted(), machine.metricSucceeded(), ...metricOf('MigrationFailed', 'MigrationStuck')],
-      }),
-      new GraphWidget({
-        ...wide,
-        title: 'How long they take',
-        left: [machine.metricTime({ statistic: 'p50' }), machine.metricTime({ statistic: 'p99' })],
-      }),
-    ],
-    [
-      new GraphWidget({
-        ...wide,
-        title: 'API',
-        left: [api.metricCount(), api.metricClientError(), ...metricOf('ApiErrors')],
-        right: [api.metricLatency({ statistic: 'p99' })],
-      }),
-      new GraphWidget({
-        ...wide,
-        title: 'Functions: p99 in ms',
-        left: Object.values(functions).map(({ lambda }) => lambda.metricDuration({ statistic: 'p99' })),
-      }),
-    ],
-    [
-      new GraphWidget({
-        ...wide,
-        title: 'What should not be',
-        left: metricOf(
-          'AgentSilent',
-          'FunctionErrors',
-          'FunctionThrottles',
-          'TableReadThrottles',
-          'TableWriteThrottles',
-        ),
-      }),
-      new GraphWidget({ ...wide, title: 'Cost', left: metricOf('CostPerHour') }),
-    ],
   ];
 }

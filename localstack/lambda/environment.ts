@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { FunctionModel } from '../assembly/model.ts';
 import type { Clock } from '../clock.ts';
@@ -26,6 +27,9 @@ export interface EnvironmentDeps {
 /** The heap that a handler may fill is its memory size; what Node itself takes comes on top. */
 const YOUNG_GENERATION_MIB = 16;
 
+/** Beside this file, and built as it is: the package has JavaScript. */
+const RUNTIME = new URL(`./runtime${path.extname(import.meta.filename)}`, import.meta.url);
+
 export function startEnvironment(fn: FunctionModel, { clock, log, variables }: EnvironmentDeps): ExecutionEnvironment {
   const timeoutMs = fn.timeoutSeconds * 1000;
   const setup: RuntimeSetup = {
@@ -36,7 +40,7 @@ export function startEnvironment(fn: FunctionModel, { clock, log, variables }: E
     memoryMib: fn.memoryMib,
     timeoutMs,
   };
-  const worker = new Worker(new URL('./runtime.ts', import.meta.url), {
+  const worker = new Worker(RUNTIME, {
     workerData: setup,
     env: { ...variables },
     execArgv: [],

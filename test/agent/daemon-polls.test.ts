@@ -13,7 +13,7 @@ import { limits } from '../../core/limits.ts';
 import { coded, keptLog, scripted } from './support.ts';
 
 const MIGRATION = `m${'0'.repeat(20)}`;
-const nothing: PollAnswer = { tasks: [], cancelled: [], rounds: [], receipts: [] };
+const nothing: PollAnswer = { tasks: [], cancelled: [], rounds: [], receipts: [], incoming: [], settled: [] };
 
 describe('the poll loop', () => {
   let clock: ManualClock;
@@ -114,7 +114,8 @@ describe('the poll loop', () => {
     vms = ['web-1', 'web-2'];
     await clock.advance(limits.rescan_ms);
     expect(enrolments).toHaveLength(2);
-    expect(polls[0]).toEqual({ instance: 'f'.repeat(32), free_bytes: 1000, running: [], following: [], awaiting: [] });
+    const silent = { running: [], following: [], awaiting: [], expecting: [], settling: [] };
+    expect(polls[0]).toEqual({ instance: 'f'.repeat(32), free_bytes: 1000, ...silent });
   });
 
   it('hears of news that come while it looks', async () => {

@@ -51,7 +51,7 @@ describe('an agent', () => {
       log: keptLog(),
       workers: 1,
     });
-  const nothing = () => ({ tasks: [], cancelled: [], rounds: [], receipts: [] });
+  const nothing = () => ({ tasks: [], cancelled: [], rounds: [], receipts: [], incoming: [], settled: [] });
 
   it('is enrolled when it has started, and works in its folders alone', async () => {
     writeFileSync(folder.at('web-1.raw'), '');

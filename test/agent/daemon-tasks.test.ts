@@ -17,6 +17,8 @@ import { coded, keptLog, scripted } from './support.ts';
 
 const MIGRATION = `m${'0'.repeat(20)}`;
 const STREAM = 'ud:web-1';
+const silence = { receipts: [], incoming: [], settled: [] };
+const last = (run: number, attempt: number, sequence: number) => roundCursor({ run, round: 'last', attempt }, sequence);
 const never = new AbortController().signal;
 
 const round = (cursor: string, layer_id?: string) => ({
@@ -45,10 +47,10 @@ describe('an inbox', () => {
     const read = readAll(inbox.rounds({ migration: MIGRATION, run: 1, stream: STREAM }, never));
     await clock.advance(0);
     expect(inbox.wants().following).toEqual([{ migration: MIGRATION, stream: STREAM, after: roundsBegin(1) }]);
-    inbox.deliver({ rounds: [round('1'), round('2')], receipts: [] });
-    inbox.deliver({ rounds: [round('2'), round('3')], receipts: [] });
+    inbox.deliver({ rounds: [round('1'), round('2')], ...silence });
+    inbox.deliver({ rounds: [round('2'), round('3')], ...silence });
     expect(inbox.wants().following[0]?.after).toBe('3');
-    inbox.deliver({ rounds: [round('4', 'a'.repeat(64)), round('5')], receipts: [] });
+    inbox.deliver({ rounds: [round('4', 'a'.repeat(64)), round('5')], ...silence });
     expect(await read).toEqual(['1', '2', '3', '4']);
     expect(inbox.wants().following).toEqual([]);
   });
@@ -56,9 +58,9 @@ describe('an inbox', () => {
   it('gives no round that an earlier run of the migration told of', async () => {
     const read = readAll(inbox.rounds({ migration: MIGRATION, run: 2, stream: STREAM }, never));
     await clock.advance(0);
-    const cursors = [roundCursor(1, 9, 9), roundCursor(2, 10, 0)];
-    inbox.deliver({ rounds: cursors.map((cursor) => round(cursor, 'a'.repeat(64))), receipts: [] });
-    expect(await read).toEqual([roundCursor(2, 10, 0)]);
+    const cursors = [last(1, 9, 9), last(2, 10, 0)];
+    inbox.deliver({ rounds: cursors.map((cursor) => round(cursor, 'a'.repeat(64))), ...silence });
+    expect(await read).toEqual([last(2, 10, 0)]);
   });
 
   it('asks for no more rounds while many wait to be read', async () => {
@@ -67,7 +69,7 @@ describe('an inbox', () => {
     const many = Array.from({ length: limits.rounds_per_poll_max + 1 }, (_, at) =>
       round(`1.${String(at).padStart(3, '0')}`),
     );
-    inbox.deliver({ rounds: many, receipts: [] });
+    inbox.deliver({ rounds: many, ...silence });
     await first;
     expect(inbox.wants().following).toEqual([]);
     await rounds.next();
@@ -83,7 +85,7 @@ describe('an inbox', () => {
     stop.abort(coded('TASK_CANCELLED'));
     await expect(read).rejects.toMatchObject({ code: 'TASK_CANCELLED' });
     await expect(receipt).rejects.toMatchObject({ code: 'TASK_CANCELLED' });
-    expect(inbox.wants()).toEqual({ following: [], awaiting: [] });
+    expect(inbox.wants()).toEqual({ following: [], awaiting: [], expecting: [], settling: [] });
   });
 
   it('gives a receipt to who waits for it', async () => {
@@ -98,6 +100,7 @@ describe('an inbox', () => {
       atMs: 0,
     } as const;
     inbox.deliver({
+      ...silence,
       rounds: [],
       receipts: [
         { ...receipt, vm: 'web-2', layers: [] },

@@ -13,6 +13,7 @@ import { createHandler as createRebuild } from '../../functions/rebuild/handler.
 import type { RestHandler } from '../../functions/rest/handler.ts';
 import { createHandler as createSteps } from '../../functions/steps/handler.ts';
 import { createHandler as createTasks } from '../../functions/tasks/handler.ts';
+import { createTelling } from '../functions/support/telling.ts';
 import { hastyClock } from './support.ts';
 
 export type LocalCloud = ReturnType<typeof createLocalCloud>;
@@ -21,7 +22,8 @@ export type LocalCloud = ReturnType<typeof createLocalCloud>;
 export function createLocalCloud() {
   const ports = createMemoryCloud(systemClock);
   const errors: unknown[] = [];
-  const deps = { ...ports, clock: systemClock, sampling: 1, logError: (error: unknown) => void errors.push(error) };
+  const { log, measure } = createTelling(errors);
+  const deps = { ...ports, clock: systemClock, sampling: 1, log, measure };
   const handlers: Record<Route['function'], RestHandler> = {
     hosts: createHosts(deps),
     tasks: createTasks(deps),

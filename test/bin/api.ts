@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import type { MigrationView, ReceiptsView } from '../../core/api/views.ts';
 import { gang, ID, receiptsOf } from './samples.ts';
 
@@ -11,6 +12,8 @@ export class CannedApi {
   readonly folder: string;
   readonly cloudFile: string;
   readonly asked: string[] = [];
+  /** The bodies of calls that had one, as JSON. */
+  readonly bodies: unknown[] = [];
   migration: MigrationView = gang();
   receipts: ReceiptsView = receiptsOf(gang());
   readonly #server: Server;
@@ -24,9 +27,11 @@ export class CannedApi {
   static async open(): Promise<CannedApi> {
     const server = createServer();
     const api = new CannedApi(server, await mkdtemp(path.join(os.tmpdir(), 'layermover-api-')));
-    server.on('request', (request, response) => {
+    server.on('request', async (request, response) => {
       const { pathname } = new URL(request.url ?? '/', 'http://api');
       api.asked.push(`${request.method} ${pathname}`);
+      const said = await text(request);
+      if (said !== '') api.bodies.push(JSON.parse(said));
       const body = api.#answer(pathname);
       response.statusCode = body === undefined ? 404 : 200;
       response.setHeader('content-type', body === undefined ? 'application/problem+json' : 'application/json');
@@ -50,10 +55,15 @@ export class CannedApi {
     const { vms: _, ...summary } = this.migration;
     const answers: Record<string, unknown> = {
       '/v1/hosts': { hosts: [HOST, { ...HOST, host: 'b/h2', vms: [] }] },
+      '/v1/hosts/a/h1/identity': {
+        host: 'a/h1',
+        identity: 'arn:aws:sts::123456789012:assumed-role/h1',
+      },
       '/v1/layers': { layers: [LAYER] },
       '/v1/migrations': this.asked.at(-1)?.startsWith('POST') ? this.migration : { migrations: [summary] },
       [`/v1/migrations/${ID}`]: this.migration,
       [`/v1/migrations/${ID}/abort`]: this.migration,
+      [`/v1/migrations/${ID}/reclaim`]: { owner: 'a/h1', epoch: 2 },
       [`/v1/migrations/${ID}/resume`]: this.migration,
       [`/v1/migrations/${ID}/receipts`]: this.receipts,
     };

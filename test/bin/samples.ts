@@ -59,6 +59,7 @@ export function migration(change: Partial<MigrationView> = {}): MigrationView {
     state: 'committed',
     to: 'b/h2',
     policy: 'auto',
+    mode: 'cold',
     run: 1,
     created_ms: NOW_MS - 8_000,
     updated_ms: NOW_MS,
@@ -68,6 +69,32 @@ export function migration(change: Partial<MigrationView> = {}): MigrationView {
     vms,
     ...change,
   };
+}
+
+/** A running VM that was slowed down in its second round, and cut over. */
+export function live(change: Partial<MigrationView> = {}, state: VmView['state'] = 'committed'): MigrationView {
+  const round = {
+    round: 0,
+    dirty_bytes: 30 * MB,
+    sent_bytes: 20 * MB,
+    milliseconds: 3_000,
+    remaining_bytes: 9 * MB,
+    guest_write_bytes_per_second: 4 * MB,
+    link_bytes_per_second: 7 * MB,
+  };
+  const slowed = { ...round, round: 1, dirty_bytes: 9 * MB, sent_bytes: 6 * MB, remaining_bytes: MB };
+  const rounds = [round, { ...slowed, throttle_bytes_per_second: 5 * MB }];
+  const blackout = { total_ms: 84, storage_ms: 51, last_bytes: MB };
+  const now = { predicted_blackout_ms: 160, throttle_bytes_per_second: 5 * MB, reason: 'the pause is short enough' };
+  const options = { cutover: 'ram', max_downtime_ms: 300, on_no_convergence: 'throttle' } as const;
+  const moved = state === 'committed' ? { blackout } : {};
+  return migration({
+    mode: 'live',
+    live: options,
+    max_rate_bytes_per_second: 100 * MB,
+    vms: [vm({ state, live: { rounds, ...now, ...moved } })],
+    ...change,
+  });
 }
 
 /** Two VMs over one OS layer: skip, dedup, stored and direct in one. */

@@ -19,11 +19,18 @@ function leaves(command: Command, words: readonly string[]): { words: readonly s
 
 /** Words that make a call of a verb complete. */
 function needed({ command }: { command: Command }): string[] {
-  const values: Record<string, string> = { migration: ID, vm: 'web-1' };
+  const values: Record<string, string> = {
+    migration: ID,
+    vm: 'web-1',
+    url: 'https://a.execute-api.x.amazonaws.com/v1',
+  };
   const options: Record<string, string> = { to: 'b/h2', site: 'a', host: 'h1', out: 'x.html', images: '.' };
   const given = command.registeredArguments.filter((each) => each.required).map((each) => values[each.name()] ?? 'x');
   const set = command.options.filter((each) => each.mandatory);
-  return [...given, ...set.flatMap((each) => [each.long!, options[each.attributeName()] ?? 'x'])];
+  return [
+    ...given,
+    ...set.flatMap((each) => [each.long!, ...(each.required ? [options[each.attributeName()] ?? 'x'] : [])]),
+  ];
 }
 
 const doc = await readFile(path.resolve(import.meta.dirname, '../../docs/COMMAND.md'), 'utf8');

@@ -103,7 +103,7 @@ describe('the API client', () => {
   });
 
   it('fills the path and sends JSON', async () => {
-    answer = (res) => json(res, 200, { tasks: [], cancelled: [], rounds: [], receipts: [] });
+    answer = (res) => json(res, 200, { tasks: [], cancelled: [], rounds: [], receipts: [], incoming: [], settled: [] });
     const got = await client().call('poll', { params: { site: 'a', host: 'h1' }, body: poll });
     expect(got.tasks).toEqual([]);
     expect(seen).toMatchObject([{ method: 'POST', url: '/prod/hosts/a/h1/poll', type: 'application/json' }]);

@@ -6,16 +6,19 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createEvents } from '../../adapters/aws/events.ts';
 import { createMemoryEvents } from '../../adapters/memory/events.ts';
 import { systemClock } from '../../adapters/system/clock.ts';
-import type { MigrationEvent } from '../../core/ports.ts';
+import type { StateChanged } from '../../core/api/events.ts';
 import { type BusEvent, createEvents as createBuses } from '../../localstack/events/api.ts';
 import { type JsonServer, startJsonServer } from './support/json-server.ts';
 
-const event: MigrationEvent = {
+const event: StateChanged = {
   type: 'layermover.migration.state-changed',
   version: 1,
   namespace: 'default',
   migration: `m${'0'.repeat(20)}`,
+  run: 1,
   state: 'committed',
+  to: 'b/h2',
+  vms: [{ name: 'web-1', state: 'committed' }],
   atMs: 1_700_000_000_000,
 };
 

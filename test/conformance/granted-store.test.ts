@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createS3Client } from '../../adapters/aws/clients.ts';
 import { collect } from '../../adapters/aws/object-body.ts';
@@ -77,6 +77,25 @@ describe('the object store with a grant (embedded S3 and STS)', () => {
     const listing = client.send(new ListObjectsV2Command({ Bucket, Prefix: 'ns/mine/' }));
     await expect(listing).rejects.toMatchObject({ name: 'AccessDenied' });
     client.destroy();
+  });
+
+  it('can remove nothing, not even what it made', async () => {
+    const [store, key] = [granted(), `ns/mine/migrations/m1/packs/${fresh('p')}`];
+    await store.put(key, [Buffer.from('stays')]);
+    const { credentials, bucket: Bucket, region, endpoint } = await cloud.granter.grant('m1.seed', rights);
+    const client = createS3Client({ credentials, region, endpoint: endpoint! });
+    const removing = client.send(new DeleteObjectCommand({ Bucket, Key: key }));
+    await expect(removing).rejects.toMatchObject({ name: 'AccessDenied' });
+    expect(Buffer.from(await store.get(key, WHOLE)).toString()).toBe('stays');
+    client.destroy();
+    store.close();
+  });
+
+  it('who only reads writes nothing', async () => {
+    const store = granted(() => cloud.granter.grant('m1.follow.web-1', { write: [], read: rights.read }));
+    const putting = store.put('ns/mine/migrations/m1/packs/x', [Buffer.from('x')]);
+    await expect(putting).rejects.toMatchObject({ code: 'OBJECT_REFUSED' });
+    store.close();
   });
 
   it('no right is wider than its session policy can say', async () => {

@@ -50,6 +50,31 @@ describe.each(tableClouds)('HostRegistry on $name', ({ start }) => {
     }
   });
 
+  it('gives a host to an identity, whoever has it, and keeps what that identity said', async () => {
+    const namespace = fresh('ns');
+    const identity = fresh('arn');
+    await cloud.here.hosts.enrol(namespace, record);
+    await cloud.here.hosts.bind(namespace, 'a/h1', identity);
+    const unseen = { ref: 'a/h1', caller: identity, version: '', vms: [], freeBytes: 0, seenMs: 0 };
+    expect(await cloud.there.hosts.find(namespace, 'a/h1')).toEqual(unseen);
+    await expect(cloud.there.hosts.enrol(namespace, record)).rejects.toMatchObject({ code: 'HOST_TAKEN' });
+    await cloud.there.hosts.enrol(namespace, { ...record, caller: identity });
+    await cloud.here.hosts.bind(namespace, 'a/h1', identity);
+    expect(await cloud.here.hosts.find(namespace, 'a/h1')).toEqual({ ...record, caller: identity });
+    expect(await cloud.here.hosts.list(namespace)).toHaveLength(1);
+  });
+
+  it('binds an identity to one namespace for good', async () => {
+    const [one, two, identity] = [fresh('ns'), fresh('ns'), fresh('arn')];
+    expect(await cloud.here.hosts.boundTo(identity)).toBeUndefined();
+    await cloud.here.hosts.bind(one, 'a/h1', identity);
+    await cloud.here.hosts.bind(one, 'a/h2', identity);
+    const elsewhere = cloud.there.hosts.bind(two, 'a/h1', identity);
+    await expect(elsewhere).rejects.toMatchObject({ code: 'IDENTITY_BOUND', data: { namespace: one } });
+    expect(await cloud.there.hosts.boundTo(identity)).toBe(one);
+    expect(await cloud.there.hosts.find(two, 'a/h1')).toBeUndefined();
+  });
+
   it('lists the hosts of a namespace by name', async () => {
     const namespace = fresh('ns');
     const hosts = (['b/h1', 'a/h2', 'a/h1'] as const).map((ref) => ({ ...record, ref }));

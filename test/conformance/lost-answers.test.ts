@@ -139,6 +139,18 @@ describe('adapters over an unreliable DynamoDB', () => {
     expect(await vms.find('default', vm)).toEqual(moved);
   });
 
+  it('so are a word that a VM runs, and a VM that is taken back', async () => {
+    const vms = createVmRegistry(open('vms', forgetful(tables.connect())));
+    for (const runs of [true, false]) {
+      const [vm, migration] = [fresh('vm'), freshMigration()];
+      await vms.lease('default', vm, 'a/h1', { migration, untilMs: 1000 }, 0);
+      await vms.commit('default', vm, { migration, to: 'b/h2', epoch: 0 });
+      const back = () => vms.reclaim('default', vm, { migration, source: 'a/h1', epoch: 0 });
+      if (!runs) expect(await back()).toEqual({ vm, owner: 'a/h1', epoch: 2, takenBack: migration });
+      else expect(await vms.run('default', vm, { migration, owner: 'b/h2' })).toMatchObject({ epoch: 1, runs: true });
+    }
+  });
+
   it('so are a post, a take and a report', async () => {
     const tasks = createTaskBoard(open('tasks', forgetful(tables.connect())), clock);
     const task = postedTask(freshMigration(), 'a.h1', 'token');

@@ -3,6 +3,9 @@ import { type Round, roundCursor, roundsBegin } from '../../core/records.ts';
 import { type TableCloud, tableClouds } from './support/clouds.ts';
 import { digestOf, fresh, freshMigration, migrationRecord, streamRecord, vmRecord } from './support/samples.ts';
 
+const cursorOf = (run: number, attempt: number, sequence: number) =>
+  roundCursor({ run, round: 'last', attempt }, sequence);
+
 describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
   let cloud: TableCloud;
   beforeAll(async () => {
@@ -140,7 +143,7 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
     const id = freshMigration();
     const round = (stream: string, attempt: number, sequence: number): Round => ({
       stream,
-      cursor: roundCursor(1, attempt, sequence),
+      cursor: cursorOf(1, attempt, sequence),
       segments: [{ index: sequence, id: digestOf(`${attempt}.${sequence}`) }],
     });
     const ordered = [round('ud:web', 1, 1), round('ud:web', 1, 2), round('ud:web', 1, 10), round('ud:web', 2, 0)];
@@ -155,15 +158,57 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
     expect(await migrations.rounds(id, 'ud:web', 2)).toEqual(ordered.slice(0, 2));
     expect(await migrations.rounds(id, 'ud:web', 2, ordered[1]?.cursor)).toEqual(ordered.slice(2));
     expect(await migrations.rounds(id, 'ud:web', 2, last.cursor)).toEqual([]);
-    expect(await migrations.rounds(id, 'ud:web', 9, roundCursor(1, 1, 5)), 'a cursor between rounds').toEqual([
+    expect(await migrations.rounds(id, 'ud:web', 9, cursorOf(1, 1, 5)), 'a cursor between rounds').toEqual([
       ...ordered.slice(2),
       last,
     ]);
   });
 
+  it('gives the rounds of a running VM before the one that ends its stream, whatever attempts they took', async () => {
+    const id = freshMigration();
+    const tasks = [
+      { run: 1, round: 0, attempt: 1 },
+      { run: 1, round: 9, attempt: 12 },
+      { run: 1, round: 10, attempt: 13 },
+      { run: 1, round: 'last', attempt: 1 },
+      { run: 2, round: 0, attempt: 14 },
+    ] as const;
+    const rounds = tasks.map((task): Round => ({ stream: 'ud:web', cursor: roundCursor(task, 0), segments: [] }));
+    for (const round of rounds.toReversed()) await cloud.here.migrations.appendRound(id, round);
+    expect(await cloud.there.migrations.rounds(id, 'ud:web', 9)).toEqual(rounds);
+  });
+
+  it('keeps how running VMs are moved, and what became of each', async () => {
+    const live = { cutover: 'stop', maxDowntimeMs: 200, onNoConvergence: 'abort' } as const;
+    const record = { ...migrationRecord('default', 1000), live, maxRateBytesPerSecond: 1e8 };
+    await cloud.here.migrations.create(record);
+    expect(await cloud.there.migrations.find(record.id)).toEqual(record);
+    const vm = {
+      ...vmRecord('web-1'),
+      rounds: [
+        {
+          round: 0,
+          dirty_bytes: 9,
+          sent_bytes: 5,
+          milliseconds: 3,
+          remaining_bytes: 1,
+          hot_bytes: 1,
+          guest_write_bytes_per_second: 4,
+          link_bytes_per_second: 7,
+          throttleBytesPerSecond: 8,
+        },
+      ],
+      decided: { round: 1, predictedMs: 100, throttleBytesPerSecond: 4, reason: 'why' },
+      incoming: { uri: 'tcp:h2:1', applied: '0001.0000' },
+      blackout: { total_ms: 50, storage_ms: 40, last_bytes: 3 },
+    };
+    await cloud.here.migrations.putVm(record.id, vm);
+    expect(await cloud.there.migrations.vms(record.id)).toEqual([vm]);
+  });
+
   it('gives the rounds of a run from its beginning on, whatever earlier runs had told', async () => {
     const id = freshMigration();
-    const [old, last, now] = [roundCursor(1, 9, 9), roundCursor(1, 10, 0), roundCursor(2, 11, 0)].map(
+    const [old, last, now] = [cursorOf(1, 9, 9), cursorOf(1, 10, 0), cursorOf(2, 11, 0)].map(
       (cursor): Round => ({ stream: 'ud:web', cursor, segments: [] }),
     ) as [Round, Round, Round];
     for (const round of [now, last, old]) await cloud.here.migrations.appendRound(id, round);
@@ -175,7 +220,7 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
     const id = freshMigration();
     const round: Round = {
       stream: 'ud:web',
-      cursor: roundCursor(1, 1, 1),
+      cursor: cursorOf(1, 1, 1),
       segments: [{ index: 0, id: digestOf('s') }],
     };
     await cloud.here.migrations.appendRound(id, round);

@@ -6,6 +6,7 @@ import { freshMigration, postedTask } from './support/samples.ts';
 const ONE = '1'.repeat(16);
 const TWO = '2'.repeat(16);
 const done: TaskOutcome = { status: 'done', result: { kind: 'survey', vms: [] } };
+const postedMs: unknown = expect.any(Number);
 const failed = { status: 'failed', error: { code: 'LAYER_CHANGED', message: 'it did' } } as const;
 
 describe.each(tableClouds)('TaskBoard on $name', ({ start }) => {
@@ -24,7 +25,7 @@ describe.each(tableClouds)('TaskBoard on $name', ({ start }) => {
 
   it('posts a task that waits, and finds it for its host and its migration', async () => {
     const task = await posted();
-    const waiting = { ...task, attempt: 1, state: 'waiting' };
+    const waiting = { ...task, attempt: 1, state: 'waiting', postedMs };
     expect(await cloud.there.tasks.find(task.id)).toEqual(waiting);
     expect(await cloud.there.tasks.open('default', 'a/h1')).toContainEqual(waiting);
     expect(await cloud.there.tasks.ofMigration(task.migration)).toEqual([waiting]);
@@ -39,7 +40,13 @@ describe.each(tableClouds)('TaskBoard on $name', ({ start }) => {
     expect(await cloud.there.tasks.post(task)).toBe(1);
     expect(await cloud.here.tasks.find(task.id)).toMatchObject({ state: 'running', instance: ONE });
     expect(await cloud.there.tasks.post({ ...task, token: 'token 2' })).toBe(2);
-    expect(await cloud.here.tasks.find(task.id)).toEqual({ ...task, token: 'token 2', attempt: 2, state: 'waiting' });
+    expect(await cloud.here.tasks.find(task.id)).toEqual({
+      ...task,
+      token: 'token 2',
+      attempt: 2,
+      state: 'waiting',
+      postedMs,
+    });
   });
 
   it('a fresh token opens a closed task anew, the old one does not', async () => {
@@ -48,7 +55,7 @@ describe.each(tableClouds)('TaskBoard on $name', ({ start }) => {
     expect(await cloud.here.tasks.post(task)).toBe(1);
     expect(await cloud.here.tasks.open('default', 'a/h1')).not.toContainEqual(expect.objectContaining({ id: task.id }));
     expect(await cloud.here.tasks.post({ ...task, token: 'token 2' })).toBe(2);
-    const reopened = { ...task, token: 'token 2', attempt: 2, state: 'waiting' };
+    const reopened = { ...task, token: 'token 2', attempt: 2, state: 'waiting', postedMs };
     expect(await cloud.here.tasks.open('default', 'a/h1')).toContainEqual(reopened);
     expect(await cloud.here.tasks.close(task.id, 1, failed), 'the old attempt').toBe(false);
   });

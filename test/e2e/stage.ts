@@ -8,6 +8,12 @@ import { type CloudFile, clientOf, cloudFile } from '../../bin/connection.ts';
 import { AgentProcess } from './agent-process.ts';
 import { type Service, startService } from './service.ts';
 
+/** Where what tests leave is found: `run.ts` names what it removes. */
+function namespaceOfTests(): string {
+  const { LAYERMOVER_E2E_PREFIX: prefix = 'e2e-' } = process.env;
+  return `${prefix}${randomBytes(4).toString('hex')}`;
+}
+
 /** A namespace of its own on the cloud under test, and hosts that this machine plays, each a process with a folder. */
 export class Stage {
   readonly folder: string;
@@ -35,7 +41,7 @@ export class Stage {
       file = String(embedded.ready.cloud_file);
     }
     const told = cloudFile.parse(JSON.parse(await readFile(file, 'utf8')));
-    const stage = new Stage(folder, { ...told, namespace: `e2e-${randomBytes(6).toString('hex')}` }, services);
+    const stage = new Stage(folder, { ...told, namespace: namespaceOfTests() }, services);
     await writeFile(stage.file, JSON.stringify(stage.cloud), { mode: 0o600 });
     return stage;
   }

@@ -9,7 +9,7 @@ let cloud: TestCloud;
 let handle: ReturnType<typeof createHandler>;
 beforeEach(async () => {
   cloud = await createEnrolledCloud();
-  handle = createHandler({ ...cloud, logError: () => undefined });
+  handle = createHandler(cloud);
 });
 
 const ID = '0f5e5a4e-6f5c-4d3a-9f0d-0a1b2c3d4e5f';
@@ -23,6 +23,16 @@ describe('a migration asked for by an event', () => {
     expect(migrations).toEqual([migrationIdOf('default', 'request-1')]);
     expect(started()).toEqual(migrations);
     expect(await cloud.migrations.find(migrations[0]!)).toMatchObject({ policy: 'direct', vmNames: ['web-1'] });
+  });
+
+  it('may be live, and held to a rate', async () => {
+    const live = { cutover: 'stop', max_downtime_ms: 100, on_no_convergence: 'cutover' };
+    const { migrations } = await handle(requested({ mode: 'live', live, max_rate_bytes_per_second: 1e8 }));
+    expect(await cloud.migrations.find(migrations[0]!)).toMatchObject({
+      live: { cutover: 'stop', maxDowntimeMs: 100, onNoConvergence: 'cutover' },
+      maxRateBytesPerSecond: 1e8,
+    });
+    await expect(handle(requested({ request_id: 'request-9', live }))).rejects.toMatchObject({ code: 'BODY_INVALID' });
   });
 
   it('is the event’s own without a request id; the event again moves nothing twice', async () => {
@@ -63,6 +73,11 @@ describe('an evacuation', () => {
     const records = await Promise.all(migrations.map((id) => cloud.migrations.find(id)));
     expect(records.map((record) => record?.vmNames)).toEqual([vms.slice(0, -1), vms.slice(-1)]);
     expect(records[0]).toMatchObject({ from: 'a/h1', to: 'b/h2', state: 'requested' });
+  });
+
+  it('may be live', async () => {
+    const { migrations } = await handle(evacuation({ mode: 'live' }));
+    expect(await cloud.migrations.find(migrations[0]!)).toMatchObject({ live: { cutover: 'ram' } });
   });
 
   it('again answers what it asked for before, though the VMs are on their way by now', async () => {

@@ -42,7 +42,7 @@ describe('requests that the contract does not allow', () => {
   it('a route that is not this function’s', async () => {
     const event = { ...eventOf('listHosts'), httpMethod: 'DELETE' };
     const { createHandler } = await import('../../functions/layers/handler.ts');
-    const { statusCode, body } = await createHandler({ ...cloud, logError: () => {} })(event);
+    const { statusCode, body } = await createHandler(cloud)(event);
     expect([statusCode, JSON.parse(body).code]).toEqual([404, 'NOT_FOUND']);
   });
 });

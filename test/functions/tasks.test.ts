@@ -43,7 +43,7 @@ describe.each(OPEN_CALLS)('%s', (name, body) => {
 });
 
 describe('a grant', () => {
-  const SHARED = ['packs', 'placements', 'segments', 'layers'].map((kind) => `ns/default/${kind}/`);
+  const SHARED = ['packs', 'segments', 'placements', 'layers'].map((kind) => `ns/default/${kind}/`);
   const OWN = `ns/default/migrations/${MIGRATION}/`;
 
   it.each([
@@ -52,7 +52,6 @@ describe('a grant', () => {
     ['cutover of user data that is deduplicated', 'h1', cutover('web-1', 'dedup'), SHARED],
     ['fetch', 'h2', { ...seed(), kind: 'fetch' }, []],
     ['follow', 'h2', follow('web-1'), []],
-    ['survey', 'h1', survey('web-1'), []],
   ] as [string, 'h1' | 'h2', TaskInput, string[]][])(
     'for a %s opens no more than it needs',
     async (_, host, input, write) => {
@@ -62,6 +61,13 @@ describe('a grant', () => {
       expect(cloud.granter.granted).toEqual([{ session: task, write, read: [...SHARED, OWN] }]);
     },
   );
+});
+
+it('a survey gets no grant: it touches no objects', async () => {
+  const { id: task } = await post(cloud, 'a/h1', survey('web-1'));
+  const told = await cloud.refused('grant', 'h1', { params: { task }, body: { attempt: 1 } });
+  expect(told.code).toBe('BODY_INVALID');
+  expect(cloud.granter.granted).toEqual([]);
 });
 
 describe('packs', () => {
@@ -108,7 +114,7 @@ describe('a round', () => {
     for (let at = 0; at < 2; at++) await cloud.call('commitRound', 'h1', { params: { task }, body: round });
     const { stream, segments } = round;
     expect(await cloud.migrations.rounds(MIGRATION, stream, 9)).toEqual([
-      { stream, segments, cursor: '0001.000001.00000003' },
+      { stream, segments, cursor: '0001.last.000001.00000003' },
     ]);
   });
 

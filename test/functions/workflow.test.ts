@@ -2,56 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { LayerMoverError } from '../../core/errors.ts';
 import { migrationScope } from '../../core/format/keys.ts';
 import { limits } from '../../core/limits.ts';
-import { hasEnded } from '../../core/migration.ts';
-import { migrationIdOf } from '../../functions/migrations/create.ts';
-import { type AgentOptions, ScriptedAgent } from './support/agent.ts';
-import { createRunningCloud, type RunningCloud } from './support/running-workflow.ts';
+import type { AgentOptions } from './support/agent.ts';
 import { receipt } from './support/samples.ts';
-
-const M = migrationIdOf('default', 'request-1');
-const SECONDS_MAX = 1000;
-
-interface World {
-  readonly cloud: RunningCloud;
-  readonly source: ScriptedAgent;
-  readonly destination: ScriptedAgent;
-}
-
-async function createWorld(script: { source?: AgentOptions; destination?: AgentOptions } = {}): Promise<World> {
-  const cloud = createRunningCloud();
-  const source = new ScriptedAgent(cloud, 'h1', script.source);
-  const destination = new ScriptedAgent(cloud, 'h2', script.destination);
-  await source.start(['web-1', 'web-2']);
-  await destination.start([]);
-  return { cloud, source, destination };
-}
-
-async function migrate({ cloud }: World, vms = ['web-1', 'web-2']) {
-  await cloud.call('createMigration', 'user', { body: { request_id: 'request-1', vms, to: 'b/h2' } });
-}
-
-const view = ({ cloud }: World) => cloud.call('getMigration', 'user', { params: { migration: M } });
-
-/** Lets time pass until the migration and its execution have ended. */
-async function ended(world: World) {
-  for (let second = 0; second < SECONDS_MAX; second++) {
-    await world.cloud.time.advance(1000);
-    const { status } = await world.cloud.execution(M);
-    if (status !== 'RUNNING') break;
-  }
-  const found = await view(world);
-  expect(hasEnded(found.state)).toBe(true);
-  return found;
-}
-
-async function ownership({ cloud }: World, vm: string) {
-  const { owner, epoch, lease } = (await cloud.vms.find('default', vm))!;
-  return { owner, epoch, leased: lease !== undefined };
-}
-
-/** Each lease that was given back has counted the epoch up. */
-const STAYED = { owner: 'a/h1', epoch: 1, leased: false };
-const MOVED = { owner: 'b/h2', epoch: 1, leased: false };
+import { createWorld, ended, M, MOVED, migrate, ownership, STAYED, view } from './support/world.ts';
 
 describe('a migration', () => {
   it('of a gang is committed, and nothing is left over', async () => {

@@ -23,7 +23,7 @@ let chance = 0;
 const random = { bytes: (count: number) => Buffer.alloc(count, ++chance) };
 
 function pages(ports: Partial<typeof cloud> = {}) {
-  return createHandler({ ...cloud, ...ports, random, sampling: 1, layerUnusedDays: 180, logError: () => undefined });
+  return createHandler({ ...cloud, ...ports, random, sampling: 1, layerUnusedDays: 180 });
 }
 
 async function collect(ports: Partial<typeof cloud> = {}, collection = newId()) {

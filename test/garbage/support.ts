@@ -6,6 +6,7 @@ import { OBJECT_KINDS } from '../../core/format/keys.ts';
 import type { CollectionRun } from '../../core/garbage.ts';
 import { limits } from '../../core/limits.ts';
 import { createHandler } from '../../functions/gc/handler.ts';
+import { createTelling } from '../functions/support/telling.ts';
 import { idsOf } from '../rebuild/support.ts';
 
 const NAMESPACE = 'default';
@@ -16,10 +17,20 @@ export function newId(): string {
 
 /** The states of garbage collection over these ports, one page a call. */
 export function pagesOf(ports: CloudPorts, layerUnusedDays: number = limits.layer_unused_days_default) {
-  const logError = (error: unknown) => {
+  const { log: quiet, measure } = createTelling();
+  const error = (_: string, error: unknown) => {
     throw error;
   };
-  return createHandler({ ...ports, clock: systemClock, random: systemRandom, sampling: 1, layerUnusedDays, logError });
+  const log = { ...quiet, error };
+  return createHandler({
+    ...ports,
+    clock: systemClock,
+    random: systemRandom,
+    sampling: 1,
+    layerUnusedDays,
+    log,
+    measure,
+  });
 }
 
 /** A collection from its first page to its last. Throws what a page fails with. */

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { routes } from '../../core/api/routes.ts';
 import { limits } from '../../core/limits.ts';
 import { EMULATED_CALLERS, settings } from '../../functions/settings.ts';
-import type { Bundles } from '../../infra/bundle.ts';
+import type { Bundles } from '../../infra/bundles.ts';
 import { LayerMover } from '../../infra/layer-mover.ts';
 import { stubBundles } from './stub-bundles.ts';
 

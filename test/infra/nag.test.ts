@@ -44,6 +44,18 @@ it('the stack passes the AwsSolutions rules, each exception having its reason', 
   expect(findings((stack) => new LayerMover(stack, 'Mover', { bundles: stubBundles(dir) }))).toEqual([]);
 });
 
+it('a wildcard without a written reason does not pass, be it of an action or of a resource', () => {
+  const bundles = stubBundles(mkdtempSync(path.join(dir, 'code-')));
+  const found = findings((stack) => {
+    const { tasks, layers } = new LayerMover(stack, 'Mover', { bundles }).controlPlane.functions;
+    tasks.allow(['s3:Get*'], 'arn:aws:s3:::bucket/key');
+    layers.allow(['s3:GetObject'], '*');
+  });
+  const wild = found.filter((each) => each.startsWith('AwsSolutions-IAM5'));
+  expect(wild.map((each) => each.replace(/.*ControlPlane\/(\w+)\/.*/, '$1')).toSorted()).toEqual(['Layers', 'Tasks']);
+  expect(found).toEqual(wild);
+});
+
 it('the rules are run: an open bucket does not pass', () => {
   expect(findings((stack) => new Bucket(stack, 'Open'))).toContain('AwsSolutions-S10: Theirs/Open/Resource');
 });

@@ -4,9 +4,12 @@ import path from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Topic } from 'aws-cdk-lib/aws-sns';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { limits } from '../../core/limits.ts';
+import { BY_TREATMENT, metrics } from '../../core/metrics.ts';
 import { ALARMS } from '../../infra/cost.ts';
 import { LayerMover } from '../../infra/layer-mover.ts';
+import { sources } from '../limits/sources.ts';
 import { stubBundles } from './stub-bundles.ts';
 
 /** Of CloudWatch: an alarm on a metric math expression takes this many metrics. */
@@ -60,6 +63,39 @@ it('the bound on cost is the one that was asked for', () => {
 
 it('are as many as the cost page says', () => {
   expect(alarms).toHaveLength(ALARMS);
+});
+
+describe('what the functions measure', () => {
+  const OURS = /"LayerMover","(\w+)","service","Theirs"(?:,"treatment","(\w+)")?/g;
+  const shown = () => {
+    const [dashboard] = Object.values(template.findResources('AWS::CloudWatch::Dashboard'));
+    const text = JSON.stringify(dashboard).replaceAll('\\', '');
+    return [...text.matchAll(OURS)].map(([, name, treatment]) => ({ name: name!, treatment }));
+  };
+
+  it('is all on the dashboard, told apart by treatment where it is', () => {
+    const found = shown();
+    expect(new Set(found.map(({ name }) => name))).toEqual(new Set(Object.keys(metrics)));
+    const treated = found.filter(({ treatment }) => treatment !== undefined).map(({ name }) => name);
+    expect(new Set(treated)).toEqual(new Set(BY_TREATMENT));
+    for (const name of BY_TREATMENT) expect(found).not.toContainEqual({ name, treatment: undefined });
+  });
+
+  it('is measured somewhere', () => {
+    const code = sources('functions');
+    const unmeasured = Object.keys(metrics).filter(
+      (name) => ![...code.values()].some((text) => text.includes(`measure('${name}'`)),
+    );
+    expect(unmeasured).toEqual([]);
+  });
+
+  it('raises alarms: of agents that fell silent, and of migrations of which nothing moves', () => {
+    const read = (name: string) =>
+      JSON.stringify(alarms.find(({ AlarmDescription }) => AlarmDescription.endsWith(name)));
+    expect(read('AgentSilent')).toContain('SilentAgents');
+    expect(read('MigrationStuck')).toContain('Standstill');
+    expect(read('MigrationStuck')).toContain(`IF(FILL(still,0)>=${limits.standstill_alarm_ms},1,0)`);
+  });
 });
 
 it('there is one dashboard', () => {

@@ -8,7 +8,7 @@ import { type TableId, type TableSpec, tables } from '../../adapters/aws/tables.
 import { type Route, routes } from '../../core/api/routes.ts';
 import { limits } from '../../core/limits.ts';
 import { openCloud } from '../../functions/cloud.ts';
-import { FUNCTIONS, settings, tableSetting, uses } from '../../functions/settings.ts';
+import { FUNCTIONS, SERVICE_NAME, settings, tableSetting, uses } from '../../functions/settings.ts';
 import { synthesize } from '../../infra/synth.ts';
 import { workflowDefinition } from '../../infra/workflow/definition.ts';
 import { loadModel } from '../../localstack/assembly/load.ts';
@@ -232,7 +232,7 @@ describe('functions', () => {
     const { environment } = functionOf(name);
     const tableNames = Object.keys(uses[name].tables) as TableId[];
     const told = [...uses[name].settings.map((each) => settings[each]), ...tableNames.map(tableSetting)];
-    expect(Object.keys(environment).toSorted()).toEqual([...told, 'NODE_OPTIONS'].toSorted());
+    expect(Object.keys(environment).toSorted()).toEqual([...told, 'NODE_OPTIONS', SERVICE_NAME].toSorted());
     for (const variable of told) expect(environment[variable], variable).toMatch(/\S/);
   });
 
@@ -250,7 +250,7 @@ describe('functions', () => {
   });
 
   it('do not start without what they use', () => {
-    expect(() => openCloud('layers', { AWS_REGION: 'eu-central-1' })).toThrow(/TABLE_LAYERS/);
+    expect(() => openCloud('layers', { AWS_REGION: 'eu-central-1' }, () => undefined)).toThrow(/TABLE_LAYERS/);
   });
 });
 
@@ -336,6 +336,7 @@ it('the outputs are what a user needs', () => {
     'BucketName',
     'BusName',
     'DashboardUrl',
+    'KeptOnDestroy',
     'RefusedQueueUrl',
     'StateMachineArn',
   ]);

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { FUNCTIONS } from '../../functions/settings.ts';
-import type { Bundles } from '../../infra/bundle.ts';
+import type { Bundles } from '../../infra/bundles.ts';
 
 /** Code that does nothing, for tests of the template. */
 export function stubBundles(dir: string): Bundles {

@@ -90,7 +90,7 @@ async function below(folder: string): Promise<string[]> {
 }
 
 function sdkOptions({ operator }: World) {
-  const { access_key_id: accessKeyId, secret_access_key: secretAccessKey } = operator.credentials;
+  const { access_key_id: accessKeyId, secret_access_key: secretAccessKey } = operator.credentials!;
   const endpoint = new URL(operator.api_url).origin;
   return { endpoint, region: operator.region, credentials: { accessKeyId, secretAccessKey } };
 }

@@ -156,9 +156,13 @@ describe('the scripts', () => {
     const outputs = path.join(folder, 'outputs.json');
     const connect = () =>
       call(process.execPath, [path.join(LOCALSTACK, 'connect.ts'), outputs, 'http://127.0.0.1:4566']);
-    await writeFile(outputs, JSON.stringify({ Mine: { ApiUrl: 'https://ab12.execute-api.127.0.0.1:4566/v1/' } }));
+    const named = { BusName: 'bus', BucketName: 'bucket' };
+    await writeFile(
+      outputs,
+      JSON.stringify({ Mine: { ApiUrl: 'https://ab12.execute-api.127.0.0.1:4566/v1/', ...named } }),
+    );
     expect(JSON.parse((await connect()).stdout).api_url).toBe('http://127.0.0.1:4566/_aws/execute-api/ab12/v1');
-    await writeFile(outputs, JSON.stringify({ Mine: { ApiUrl: 'https://example.org/' } }));
+    await writeFile(outputs, JSON.stringify({ Mine: { ApiUrl: 'https://example.org/', ...named } }));
     expect((await connect()).code).not.toBe(0);
   });
 

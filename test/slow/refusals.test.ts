@@ -21,13 +21,13 @@ beforeAll(async () => {
 });
 afterAll(() => stage.close());
 
-const signer = (secret = cloud.credentials.secret_access_key) =>
+const signer = (secret = cloud.credentials!.secret_access_key) =>
   createSigner({
     url: cloud.api_url,
     region: cloud.region,
     namespace: 'default',
     clock: systemClock,
-    credentials: { accessKeyId: cloud.credentials.access_key_id, secretAccessKey: secret },
+    credentials: { accessKeyId: cloud.credentials!.access_key_id, secretAccessKey: secret },
   });
 
 const request = { request_id: 'refused-request-1', vms: ['web-1'], to: 'b/h2' };

@@ -79,7 +79,7 @@ export function postedTask(
   migration: string,
   what: string,
   token: string,
-): Omit<Task, 'attempt' | 'state' | 'instance'> {
+): Omit<Task, 'attempt' | 'state' | 'instance' | 'postedMs'> {
   return {
     id: `${migration}.survey.${what}`,
     namespace: 'default',

@@ -1,33 +1,39 @@
 import type { PollAnswer } from '../../../core/api/agent.ts';
-import type { TaskInput } from '../../../core/api/tasks.ts';
+import type { RoundStats, TaskInput } from '../../../core/api/tasks.ts';
 import { LayerMoverError } from '../../../core/errors.ts';
 import type { RunningCloud } from './running-workflow.ts';
 import { chain, counts, id, receipt } from './samples.ts';
 
+type RoundInput = Extract<TaskInput, { kind: 'round' }>;
 type Given = PollAnswer['tasks'][number];
 
 export interface AgentOptions {
   /** Stands in for what the agent does with a task; answers whether it did it all. */
   readonly before?: (task: Given) => Promise<boolean> | boolean;
+  /** What a round of a running VM leaves dirty; nothing unless told. */
+  readonly leaves?: (round: RoundInput) => number;
 }
 
 const POLL_MS = 1000;
+export const BLACKOUT = { total_ms: 120, storage_ms: 80, last_bytes: 4096 };
 
 /** An agent that moves no bytes: it polls, says what an agent says in each task, and reports. */
 export class ScriptedAgent {
   readonly #cloud: RunningCloud;
   readonly #host: 'h1' | 'h2';
   readonly #before: NonNullable<AgentOptions['before']>;
+  readonly #leaves: NonNullable<AgentOptions['leaves']>;
   readonly #running = new Map<string, number>();
   /** Kinds of the tasks that it was handed, with their attempts. */
   readonly seen: string[] = [];
   instance = '1'.repeat(16);
   alive = true;
 
-  constructor(cloud: RunningCloud, host: 'h1' | 'h2', { before = () => false }: AgentOptions = {}) {
+  constructor(cloud: RunningCloud, host: 'h1' | 'h2', { before = () => false, leaves = () => 0 }: AgentOptions = {}) {
     this.#cloud = cloud;
     this.#host = host;
     this.#before = before;
+    this.#leaves = leaves;
   }
 
   get #params() {
@@ -86,7 +92,7 @@ export class ScriptedAgent {
     if (input.kind === 'survey')
       return { kind: input.kind, vms: input.vms.map(({ name }) => ({ name, layers: chain(name) })) };
     const layers = 'chain' in input ? input.chain.layers.slice(-1) : input.layers;
-    if (input.kind === 'seed' || input.kind === 'cutover') await this.#push(task, layers);
+    if (input.kind === 'seed' || input.kind === 'round' || input.kind === 'cutover') await this.#push(task, layers);
     if (input.kind === 'fetch')
       await this.#present(
         task,
@@ -94,7 +100,17 @@ export class ScriptedAgent {
       );
     if (input.kind === 'follow') await this.#prove(task, input);
     if (input.kind === 'cutover') await this.#commit(task, input);
-    return { kind: input.kind, streams: layers.map((layer) => counts(layer.stream)) };
+    const streams = layers.map((layer) => counts(layer.stream));
+    if (input.kind === 'round') return { kind: input.kind, streams, stats: this.#stats(input) };
+    if (input.kind === 'cutover' && input.live !== undefined) return { kind: input.kind, streams, blackout: BLACKOUT };
+    return { kind: input.kind, streams };
+  }
+
+  /** Of a round that copied 100 MB in ten seconds. */
+  #stats(input: RoundInput): RoundStats {
+    const rates = { guest_write_bytes_per_second: 1e6, link_bytes_per_second: 1e7 };
+    const sizes = { dirty_bytes: 1e8, sent_bytes: 1e8, remaining_bytes: this.#leaves(input) };
+    return { round: input.round, ...sizes, ...rates, milliseconds: 10_000 };
   }
 
   async #push({ id: task, attempt }: Given, layers: readonly { stream: string }[]): Promise<void> {

@@ -16,6 +16,7 @@ import type { RestHandler } from '../../../functions/rest/handler.ts';
 import { createHandler as createSteps } from '../../../functions/steps/handler.ts';
 import { createHandler as createTasks } from '../../../functions/tasks/handler.ts';
 import { type Asked, eventOf, userArn } from './event.ts';
+import { createTelling } from './telling.ts';
 
 type MemoryCloud = ReturnType<typeof createMemoryCloud>;
 
@@ -30,7 +31,8 @@ interface Options<C extends Clock> {
 export function createTestCloud<C extends Clock>({ clock, ports = {}, sampling = 1 }: Options<C>) {
   const cloud = { ...createMemoryCloud(clock), ...ports };
   const logged: unknown[] = [];
-  const deps = { ...cloud, clock, sampling, logError: (error: unknown) => void logged.push(error) };
+  const { log, lines, measure, measured, begin } = createTelling(logged);
+  const deps = { ...cloud, clock, sampling, log, measure };
   const handlers: Readonly<Record<Route['function'], RestHandler>> = {
     hosts: createHosts(deps),
     tasks: createTasks(deps),
@@ -52,6 +54,7 @@ export function createTestCloud<C extends Clock>({ clock, ports = {}, sampling =
   }
 
   async function send(name: RouteName, asked: Asked) {
+    begin();
     return await handlers[routes[name].function](eventOf(name, asked));
   }
 
@@ -63,7 +66,7 @@ export function createTestCloud<C extends Clock>({ clock, ports = {}, sampling =
     return problem.parse(JSON.parse(body));
   }
 
-  return { ...cloud, clock, logged, call, send, refused, step: createSteps(deps) };
+  return { ...cloud, clock, logged, lines, measured, log, measure, call, send, refused, step: createSteps(deps) };
 }
 
 export type TestCloud = Awaited<ReturnType<typeof createEnrolledCloud>>;

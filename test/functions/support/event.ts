@@ -30,7 +30,10 @@ export function eventOf(name: RouteName, asked: Asked = {}): APIGatewayProxyEven
     multiValueQueryStringParameters: null,
     pathParameters: { ...params },
     stageVariables: null,
-    requestContext: { identity: { userArn: caller } } as APIGatewayProxyEvent['requestContext'],
+    requestContext: {
+      requestId: `request-of-${name}`,
+      identity: { userArn: caller },
+    } as APIGatewayProxyEvent['requestContext'],
     ...bodyOf(asked.body),
   };
 }

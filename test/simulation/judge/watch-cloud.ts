@@ -4,6 +4,7 @@ import { decodeRoot, segmentIdAt } from '../../../core/format/root.ts';
 import { DATA, decodeSegment } from '../../../core/format/segment.ts';
 import { limits } from '../../../core/limits.ts';
 import { hasEnded } from '../../../core/migration.ts';
+import type { Ownership } from '../../../core/ports.ts';
 import { contentDigest } from '../../../core/receipt.ts';
 import type { Ports } from '../world/cloud.ts';
 import type { Violations } from './violations.ts';
@@ -23,6 +24,7 @@ export function watchCloud(ports: Ports, violations: Violations, onCommit: (comm
   const { objects, index, vms, migrations } = ports;
   const keys = new Map<string, Buffer>();
   const owners = new Map<string, { owner: string; epoch: number }>();
+  const runners = new Map<string, string>();
 
   const scopeOf = (key: string) =>
     /^(.*)\/(packs|segments|placements|layers)\/../.exec(key)?.slice(1) as [string, string];
@@ -71,6 +73,14 @@ export function watchCloud(ports: Ports, violations: Violations, onCommit: (comm
         }
       }
     }
+  }
+
+  /** Of a migration's parties one only may be told that the VM is its own to run. */
+  function told(vm: string, migration: string, { owner, epoch }: Ownership, whom: string, what: string): void {
+    owners.set(vm, { owner, epoch });
+    const other = runners.get(`${migration} ${vm}`) ?? whom;
+    if (owner !== whom || other !== whom) violations.note('owner', `${whom} ${what}, ${vm}, and so does ${other}`);
+    runners.set(`${migration} ${vm}`, whom);
   }
 
   const watched: Ports = {
@@ -129,6 +139,16 @@ export function watchCloud(ports: Ports, violations: Violations, onCommit: (comm
           if (!agree) violations.note('receipts', `${vm} was committed before both sides agreed`);
           onCommit({ vm, migration: move.migration, to: move.to });
         }
+        return ownership;
+      },
+      async run(namespace, vm, at) {
+        const ownership = await vms.run(namespace, vm, at);
+        told(vm, at.migration, ownership, at.owner, 'runs it');
+        return ownership;
+      },
+      async reclaim(namespace, vm, back) {
+        const ownership = await vms.reclaim(namespace, vm, back);
+        told(vm, back.migration, ownership, back.source, 'has it back');
         return ownership;
       },
     },

@@ -127,8 +127,10 @@ export class Cloud {
   #functionDeps() {
     const { log, dice } = this.#options;
     const random = { bytes: (count: number) => dice.bytes(count) };
-    const logError = (error: unknown) => log.note(`function error: ${(error as Error).message}`);
-    return { ...this.#deps, clock: this.#deps.clock as never, sampling: 2, layerUnusedDays: 180, random, logError };
+    const quiet = () => undefined;
+    const error = (_: string, error: unknown) => log.note(`function error: ${(error as Error).message}`);
+    const telling = { log: { about: quiet, info: quiet, warn: quiet, error }, measure: quiet };
+    return { ...this.#deps, clock: this.#deps.clock as never, sampling: 2, layerUnusedDays: 180, random, ...telling };
   }
 
   #workflow(stateMachineArn: string): Workflow {
