@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import type { ApiClient } from '../adapters/api/client.ts';
 import type { GrantedObjectStore, GrantedStoreOptions } from '../adapters/aws/object-store.ts';
 import { systemFiles } from '../adapters/system/files.ts';
+import { systemProcesses } from '../adapters/system/processes.ts';
 import type { Zstd } from '../adapters/system/zstd.ts';
 import { LayerMoverError } from '../core/errors.ts';
 import type { Files } from '../core/files.ts';
 import { toHex } from '../core/fingerprint.ts';
 import { limits } from '../core/limits.ts';
 import type { Clock, Random } from '../core/ports.ts';
+import type { Processes } from '../core/processes.ts';
 import { Bell } from './daemon/bell.ts';
 import { Enrolment } from './daemon/enrolment.ts';
 import { Inbox } from './daemon/inbox.ts';
@@ -22,9 +24,12 @@ import { Runs } from './daemon/runs.ts';
 import { openState } from './daemon/state.ts';
 import { VERSION } from './daemon/version.ts';
 import { Journals } from './journal/journals.ts';
+import { Launcher, type LauncherOptions } from './launch/launcher.ts';
+import { Sessions } from './live/sessions.ts';
 import { ChunkPool } from './scan/pool.ts';
 import { perform } from './tasks/perform.ts';
 import { forgetJournals } from './tasks/send.ts';
+import { settleCutover } from './tasks/take-back.ts';
 import type { TaskHost } from './tasks/task.ts';
 import { Tidy } from './tasks/tidy.ts';
 
@@ -47,6 +52,8 @@ export interface AgentOptions {
   /** Threads that read and fingerprint; by default as many as there are cores, `limits.scan_workers_max` at the most. */
   readonly workers?: number;
   readonly machine?: Machine;
+  /** How QEMUs of VMs that arrive running are started; without it none arrives with its memory. */
+  readonly launcher?: LauncherOptions;
 }
 
 /** What a host computes with and stores on, by default this machine; a simulation has hosts of its own. */
@@ -55,6 +62,7 @@ export interface Machine {
   /** Closed with the agent. */
   readonly pool: ChunkPool;
   readonly zstd: Zstd;
+  readonly processes?: Processes;
 }
 
 export interface Agent {
@@ -104,19 +112,32 @@ async function begin(
 ) {
   const { api, clock, log, random } = options;
   const ref = `${options.site}/${options.host}` as const;
-  const state = await openState(files, imageFolder, stateFolder, options.vms);
+  const world = { files, random, processes: options.machine?.processes ?? systemProcesses };
+  const state = await openState(world, imageFolder, stateFolder, options.vms);
+  const launcher = options.launcher === undefined ? undefined : new Launcher(options.launcher, state.launches, clock);
   const journals = new Journals(join(stateFolder, 'journal'), { files, clock, log });
   await journals.sweep();
   const freeBytes = () => files.freeBytes(imageFolder);
   const wake = new Bell();
   const inbox = new Inbox(clock, wake);
   const enrolment = new Enrolment({ ...state, ref, api, clock, freeBytes, version: VERSION });
+  const patient = createPatientClient(api, clock);
+  const live = await Sessions.open({
+    clock,
+    log,
+    files,
+    folder: join(stateFolder, 'live'),
+    images: state.images,
+    settle: (record, signal) => settleCutover({ ref, api: patient, clock, log }, record, signal),
+  });
   const host: TaskHost = {
     ...state,
+    launcher,
     journals,
+    live,
     ref,
     namespace: options.namespace,
-    api: createPatientClient(api, clock),
+    api: patient,
     clock,
     log,
     pool,
@@ -143,8 +164,11 @@ async function begin(
     },
   });
   const stopping = new AbortController();
-  await enrolment.renew(stopping.signal).catch((error) => {
-    if (isRefusal(error)) throw error;
+  await enrolment.renew(stopping.signal).catch(async (error) => {
+    if (isRefusal(error)) {
+      await live.stop();
+      throw error;
+    }
     log.warn({ error: reportable(error) }, 'the cloud can’t be reached; trying on');
   });
   const instance = toHex(random.bytes(16));
@@ -169,6 +193,7 @@ async function begin(
     await polling;
     if (runs.count > 0) log.info({ tasks: runs.count }, 'draining: what is being sent is finished, the rest is left');
     await runs.stop();
+    await live.stop();
     await pool.close();
     log.info({ host: ref }, 'agent stopped');
   };

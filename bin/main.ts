@@ -19,6 +19,7 @@ import { reportVerb } from './verbs/report.ts';
 import { resumeVerb } from './verbs/resume.ts';
 import { statusVerb } from './verbs/status.ts';
 import { verifyVerb } from './verbs/verify.ts';
+import { vmVerb } from './verbs/vm.ts';
 import { VERSION } from './version.ts';
 
 const verbs = [
@@ -37,6 +38,7 @@ const verbs = [
   indexVerb,
   gcVerb,
   hostVerb,
+  vmVerb,
   doctorVerb,
   demoVerb,
 ];

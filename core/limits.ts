@@ -85,6 +85,20 @@ export const limits = {
   image_folder_depth_max: 4,
   image_files_max: 4096,
   arrival_names_max: 64,
+  /** A live VM's disk is made valid and read back when so much was written since: little is left to read in the blackout. */
+  readback_slice_bytes: 64 * MiB,
+  launcher_bytes_max: 64 * KiB,
+  launcher_arguments_max: 256,
+  /** The system's own bound of a unix socket's path, without the NUL. */
+  socket_path_bytes_max: 107,
+  /** What a QEMU may take to answer on its QMP socket, and to run its guest once that has come over. */
+  qemu_start_ms: 30_000,
+  guest_runs_ms: 60_000,
+  /** Where guests' memory comes in unless the agent's call says it: dynamic ports, and those that libvirt takes. */
+  migration_port_first: 49_152,
+  migration_port_last: 49_215,
+  /** The last part of a QEMU's own words that an error quotes. */
+  qemu_log_quoted_bytes: 2 * KiB,
   vms_per_host_max: 256,
   /** A host that has more base layers tells of them in several calls. */
   layers_per_enrolment_max: 4096,
@@ -99,6 +113,48 @@ export const limits = {
   clock_skew_ms: 4 * 60_000,
   http_timeout_ms: 30_000,
   object_timeout_ms: 30_000,
+
+  // Running VMs
+  /** QEMU tells its whole schema in one line, about 0.4 MiB of it. */
+  qmp_line_bytes_max: 4 * MiB,
+  qmp_schema_entries_max: 20_000,
+  qmp_commands_in_flight: 4,
+  /** Events that wait to be read by one who asked for them. */
+  qmp_events_max: 256,
+  qmp_command_ms: 20_000,
+  qmp_connect_ms: 5_000,
+  qmp_connect_retry_ms: 100,
+  nbd_requests_in_flight: 16,
+  /** One read request; QEMU allows 32 MiB. */
+  nbd_read_bytes_max: 1 * MiB,
+  /** Chunks that the answer to one read may come in. */
+  nbd_chunks_max: 4096,
+  /** What QEMU sends of one answer to a block status request at the most. */
+  nbd_status_bytes_max: 1 * MiB + 4,
+  nbd_status_range_bytes_max: 1 * GiB,
+  /** Texts, names and contexts that a server tells of while it negotiates. */
+  nbd_option_bytes_max: 64 * KiB,
+  nbd_option_replies_max: 64,
+  /** A server that owes an answer and says nothing for so long is given up. */
+  nbd_silence_ms: 20_000,
+  nbd_connect_ms: 5_000,
+  /** What a VM's QEMU has to let go of its disk after a round, or when a migration is given up. */
+  live_cleanup_ms: 10_000,
+  /** A VM whose migration nobody goes on with for so long is left as it was. */
+  live_idle_ms: 60_000,
+  bitmap_granularity_bytes_max: 64 * KiB,
+  vm_disks_max: 16,
+  /** A guest that was let go has gone by then, or nobody knows. */
+  ram_switchover_ms_max: 60_000,
+  ram_look_ms: 20,
+  /** As fast as the link: a rate of its own would make the pause longer. */
+  ram_bytes_per_second_max: 8 * GiB,
+  /** How long a source with a guest that waits to go asks whether it is committed, before it takes the guest back. */
+  commit_unknown_ms_max: 2_000,
+  /** So few bytes more or less make no difference to a pause. */
+  cutover_small_bytes: 1 * MiB,
+  /** How long a guest is stopped for its destination to agree, beside what its last bytes take. */
+  pause_ms_max: 20_000,
 
   // API
   api_body_bytes_max: 1 * MiB,
@@ -300,6 +356,14 @@ export const relations: readonly (readonly [string, boolean])[] = [
   [
     'what a resumed migration sent before is not expired under it',
     limits.left_over_days * 24 * 3600 >= limits.resume_seconds_max + limits.migration_seconds_max,
+  ],
+  [
+    'a silent server of blocks, or a QEMU that hangs, is given up before the task counts as silent',
+    2 * Math.max(limits.nbd_silence_ms, limits.qmp_command_ms) <= limits.task_heartbeat_seconds * 1000,
+  ],
+  [
+    'requests in flight fit a buffer and more',
+    limits.nbd_requests_in_flight * limits.nbd_read_bytes_max >= limits.scan_buffer_bytes,
   ],
   [
     'a poll that waits is answered before its function, and the agent’s patience, end',

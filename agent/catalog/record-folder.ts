@@ -7,7 +7,7 @@ import { toHex } from '../../core/fingerprint.ts';
 import { refuse } from '../../core/format/bytes.ts';
 import { writeDurably } from './durable.ts';
 
-const ENDING = '.json';
+export const RECORD_ENDING = '.json';
 
 /**
  * Small records by name, one JSON file each, held in memory as well. A change is durable when its promise is
@@ -33,8 +33,8 @@ export class RecordFolder<T> {
     const records = new RecordFolder<T>(files, folder);
     for (const { name: file } of await files.list(folder)) {
       const path = join(folder, file);
-      if (!file.endsWith(ENDING)) await files.remove(path);
-      else records.#records.set(basename(file, ENDING), parse(path, `${await files.readFile(path)}`, schema));
+      if (!file.endsWith(RECORD_ENDING)) await files.remove(path);
+      else records.#records.set(basename(file, RECORD_ENDING), await readRecord(files, path, schema));
     }
     return records;
   }
@@ -49,7 +49,7 @@ export class RecordFolder<T> {
 
   put(name: string, record: T): Promise<void> {
     return this.#change(async () => {
-      await writeDurably(this.#files, this.#path(name), format(name, record));
+      await writeRecord(this.#files, this.#path(name), record);
       this.#records.set(name, record);
     });
   }
@@ -71,15 +71,22 @@ export class RecordFolder<T> {
   }
 
   #path(name: string): string {
-    return join(this.#folder, name + ENDING);
+    return join(this.#folder, name + RECORD_ENDING);
   }
 }
 
 /** A record as its file has it. A flipped bit, or another record's file, may be JSON that is as good: the checksum tells. */
 const sealed = z.object({ record: z.unknown(), checksum: z.string() });
 
-function format(name: string, record: unknown): string {
-  return `${JSON.stringify({ record, checksum: checksumOf(name, record) }, null, 2)}\n`;
+/** Writes one record's file, durably. */
+export async function writeRecord(files: Files, path: string, record: unknown): Promise<void> {
+  const seal = { record, checksum: checksumOf(basename(path, RECORD_ENDING), record) };
+  await writeDurably(files, path, `${JSON.stringify(seal, null, 2)}\n`);
+}
+
+/** Errors: STATE_CORRUPT, and what the system refuses. */
+export async function readRecord<T>(files: Files, path: string, schema: z.ZodType<T>): Promise<T> {
+  return parse(path, `${await files.readFile(path)}`, schema);
 }
 
 function checksumOf(name: string, record: unknown): string {
@@ -89,7 +96,8 @@ function checksumOf(name: string, record: unknown): string {
 function parse<T>(path: string, text: string, schema: z.ZodType<T>): T {
   try {
     const { record, checksum: stored } = sealed.parse(JSON.parse(text));
-    if (checksumOf(basename(path, ENDING), record) !== stored) throw refuse('record', 'differs from its checksum');
+    if (checksumOf(basename(path, RECORD_ENDING), record) !== stored)
+      throw refuse('record', 'differs from its checksum');
     return schema.parse(record);
   } catch (cause) {
     throw new LayerMoverError('STATE_CORRUPT', `${path} is not what the agent wrote`, {

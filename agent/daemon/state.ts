@@ -1,10 +1,11 @@
 import { join } from 'node:path';
-import type { Files } from '../../core/files.ts';
 import { Catalog } from '../catalog/catalog.ts';
 import { Arrivals } from '../images/arrivals.ts';
 import { Brought } from '../images/brought.ts';
 import { ImageFolder } from '../images/image-folder.ts';
+import { RunningVms } from '../images/running-vms.ts';
 import { VmFiles } from '../images/vm-files.ts';
+import { Launches, type LaunchWorld } from '../launch/launches.ts';
 import { ManifestStore } from '../manifests/store.ts';
 
 /** What a host keeps between the runs of its agent. */
@@ -14,6 +15,7 @@ export interface HostState {
   readonly arrivals: Arrivals;
   readonly brought: Brought;
   readonly images: ImageFolder;
+  readonly launches: Launches;
 }
 
 /**
@@ -21,19 +23,23 @@ export interface HostState {
  * VMs. Errors: STATE_CORRUPT and those of findImages.
  */
 export async function openState(
-  files: Files,
+  world: LaunchWorld,
   imageFolder: string,
   stateFolder: string,
   named?: Readonly<Record<string, string>>,
 ): Promise<HostState> {
+  const { files } = world;
   const manifests = new ManifestStore(join(stateFolder, 'manifests'), files);
   await manifests.sweep();
   const catalog = await Catalog.open(join(stateFolder, 'layers'), files);
   const vms = await VmFiles.open(join(stateFolder, 'vms'), imageFolder, files);
   const arrivals = await Arrivals.open(join(stateFolder, 'arrivals'), { imageFolder, catalog, vms }, files);
-  const options = { arrived: vms, notVms: () => new Set([...catalog.basePaths(), ...arrivals.paths()]) };
+  const arrived = arrivals.waiting().map(({ migration, vm }) => ({ migration, vm: vm.name }));
+  const launches = await Launches.open(join(stateFolder, 'qemu'), world, arrived);
+  const running = new RunningVms(join(stateFolder, 'running'), imageFolder, files);
+  const options = { arrived: vms, running, notVms: () => new Set([...catalog.basePaths(), ...arrivals.paths()]) };
   const images = new ImageFolder(imageFolder, named === undefined ? options : { ...options, named }, files);
   await images.vms();
   const brought = await Brought.open(join(stateFolder, 'brought'), { files, catalog, arrivals, images });
-  return { manifests, catalog, arrivals, brought, images };
+  return { manifests, catalog, arrivals, brought, images, launches };
 }

@@ -4,7 +4,7 @@ import { LayerMoverError } from '../../core/errors.ts';
 import type { Files } from '../../core/files.ts';
 import { limits } from '../../core/limits.ts';
 import { backingPath, dataFilePath, resolveFolder, resolveInside } from './backing.ts';
-import { formatOf, type ImageFormat, PROBE_BYTES } from './format.ts';
+import { formatOf, PROBE_BYTES } from './format.ts';
 import { readHeader } from './header.ts';
 import type { Backing } from './header-names.ts';
 import { HostFile } from './host-file.ts';
@@ -15,7 +15,7 @@ import { Qcow2Image } from './qcow2-image.ts';
 
 export interface ChainOptions {
   readonly imageFolder: string;
-  readonly topFormat?: ImageFormat;
+  readonly topFormat?: string;
   /** The file system they lie on, this machine's unless set. */
   readonly files?: Files;
 }

@@ -40,10 +40,10 @@ export class ClusterTable {
     return this.#end / this.#clusterBytes;
   }
 
-  /** Host offset of a new cluster of zeros at the end of the file. */
-  allocate(): number {
+  /** Host offset of `count` new clusters of zeros at the end of the file. */
+  allocate(count = 1): number {
     const host = this.#end;
-    this.#end += this.#clusterBytes;
+    this.#end += count * this.#clusterBytes;
     return host;
   }
 

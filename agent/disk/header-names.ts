@@ -33,9 +33,9 @@ export function namesOf(path: string, start: HeaderStart): { backing: Backing | 
 export async function readNames(
   file: HostFile,
   fileBytes: number,
-): Promise<{ backing: string | undefined; dataFile: string | undefined }> {
+): Promise<{ backing: Backing | undefined; dataFile: string | undefined }> {
   const start = await readStart(file, fileBytes);
   const { backing, extensions } = namesOf(file.path, start);
   const external = start.version === 3 && (start.area.readBigUInt64BE(72) & EXTERNAL_DATA) !== 0n;
-  return { backing: backing?.name, dataFile: external ? extensions.dataFile : undefined };
+  return { backing, dataFile: external ? extensions.dataFile : undefined };
 }

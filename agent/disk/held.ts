@@ -18,15 +18,25 @@ const WRITER_BYTES = [[101, 103]] as const;
  * (BACKING_WRITTEN), as other VMs may read the same base. `layers` are those of a chain, bottom first. Programs that
  * were told not to lock (locking=off) can't be seen.
  */
-export async function assertNotHeld(
-  layers: readonly { readonly paths: readonly string[] }[],
-  files: Files = systemFiles,
-): Promise<void> {
+export async function assertNotHeld(layers: readonly Locked[], files: Files = systemFiles): Promise<void> {
+  await assertFree(layers, layers.at(-1), files);
+}
+
+/** The same for the layers below the top one of a VM that runs: any QEMU may read them, none may write (BACKING_WRITTEN). */
+export async function assertNotWritten(layers: readonly Locked[], files: Files = systemFiles): Promise<void> {
+  await assertFree(layers, undefined, files);
+}
+
+interface Locked {
+  readonly paths: readonly string[];
+}
+
+async function assertFree(layers: readonly Locked[], top: Locked | undefined, files: Files): Promise<void> {
   const locks = parseLocks(`${await files.readFile('/proc/locks')}`);
   if (locks.length === 0) return;
   const mounts = `${await files.readFile('/proc/self/mountinfo')}`;
   for (const layer of layers) {
-    const isTop = layer === layers.at(-1);
+    const isTop = layer === top;
     const bytes = isTop ? LOCKED_BYTES : WRITER_BYTES;
     for (const path of layer.paths) {
       const inode = await lockedName(files, path, mounts);

@@ -7,7 +7,7 @@ import { type Codec, decompressCluster } from './codec.ts';
  * Where the bytes [at, at + length) of a guest address space are. Plain data that can be posted to a worker thread:
  * file descriptors are shared by all threads of the process.
  */
-export type Piece = ZeroPiece | FilePiece | CompressedPiece;
+export type Piece = ZeroPiece | FilePiece | CompressedPiece | FilledPiece;
 
 export interface ZeroPiece {
   at: number;
@@ -37,6 +37,13 @@ export interface CompressedPiece {
   clusterBytes: number;
 }
 
+/** Bytes that whoever reads has put where they belong by then: no thread can get at them by itself. */
+export interface FilledPiece {
+  at: number;
+  length: number;
+  kind: 'filled';
+}
+
 /**
  * Reads what `pieces` say of the guest range that starts at `base` into `into`; synchronous, for worker threads.
  * Pieces may reach beyond the range, bytes that no piece covers stay as they are.
@@ -56,6 +63,7 @@ export function readPieces(
 }
 
 function readPart(readAt: ReadAt, piece: Piece, skip: number, into: Uint8Array): void {
+  if (piece.kind === 'filled') return;
   if (piece.kind === 'zero') {
     into.fill(0);
   } else if (piece.kind === 'file') {

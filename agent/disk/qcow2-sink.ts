@@ -3,16 +3,18 @@ import { encodeHeader } from './header-write.ts';
 import type { HostFile } from './host-file.ts';
 import { piecesBelow } from './image-layer.ts';
 import { readPieces } from './pieces.ts';
-import { appendRefcounts } from './refcounts.ts';
+import { Refcounts } from './refcounts.ts';
 import type { Qcow2Options, Sink } from './writer.ts';
 
-/** A new qcow2 file: header, L1 table, then data clusters and L2 tables as they come, refcounts last. */
+/** A new qcow2 file: header, L1 table, refcount table, then data clusters, L2 tables and refcount blocks as they come. */
 export class Qcow2Sink implements Sink {
   readonly clusterBytes: number;
   readonly virtualBytes: number;
   readonly #file: HostFile;
   readonly #options: Qcow2Options;
   readonly #table: ClusterTable;
+  readonly #refcounts: Refcounts;
+  #hasHeader = false;
 
   constructor(file: HostFile, options: Qcow2Options) {
     this.#file = file;
@@ -20,6 +22,7 @@ export class Qcow2Sink implements Sink {
     this.clusterBytes = options.clusterBytes;
     this.virtualBytes = options.virtualBytes;
     this.#table = new ClusterTable(file, options.virtualBytes, options.clusterBytes);
+    this.#refcounts = new Refcounts(file, this.#table, options.virtualBytes, options.clusterBytes);
   }
 
   async write(at: number, bytes: Uint8Array): Promise<void> {
@@ -37,18 +40,20 @@ export class Qcow2Sink implements Sink {
     }
   }
 
-  /** The header comes last, when all it points to is on disk: before that the file is no qcow2 image. */
-  async finish(): Promise<void> {
-    const { clusterBytes, virtualBytes } = this;
+  /** The header comes last, when all it points to is on disk: before that the file is no qcow2 image. It stays as it is. */
+  async checkpoint(): Promise<void> {
     await this.#table.flush();
-    const refcounts = await appendRefcounts(this.#file, this.#table.clusters, clusterBytes);
-    await this.#file.truncate(refcounts.fileClusters * clusterBytes);
+    await this.#refcounts.flush();
+    await this.#file.truncate(this.#table.clusters * this.clusterBytes);
     await this.#file.sync();
+    if (this.#hasHeader) return;
+    const { clusterBytes, virtualBytes } = this;
     const { version, backing } = this.#options;
     const { l1Entries, l1Offset } = this.#table;
-    const header = { version, clusterBytes, virtualBytes, l1Entries, l1Offset, refcounts, backing };
+    const header = { version, clusterBytes, virtualBytes, l1Entries, l1Offset, refcounts: this.#refcounts, backing };
     await this.#file.write(encodeHeader(this.#file.path, header), 0);
     await this.#file.sync();
+    this.#hasHeader = true;
   }
 
   /** The range as runs of whole clusters, of which the disk's last may be short, and parts of one cluster (0 whole). */

@@ -41,7 +41,7 @@ export class RawSink implements Sink {
     }
   }
 
-  async finish(): Promise<void> {
+  async checkpoint(): Promise<void> {
     await this.#file.truncate(this.virtualBytes);
     await this.#file.sync();
   }

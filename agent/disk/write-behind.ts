@@ -58,9 +58,9 @@ export class WriteBehind {
     this.#length += end - from;
   }
 
-  async finish(): Promise<void> {
+  async checkpoint(): Promise<void> {
     await this.flush();
-    await this.#sink.finish();
+    await this.#sink.checkpoint();
   }
 
   /** Hands the open run to the sink, parts of clusters too. */

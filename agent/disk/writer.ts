@@ -12,13 +12,19 @@ import { WriteBehind } from './write-behind.ts';
 /**
  * A disk image being made. Offsets and lengths are guest bytes, multiples of 512 except at the disk's end. Calls may
  * overlap: they take effect in the order they were made, and the bytes may be reused once the promise is fulfilled.
- * After an error every further call but `discard` fails with it. The file is no valid image before `finish`.
+ * After an error every further call but `discard` fails with it. The file is no valid image before the first
+ * `checkpoint` or `finish`, and between them it is what QEMU may open but nobody should read.
  * Errors: DISK_RANGE_INVALID, DISK_FULL, DISK_IO_FAILED, and of reading the layer below.
  */
 export interface DiskWriter {
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** Explicit zeros: they hide what the layer below has there. */
   writeZeros(offset: number, length: number): Promise<void>;
+  /**
+   * Makes the file a valid image of all that was written up to this call, on disk; writing may go on. The header and what it
+   * names stay where they are. What it costs is in proportion to what was written since the last one.
+   */
+  checkpoint(): Promise<void>;
   /** Completes the image: all of it is on disk (not yet its name in the folder), and the file is closed. */
   finish(): Promise<void>;
   /** Closes and removes the file. */
@@ -31,7 +37,7 @@ export interface Sink {
   readonly virtualBytes: number;
   write(at: number, bytes: Uint8Array): Promise<void>;
   writeZeros(at: number, length: number): Promise<void>;
-  finish(): Promise<void>;
+  checkpoint(): Promise<void>;
 }
 
 export interface BackingLayer {
@@ -92,8 +98,12 @@ class FileWriter implements DiskWriter {
     await this.#next(() => this.#sink.writeZeros(offset, length));
   }
 
+  async checkpoint(): Promise<void> {
+    await this.#next(() => this.#sink.checkpoint());
+  }
+
   async finish(): Promise<void> {
-    const done = this.#next(() => this.#sink.finish());
+    const done = this.#next(() => this.#sink.checkpoint());
     this.#open = false;
     await done;
     await this.#file.close();

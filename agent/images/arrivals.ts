@@ -24,6 +24,8 @@ const arrival = z.object({
   /** The name it will have. */
   path: z.string(),
   migration: migrationId,
+  /** Set if it has that name from the start: a QEMU that waits for its guest has it open. This record alone marks it as incomplete. */
+  live: z.literal(true).exactOptional(),
   /** For a top layer: its VM and the kinds of the whole chain. It gets its name once the VM is committed. */
   vm: z.object({ name: vmName, kinds: z.array(knownLayer.shape.kind) }).optional(),
   layer: arrivedLayer.optional(),
@@ -34,13 +36,15 @@ export type Arrived = Arrival & { readonly layer: ArrivedLayer };
 /** A VM's own disk that has arrived before its VM was known to be committed. */
 export type Waiting = Arrived & { readonly vm: NonNullable<Arrival['vm']> };
 
+/** Where the file is until it is placed. */
 export function partialPath(arrival: Arrival): string {
-  return arrival.path + PARTIAL;
+  return arrival.live === true ? arrival.path : arrival.path + PARTIAL;
 }
 
 /**
  * The journal of what arrives. A record is durable before its file exists and goes after the file has its name, so
- * after a crash everything is either removed or completed. No half VM ever has its final name.
+ * after a crash everything is either removed or completed. No half VM has its final name, but for a live one's disk: that
+ * nobody takes for a VM as long as its record is here.
  */
 export class Arrivals {
   readonly #files: Files;
@@ -75,12 +79,13 @@ export class Arrivals {
   }
 
   /** Reserves a name that no file and no other arrival has. Errors: ARRIVAL_NAMES_TAKEN. */
-  async reserve(name: string, migration: string, vm?: Arrival['vm']): Promise<Arrival> {
+  async reserve(name: string, migration: string, vm?: Arrival['vm'], how?: 'live'): Promise<Arrival> {
     for (const candidate of arrivalNames(name, migration)) {
       const path = join(this.#folder, candidate);
       if (this.#reserved.has(path) || this.#files.exists(path) || this.#files.exists(path + PARTIAL)) continue;
       this.#reserved.add(path);
-      const reserved = { path, migration, ...(vm === undefined ? {} : { vm }) };
+      const live = how === undefined ? {} : { live: true as const };
+      const reserved: Arrival = { path, migration, ...live, ...(vm === undefined ? {} : { vm }) };
       await this.#records.put(recordName(path), reserved).catch((error) => {
         this.#reserved.delete(path);
         throw error;
@@ -114,7 +119,8 @@ export class Arrivals {
   /** Gives the file its name and makes it known: a base to the catalog, a top as its VM. May be repeated. */
   async place(arrived: Arrived): Promise<void> {
     const { path, migration, vm, layer } = arrived;
-    if (this.#files.exists(partialPath(arrived))) await this.#files.rename(partialPath(arrived), path);
+    const from = partialPath(arrived);
+    if (from !== path && this.#files.exists(from)) await this.#files.rename(from, path);
     // An earlier run may have renamed it and died before the name was on disk.
     await this.#files.syncFolder(dirname(path));
     if (vm !== undefined) await this.#vms.put({ ...vm, top: path }, migration);

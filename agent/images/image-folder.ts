@@ -6,6 +6,7 @@ import type { Files } from '../../core/files.ts';
 import { limits } from '../../core/limits.ts';
 import { type FileIdentity, identityOf, sameFile } from '../catalog/identity.ts';
 import { findImages } from './find.ts';
+import type { RunningVms } from './running-vms.ts';
 import { usedBy } from './used-by.ts';
 import type { VmFiles, VmImage } from './vm-files.ts';
 
@@ -24,29 +25,38 @@ export class ImageFolder {
   readonly files: Files;
   readonly #named: Readonly<Record<string, string>> | undefined;
   readonly #arrived: VmFiles;
+  readonly #running: Pick<RunningVms, 'all'> | undefined;
   readonly #notVms: () => ReadonlySet<string>;
   #seen: ReadonlyMap<string, Seen> = new Map();
 
   /** `path` is absolute, links resolved. `notVms` tells files that are known bases, used or not, or on their way here. */
   constructor(
     path: string,
-    options: { named?: Readonly<Record<string, string>>; arrived: VmFiles; notVms(): ReadonlySet<string> },
+    options: {
+      named?: Readonly<Record<string, string>>;
+      arrived: VmFiles;
+      running?: Pick<RunningVms, 'all'>;
+      notVms(): ReadonlySet<string>;
+    },
     files: Files = systemFiles,
   ) {
     this.path = path;
     this.files = files;
     this.#named = options.named;
     this.#arrived = options.arrived;
+    this.#running = options.running;
     this.#notVms = options.notVms;
   }
 
   /** VMs in order of their names, `limits.vms_per_host_max` at the most. Errors: those of findImages. */
   async vms(): Promise<VmImage[]> {
     const images = this.#named === undefined ? await this.#look() : undefined;
+    const running = (await this.#running?.all()) ?? [];
     // From here on nothing is awaited: what arrives meanwhile is seen either on its way or where it has arrived.
     const arrived = this.#arrived.all().filter((vm) => this.files.exists(vm.top));
-    const own = images === undefined ? named(this.#named!, arrived) : discover(images, arrived, this.#notVms());
-    return [...own, ...arrived].sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, limits.vms_per_host_max);
+    const known = withRunning(arrived, running);
+    const own = images === undefined ? named(this.#named!, known) : discover(images, known, this.#notVms());
+    return [...own, ...known].sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, limits.vms_per_host_max);
   }
 
   /** Errors: VM_UNKNOWN. */
@@ -76,6 +86,14 @@ export class ImageFolder {
     this.#seen = seen;
     return seen;
   }
+}
+
+/** A VM whose QEMU is known has its newest disk where that has it; the kinds of its layers stay those it came with. */
+function withRunning(arrived: readonly VmImage[], running: readonly VmImage[]): VmImage[] {
+  const names = new Set(running.map((vm) => vm.name));
+  const tops = new Set(running.map((vm) => vm.top));
+  const others = arrived.filter((vm) => !names.has(vm.name) && !tops.has(vm.top));
+  return [...others, ...running.map((vm) => ({ ...arrived.find(({ top }) => top === vm.top), ...vm }))];
 }
 
 /** Names that two images share, or that an arrived VM has, are left out: they would be ambiguous. */

@@ -12,7 +12,7 @@ export async function usedBy(files: Files, path: string): Promise<string[]> {
   const named = await attempt(() => namesIn(files, path));
   const used: string[] = [];
   for (const [name, pathOf] of [
-    [named?.backing, backingPath],
+    [named?.backing?.name, backingPath],
     [named?.dataFile, dataFilePath],
   ] as const) {
     const found = name === undefined ? undefined : await attempt(() => files.resolve(pathOf(path, name)));

@@ -23,6 +23,8 @@ export interface VmImage {
   readonly top: string;
   /** Bottom first, if they are known. */
   readonly kinds?: readonly z.infer<typeof vmFile>['kinds'][number][];
+  /** How its QEMU is asked, if it is known to have one. */
+  readonly running?: { readonly qmp: string; readonly node: string };
 }
 
 /** The VMs that arrived at this host, one small file each. */
@@ -39,7 +41,7 @@ export class VmFiles {
     return new VmFiles(imageFolder, await RecordFolder.open(files, folder, vmFile));
   }
 
-  async put(vm: Required<VmImage>, migration: string): Promise<void> {
+  async put(vm: Required<Omit<VmImage, 'running'>>, migration: string): Promise<void> {
     const top = relative(this.#imageFolder, vm.top);
     await this.#records.put(vm.name, { name: vm.name, top, kinds: [...vm.kinds], migration });
   }

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import type { Geometry } from '../../core/chunk.ts';
+import { type Geometry, segmentLength } from '../../core/chunk.ts';
 import { type Files, isRefusedWith, type OpenFile } from '../../core/files.ts';
 import { DIGEST_BYTES, isNone, sha256, toHex } from '../../core/fingerprint.ts';
-import { encodeRoot, type Root } from '../../core/format/root.ts';
-import { encodeSegment, type Segment, segmentId } from '../../core/format/segment.ts';
-import { SLOT_BYTES } from './slot.ts';
+import { encodeRoot, layerIdOf, type Root, segmentIdAt } from '../../core/format/root.ts';
+import { decodeSegment, encodeSegment, Segment, segmentId } from '../../core/format/segment.ts';
+import { SLOT_BYTES, segmentBytesOf } from './slot.ts';
 
 export const ROOT_FILE = 'root';
 export const SEGMENTS_FILE = 'segments';
@@ -38,6 +38,19 @@ export class ManifestDraft {
     if (!isNone(id)) await this.#segments.write(bytes, index * SLOT_BYTES);
     this.#root.segmentIds.set(id, index * DIGEST_BYTES);
     return toHex(id);
+  }
+
+  /** A segment as it was put last, or one of absent chunks alone. */
+  async segment(index: number): Promise<Segment> {
+    const { geometry } = this.#root;
+    if (isNone(segmentIdAt(this.#root, index))) return new Segment(segmentLength(geometry, index));
+    const slot = Buffer.alloc(SLOT_BYTES);
+    return decodeSegment(segmentBytesOf(slot.subarray(0, await this.#segments.read(slot, index * SLOT_BYTES))));
+  }
+
+  /** The id of the layer of all that was put. */
+  get layerId(): Buffer {
+    return layerIdOf(this.#root);
   }
 
   /** Makes the manifest durable under its layer id. The same manifest sealed before is kept as it is. */

@@ -18,7 +18,7 @@ import { rangesOf } from './ranges.ts';
 import { corrupt, Versions } from './versions.ts';
 import { WatchedSource } from './watched-source.ts';
 
-export type PullRound = Pick<Round, 'segments' | 'layerId'>;
+export type PullRound = Pick<Round, 'segments' | 'layerId'> & { readonly cursor?: string };
 
 export interface PullJob {
   /** The layer's, for messages. */
@@ -34,6 +34,8 @@ export interface PullJob {
   /** Raw bytes of the layer's data chunks, for progress. */
   readonly totalBytes: number;
   readonly progress?: Progress | undefined;
+  /** Called after each round, when its writes have been begun; `applied` waits until all of them are done. */
+  readonly afterRound?: ((round: PullRound, applied: () => Promise<void>) => Promise<void>) | undefined;
   /** Ranges in work at a time, `limits.pulls_in_flight` unless set. */
   readonly concurrency?: number | undefined;
   /** The threaded one unless set. */
@@ -57,9 +59,14 @@ export async function pullLayer(job: PullJob): Promise<{ layerId: string; counts
   const plans = { name, geometry, source, versions: new Versions(name, geometry, source) };
   const disk = { name, chunkBytes: geometry.chunkBytes, source, writer, zstd: job.zstd, signal: stop.signal };
   try {
-    const end: { layerId?: string } = {};
+    const end: End = {};
     const rounds = 'layerId' in job.rounds ? storedRounds(job, source, job.rounds.layerId) : job.rounds;
-    for await (const plan of oneAhead(plansOf(plans, rounds, end), stop.signal)) {
+    const root = (layerId: string) => openRoot(job, source, layerId);
+    for await (const { plan, round } of oneAhead(stepsOf(plans, rounds, root, end), stop.signal)) {
+      if (round !== undefined) {
+        await job.afterRound?.(round, () => background.drain());
+        continue;
+      }
       if (plan.overwrites) await background.drain();
       await writeZeros(job, plan);
       for (const range of rangesOf(plan.frames)) {
@@ -68,7 +75,7 @@ export async function pullLayer(job: PullJob): Promise<{ layerId: string; counts
     }
     await background.drain();
     const layerId = end.layerId ?? roundsEnded(name);
-    const { segmentIds } = await openRoot(job, source, layerId);
+    const { segmentIds } = await end.root!;
     if (!sameDigest(segmentIds, plans.versions.ids)) throw corrupt(name, 'its rounds brought other segments');
     return { layerId, counts: counter.finish() };
   } catch (error) {
@@ -78,18 +85,34 @@ export async function pullLayer(job: PullJob): Promise<{ layerId: string; counts
   }
 }
 
-/** Plans round by round; `end` gets the layer's id once the last round was planned. */
-async function* plansOf(
+/** What is known once the last round has come. */
+interface End {
+  layerId?: string;
+  root?: Promise<Root>;
+}
+
+type Step =
+  | { readonly plan: Plan; readonly round?: undefined }
+  | { readonly plan?: undefined; readonly round: PullRound };
+
+/** Plans round by round, and each round when all its plans were given. With the last one the root is asked for already. */
+async function* stepsOf(
   target: Parameters<typeof planSegments>[0],
   rounds: AsyncIterable<PullRound>,
-  end: { layerId?: string },
-): AsyncGenerator<Plan> {
-  for await (const { segments, layerId } of rounds) {
+  root: (layerId: string) => Promise<Root>,
+  end: End,
+): AsyncGenerator<Step> {
+  for await (const round of rounds) {
+    const { segments, layerId } = round;
+    if (layerId !== undefined) {
+      end.layerId = layerId;
+      end.root = root(layerId);
+      end.root.catch(() => undefined);
+    }
     const latest = new Map(segments.map((segment) => [segment.index, segment]));
-    yield* planSegments(target, [...latest.values()]);
-    if (layerId === undefined) continue;
-    end.layerId = layerId;
-    return;
+    for await (const plan of planSegments(target, [...latest.values()])) yield { plan };
+    yield { round };
+    if (layerId !== undefined) return;
   }
 }
 

@@ -19,12 +19,14 @@ export class Committer {
   readonly #pending = new Set<OpenSegment>();
   #last: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
-  #sequence = 0;
+  /** The next round's number. */
+  sequence: number;
 
   /** `note` keeps what is committed in mind for a later attempt. */
-  constructor(sink: PushSink, note: Note) {
+  constructor(sink: PushSink, note: Note, sequence = 0) {
     this.#sink = sink;
     this.#note = note;
+    this.sequence = sequence;
   }
 
   /** Resolves when these segments are committed, as they are now or later. */
@@ -41,7 +43,7 @@ export class Committer {
   async finish(layerId: string, rootBytes: Uint8Array): Promise<void> {
     await this.#last;
     await this.#sink.put('layers', layerId, [rootBytes]);
-    await this.#sink.commit({ sequence: this.#sequence++, segments: [], layerId });
+    await this.#sink.commit({ sequence: this.sequence++, segments: [], layerId });
   }
 
   async #round(): Promise<void> {
@@ -54,7 +56,7 @@ export class Committer {
     }
     for (let at = 0; at < changed.length; at += limits.segments_per_round_commit_max) {
       const part = changed.slice(at, at + limits.segments_per_round_commit_max);
-      await this.#sink.commit({ sequence: this.#sequence++, segments: part });
+      await this.#sink.commit({ sequence: this.sequence++, segments: part });
     }
     // Garbage collection keeps what was committed for as long as the migration may go on; what was only put it does not.
     await this.#note(changed);

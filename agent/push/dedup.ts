@@ -4,11 +4,11 @@ import type { Root } from '../../core/format/root.ts';
 import { DATA, Segment, ZERO } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
 import { type ChunkBatch, readChunks } from '../scan/read.ts';
-import type { DedupJob, PushWork } from './job.ts';
+import type { DedupJob, LayerWork, PushWork } from './job.ts';
 import { firstQuestions, missingRuns, type Pass } from './questions.ts';
 
 /** Sends what the index does not have of a layer with a manifest; the rest is neither read nor sent. */
-export async function pushKnown(job: DedupJob, work: PushWork): Promise<{ layerId: string; root: Root }> {
+export async function pushKnown(job: DedupJob, work: LayerWork): Promise<{ layerId: string; root: Root }> {
   const { layerId } = job;
   const root = await knownRoot(job, work);
   let pass: Pass = { questions: firstQuestions(job, root), asked: 0, claimed: [] };

@@ -1,7 +1,7 @@
 import type { Geometry } from '../../core/chunk.ts';
 import { hasCode } from '../../core/errors.ts';
 import { sameDigest } from '../../core/fingerprint.ts';
-import type { FramePlace } from '../../core/format/placement.ts';
+import type { FramePlace, Placement } from '../../core/format/placement.ts';
 import { DATA, type Segment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
 import type { PushJournal } from '../journal/push-journal.ts';
@@ -9,8 +9,9 @@ import { openPlacement, placedChunks } from '../pull/placed.ts';
 import type { PullSource } from '../pull/port.ts';
 import { openSegment } from '../pull/versions.ts';
 import { isDamage, WatchedSource } from '../pull/watched-source.ts';
+import type { OpenSegment } from './open-segment.ts';
 
-interface Place {
+export interface Place {
   readonly frame: FramePlace;
   readonly rawOffset: number;
 }
@@ -26,6 +27,11 @@ export class EarlierVersion {
     this.id = id;
     this.#segment = segment;
     this.#places = places;
+  }
+
+  /** Places all chunks of an open segment where this version has them. */
+  placeAll(open: Pick<OpenSegment, 'place'>): void {
+    for (const [chunk, { frame, rawOffset }] of this.#places) open.place(chunk, frame, rawOffset);
   }
 
   /** Where a chunk, by its number within the segment, lies, if it holds now what it held then. */
@@ -70,13 +76,17 @@ export class Earlier {
   async #load(index: number, id: string): Promise<EarlierVersion> {
     const of = { layer: this.#name, geometry: this.#geometry };
     const segment = await this.#source.segment(id, (bytes) => openSegment(bytes, { ...of, index, id }));
-    const places = new Map<number, Place>();
-    if (segment.count(DATA) > 0) {
-      const first = index * limits.segment_chunks;
-      const placement = await this.#source.placement(id, (bytes) => openPlacement(bytes, { ...of, first, segment }));
-      for (const { chunk, frame, rawOffset } of placedChunks(placement, this.#geometry.chunkBytes))
-        places.set(chunk, { frame, rawOffset });
-    }
-    return new EarlierVersion(id, segment, places);
+    if (segment.count(DATA) === 0) return new EarlierVersion(id, segment, new Map());
+    const first = index * limits.segment_chunks;
+    const placement = await this.#source.placement(id, (bytes) => openPlacement(bytes, { ...of, first, segment }));
+    return new EarlierVersion(id, segment, placesOf(placement, this.#geometry.chunkBytes));
   }
+}
+
+/** Where each chunk of a placement lies, by its number within the segment. */
+export function placesOf(placement: Placement, chunkBytes: number): Map<number, Place> {
+  const places = new Map<number, Place>();
+  for (const { chunk, frame, rawOffset } of placedChunks(placement, chunkBytes))
+    places.set(chunk, { frame, rawOffset });
+  return places;
 }

@@ -10,15 +10,13 @@ import type { Before, Earlier } from './earlier.ts';
 import type { PushSink } from './port.ts';
 import type { Settler } from './settler.ts';
 
-interface PushBase {
+/** What every push has: of a layer, or of a round of one. */
+export interface PushBase {
   /** The layer's, for messages. */
   readonly name: string;
-  readonly layer: DiskLayer;
-  readonly chunkBytes: number;
   /** Raw bytes that the layer is thought to hold, for progress. */
   readonly totalBytes: number;
   readonly pool: ChunkPool;
-  readonly manifests: ManifestStore;
   readonly sink: PushSink;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -33,21 +31,27 @@ interface PushBase {
   readonly zstd?: Zstd | undefined;
 }
 
+interface LayerBase extends PushBase {
+  readonly layer: DiskLayer;
+  readonly chunkBytes: number;
+  readonly manifests: ManifestStore;
+}
+
 /** A layer whose manifest is in the manifest store: chunks that the index has are neither read nor sent. */
-export interface DedupJob extends PushBase {
+export interface DedupJob extends LayerBase {
   readonly treatment: 'dedup';
   /** Hex. */
   readonly layerId: string;
 }
 
 /** A layer that goes as it is, with no look-ups; its manifest is made along the way. */
-export interface DirectJob extends PushBase {
+export interface DirectJob extends LayerBase {
   readonly treatment: 'direct';
   /** Layer id of the layer below; 32 zero bytes for a bottom layer. */
   readonly parent: Uint8Array;
 }
 
-/** The parts of one push that both treatments use. */
+/** The parts of one push that all kinds of it use. */
 export interface PushWork {
   readonly geometry: Geometry;
   /** Aborts when the caller stops the push or a part of it fails. */
@@ -57,6 +61,10 @@ export interface PushWork {
   readonly settler: Settler;
   readonly packer: PackWriter;
   readonly earlier: Earlier | undefined;
+}
+
+/** The parts of a push of a layer that lies still. */
+export interface LayerWork extends PushWork {
   /** Throws LAYER_CHANGED if the layer's file is not what it was at the start. */
   readonly assertUnchanged: () => Promise<void>;
 }

@@ -51,6 +51,14 @@ export class OpenSegment {
     this.#rawOffsets[chunk] = rawOffset;
   }
 
+  /** These chunks hold something else from now on: they lie nowhere until they are placed anew. */
+  unplace(chunk: number, count: number): void {
+    for (let each = chunk; each < chunk + count; each++) {
+      if (this.#frameOf[each] !== NOWHERE) this.#placed--;
+      this.#frameOf[each] = NOWHERE;
+    }
+  }
+
   /** True if its version is the layer's segment. */
   get isComplete(): boolean {
     return this.isKnown && this.#placed === this.content.count(DATA);
@@ -60,17 +68,28 @@ export class OpenSegment {
   version(): { segment: Segment; placement: Placement } {
     const segment = new Segment(this.content.chunks);
     const runs: Run[] = [];
+    const used = this.#usedFrames();
     for (let chunk = 0; chunk < segment.chunks; chunk++) {
       const state = this.content.states[chunk];
       if (state === ZERO) segment.setZero(chunk);
       if (state !== DATA || this.#frameOf[chunk] === NOWHERE) continue;
       segment.setData(chunk, this.content.fingerprint(chunk));
-      this.#appendTo(runs, chunk);
+      this.#appendTo(runs, chunk, used.numbers);
     }
-    return { segment, placement: { frames: this.#frames, runs } };
+    return { segment, placement: { frames: used.frames, runs } };
   }
 
-  /** The frame's number in the placement; a frame that comes as another object again keeps it. */
+  /** The frames that any chunk still lies in, and their numbers among these. */
+  #usedFrames(): { frames: FramePlace[]; numbers: Int32Array } {
+    const numbers = new Int32Array(this.#frames.length).fill(NOWHERE);
+    for (const frame of this.#frameOf) if (frame !== NOWHERE) numbers[frame] = 0;
+    const frames = this.#frames.filter((_, number) => numbers[number] !== NOWHERE);
+    let next = 0;
+    for (const number of numbers.keys()) if (numbers[number] !== NOWHERE) numbers[number] = next++;
+    return { frames, numbers };
+  }
+
+  /** The frame's number; a frame that comes as another object again keeps it. */
   #number(frame: FramePlace): number {
     const name = `${toHex(frame.pack)}.${frame.offset}`;
     const number = this.#numbersByName.get(name) ?? this.#frames.push(frame) - 1;
@@ -79,8 +98,8 @@ export class OpenSegment {
     return number;
   }
 
-  #appendTo(runs: Run[], chunk: number): void {
-    const frame = this.#frameOf[chunk]!;
+  #appendTo(runs: Run[], chunk: number, numbers: Int32Array): void {
+    const frame = numbers[this.#frameOf[chunk]!]!;
     const rawOffset = this.#rawOffsets[chunk]!;
     const last = runs.at(-1);
     const follows =

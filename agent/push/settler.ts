@@ -24,6 +24,7 @@ export class Settler {
   readonly #counter: Counter;
   readonly #committer: Committer;
   readonly #background: Background;
+  readonly #onComplete: (segment: OpenSegment) => Promise<void>;
   readonly #uploads = Slots.count(limits.uploads_in_flight);
 
   /** Packs of the namespace's scope are announced to the index, a migration's own are not. */
@@ -34,13 +35,18 @@ export class Settler {
     stop: Stop;
     counter: Counter;
     note: Note;
+    /** The number of the first round, 0 unless set. */
+    sequence?: number | undefined;
+    /** Told of each segment when nothing will be added to it any more. */
+    onComplete?: ((segment: OpenSegment) => Promise<void>) | undefined;
   }) {
     this.#geometry = options.geometry;
     this.#scope = options.scope;
     this.#sink = options.sink;
     this.#stop = options.stop;
     this.#counter = options.counter;
-    this.#committer = new Committer(options.sink, options.note);
+    this.#committer = new Committer(options.sink, options.note, options.sequence);
+    this.#onComplete = options.onComplete ?? (async () => undefined);
     this.#background = new Background(limits.packs_settling_max, options.stop);
   }
 
@@ -67,6 +73,11 @@ export class Settler {
   /** Waits until nothing is running any more, after the push was stopped. */
   ended(): Promise<void> {
     return this.#background.ended();
+  }
+
+  /** How many rounds were committed, and before. */
+  get sequence(): number {
+    return this.#committer.sequence;
   }
 
   /** Stores the root and commits the layer. */
@@ -113,6 +124,9 @@ export class Settler {
 
   async #commit(segments: Iterable<OpenSegment>): Promise<void> {
     await this.#committer.commit(segments);
-    for (const segment of segments) if (segment.isComplete) this.open.delete(segment.index);
+    for (const segment of segments) {
+      if (!segment.isComplete || !this.open.delete(segment.index)) continue;
+      await this.#onComplete(segment);
+    }
   }
 }

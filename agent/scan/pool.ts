@@ -12,6 +12,9 @@ export interface ReadChunks extends Found {
   release(): void;
 }
 
+/** Puts the spans' filled pieces where they belong in `bytes`, back to back. Nothing writes there once it has settled. */
+export type Fill = (spans: readonly Span[], bytes: Uint8Array) => Promise<void>;
+
 /** Reads and fingerprints, one job after the other, into the pool's buffers. */
 export interface Scanner {
   readonly isOpen: boolean;
@@ -55,12 +58,13 @@ export class ChunkPool {
   /**
    * Reads these spans, `bufferBytes` at the most, and fingerprints their chunks of `chunkBytes`. A read that has begun
    * runs to its end even if the signal aborts: the buffer and the files are in use until then.
-   * Errors: DISK_IO_FAILED, CLUSTER_CORRUPT, SCAN_THREAD_DIED, the signal's reason.
+   * Errors: DISK_IO_FAILED, CLUSTER_CORRUPT, SCAN_THREAD_DIED, those of `fill`, the signal's reason.
    */
-  async read(spans: readonly Span[], chunkBytes: number, signal: AbortSignal): Promise<ReadChunks> {
+  async read(spans: readonly Span[], chunkBytes: number, signal: AbortSignal, fill?: Fill): Promise<ReadChunks> {
     const buffer = await this.#free.take(signal);
     const release = () => this.#free.give(buffer);
     try {
+      await fill?.(spans, new Uint8Array(this.#buffers[buffer]!));
       const found = await this.#idlest().run({ buffer, chunkBytes, spans });
       signal.throwIfAborted();
       return { ...found, bytes: new Uint8Array(this.#buffers[buffer]!), release };

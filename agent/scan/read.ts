@@ -2,11 +2,10 @@ import type { Geometry } from '../../core/chunk.ts';
 import { DIGEST_BYTES } from '../../core/fingerprint.ts';
 import { DATA, type Segment, ZERO } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
-import type { DiskLayer } from '../disk/layer.ts';
 import { inOrder } from '../flow/in-order.ts';
 import { chunksIn } from './job.ts';
-import type { ChunkPool, ReadChunks } from './pool.ts';
-import { type ReadRequest, readRequests } from './requests.ts';
+import type { ChunkPool, Fill, ReadChunks } from './pool.ts';
+import { type Mapped, type ReadRequest, readRequests } from './requests.ts';
 import type { ChunkRun } from './runs.ts';
 
 /** A data chunk that was read. Its bytes are shared and valid only until the batch is given back. */
@@ -49,6 +48,13 @@ export class ChunkBatch {
     }
   }
 
+  /** Neighbouring chunks, by their numbers in the segment, of which this batch tells what they are. */
+  *runs(): Generator<{ chunk: number; count: number }> {
+    const first = this.segment * limits.segment_chunks;
+    for (const { chunk, count } of [...this.#request.zeros, ...this.#request.spans])
+      yield { chunk: chunk - first, count };
+  }
+
   *dataChunks(): Generator<DataChunk> {
     if (this.#read === undefined) return;
     const first = this.segment * limits.segment_chunks;
@@ -73,19 +79,29 @@ export class ChunkBatch {
   }
 }
 
+/** What is read, and by whom. */
+export interface ReadSource {
+  readonly layer: Mapped;
+  readonly geometry: Geometry;
+  readonly pool: ChunkPool;
+  /** For layers that are filled pieces. */
+  readonly fill?: Fill | undefined;
+}
+
 /**
  * Reads and fingerprints the chunks of these runs, in order, several buffers ahead of the caller. A batch is given
  * back when the caller asks for the next one. When this has ended, however it did, no thread reads from the layer.
  */
 export async function* readChunks(
-  source: { layer: DiskLayer; geometry: Geometry; pool: ChunkPool },
+  source: ReadSource,
   runs: AsyncIterable<ChunkRun>,
   signal: AbortSignal,
 ): AsyncGenerator<ChunkBatch> {
-  const { layer, geometry, pool } = source;
+  const { layer, geometry, pool, fill } = source;
   const read = async (request: ReadRequest) => {
     signal.throwIfAborted();
-    const chunks = request.spans.length === 0 ? undefined : await pool.read(request.spans, geometry.chunkBytes, signal);
+    const chunks =
+      request.spans.length === 0 ? undefined : await pool.read(request.spans, geometry.chunkBytes, signal, fill);
     return new ChunkBatch(request, geometry.chunkBytes, chunks);
   };
   const requests = readRequests(layer, geometry, runs, pool.bufferBytes);

@@ -5,6 +5,9 @@ import type { Piece } from '../disk/pieces.ts';
 import type { Span } from './job.ts';
 import type { ChunkRun } from './runs.ts';
 
+/** What tells where the bytes of a range are. */
+export type Mapped = Pick<DiskLayer, 'pieces'>;
+
 /** Chunks of one segment: those known to be zero, and those to read, one buffer full at the most. */
 export interface ReadRequest {
   readonly segment: number;
@@ -17,7 +20,7 @@ export interface ReadRequest {
  * request reaches over a segment, so that few segments are open at a time however sparse the layer is.
  */
 export async function* readRequests(
-  layer: DiskLayer,
+  layer: Mapped,
   geometry: Geometry,
   runs: AsyncIterable<ChunkRun>,
   bufferBytes: number,
@@ -50,7 +53,7 @@ function isEmpty({ zeros, spans }: ReadRequest): boolean {
 /** Adds these chunks to the request; gives the number of those that must be read. */
 async function addSpans(
   request: ReadRequest,
-  layer: DiskLayer,
+  layer: Mapped,
   geometry: Geometry,
   first: number,
   count: number,

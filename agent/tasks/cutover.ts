@@ -4,9 +4,11 @@ import { type FileIdentity, identitiesOf, sameFiles } from '../catalog/identity.
 import { assertNotHeld } from '../disk/held.ts';
 import type { Chain } from '../disk/layer.ts';
 import { nameOf, topOf, withChain } from './chains.ts';
+import { commitVm } from './commit.ts';
 import { forgetManifest } from './know.ts';
+import { cutoverRunning } from './live-cutover.ts';
 import { vmOutcome } from './outcome.ts';
-import { receiptLayer, sendable } from './receipts.ts';
+import { receiptLayer } from './receipts.ts';
 import { layerChanged, sendLayer } from './send.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
@@ -14,10 +16,11 @@ type CutoverInput = Extract<TaskInput, { kind: 'cutover' }>;
 
 /**
  * Pushes the top layer of a stopped VM, waits for the destination's receipt and commits, if both sides hold the same
- * and nobody has touched the images meanwhile. Until then the VM is the source's.
+ * and nobody has touched the images meanwhile. Until then the VM is the source's. A running VM is handed over.
  * Errors: IMAGE_HELD, LAYER_CHANGED, RECEIPTS_DIFFER, EPOCH_STALE and those of sendLayer.
  */
 export async function cutover(host: TaskHost, run: TaskRun, input: CutoverInput): Promise<TaskResult> {
+  if (input.live !== undefined) return cutoverRunning(host, run, { ...input, live: input.live });
   const { migration, chain: wanted } = input;
   // An attempt before this one may have committed and not come to report it.
   const outcome = run.attempt > 1 ? await vmOutcome(host.api, migration, wanted.vm, run.signal) : 'moving';
@@ -40,7 +43,7 @@ export async function cutover(host: TaskHost, run: TaskRun, input: CutoverInput)
     assertAgreed(own, await host.news.receipt(migration, wanted.vm, run.signal));
     await assertNotHeld(chain.layers, host.images.files);
     await assertSame(chain, before);
-    await commit(host, run, input, own);
+    await commitVm(host, run, input, own);
     return { kind: 'cutover', streams: top.counts };
   });
 }
@@ -94,12 +97,4 @@ async function assertSame(chain: Chain, before: Identities): Promise<void> {
   const now = await identities(chain);
   const changed = chain.layers.find((_, depth) => !sameFiles(before[depth]!, now[depth]!));
   if (changed !== undefined) throw layerChanged(changed.path);
-}
-
-async function commit(host: TaskHost, run: TaskRun, input: CutoverInput, receipt: Receipt): Promise<void> {
-  const { migration, epoch } = input;
-  const { vm } = receipt;
-  const body = { task: run.task, attempt: run.attempt, vm, epoch, receipt: sendable(receipt) };
-  await host.api.call('commitMigration', { params: { migration }, body, signal: run.signal });
-  host.log.info({ migration, run: input.run, task: run.task, vm }, 'the VM is committed: it is the destination’s');
 }

@@ -1,17 +1,12 @@
-import type { StreamCounts, TaskInput, TaskResult } from '../../core/api/tasks.ts';
+import type { StreamCounts, TaskResult } from '../../core/api/tasks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
-import type { Receipt, ReceiptLayer } from '../../core/receipt.ts';
-import type { KnownLayer } from '../catalog/catalog.ts';
-import type { ArrivedLayer, Waiting } from '../images/arrivals.ts';
-import { announce, baseOf, layerLost } from './fetch.ts';
+import type { Waiting } from '../images/arrivals.ts';
+import { announceBases, basesUnder, type FollowInput, findArrived, storeReceipt, wantedTop } from './arrived-vm.ts';
 import { vmOutcome } from './outcome.ts';
-import { receiptLayer, sendable } from './receipts.ts';
 import { readBack, receiveLayer } from './receive.ts';
 import { settle } from './settle.ts';
 import type { TaskHost, TaskRun } from './task.ts';
-
-type FollowInput = Extract<TaskInput, { kind: 'follow' }>;
 
 /**
  * Pulls a VM's top layer as its source sends it, reads it back and tells what the whole chain holds. The file gets its
@@ -35,48 +30,8 @@ export async function follow(host: TaskHost, run: TaskRun, input: FollowInput): 
   return { kind: 'follow', streams };
 }
 
-/** From now on others may count on the base layers that the VM's migration brought. */
-async function announceBases(host: TaskHost, run: TaskRun, bases: readonly KnownLayer[]): Promise<void> {
-  const has = bases.map(({ layerId }) => layerId).filter((layerId) => host.brought.has(layerId));
-  if (has.length === 0) return;
-  await announce(host, run, { has });
-  for (const layerId of has) await host.brought.keep(layerId);
-}
-
-function findArrived({ arrivals }: TaskHost, { migration, chain }: FollowInput): Waiting | undefined {
-  return arrivals.waiting().find((each) => each.migration === migration && each.vm.name === chain.vm);
-}
-
 async function receiveTop(host: TaskHost, run: TaskRun, input: FollowInput): Promise<StreamCounts> {
-  const { migration, run: migrationRun, chunk_bytes: chunkBytes, chain } = input;
-  const transfer = chain.layers.at(-1)!;
-  const below = await baseOf(host, run, transfer);
-  const vm = { name: chain.vm, kinds: chain.layers.map(({ layer }) => layer.kind) };
-  const { counts } = await receiveLayer(host, run, { migration, run: migrationRun, chunkBytes, transfer, below, vm });
-  return counts;
-}
-
-/** The layers that a top layer lies on, bottom first, unchanged up to now. Errors: LAYER_LOST. */
-async function basesUnder(host: TaskHost, run: TaskRun, top: ArrivedLayer): Promise<KnownLayer[]> {
-  const bases: KnownLayer[] = [];
-  for (let over = top; over.below !== null; over = bases[0]!) {
-    const known = await host.catalog.lookup(over.below, top.chunkBytes);
-    if (known === undefined || known.layerId !== over.parent) throw await layerLost(host, run, over.parent!);
-    bases.unshift(known);
-  }
-  return bases;
-}
-
-async function storeReceipt(
-  host: TaskHost,
-  { task, attempt, signal }: TaskRun,
-  { migration, chain, chunk_bytes: chunkBytes }: FollowInput,
-  layers: readonly Parameters<typeof receiptLayer>[0][],
-): Promise<void> {
-  const found: ReceiptLayer[] = layers.map((layer) => receiptLayer(layer, migration));
-  const side = 'destination';
-  const receipt: Receipt = { vm: chain.vm, migration, side, chunkBytes, layers: found, atMs: host.clock.nowMs() };
-  await host.api.call('storeReceipt', { params: { task }, body: { attempt, receipt: sendable(receipt) }, signal });
+  return (await receiveLayer(host, run, await wantedTop(host, run, input))).counts;
 }
 
 /** Waits for the source's commit. Short waits are noticed soon, long ones cost few calls. Errors: ROLLED_BACK. */

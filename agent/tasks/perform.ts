@@ -1,9 +1,11 @@
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
-import { hasCode, LayerMoverError } from '../../core/errors.ts';
+import { hasCode } from '../../core/errors.ts';
 import { diskFull, isFull } from '../images/room.ts';
+import { followLive } from '../live/destination/follow-live.ts';
 import { cutover } from './cutover.ts';
 import { fetch } from './fetch.ts';
 import { follow } from './follow.ts';
+import { round } from './round.ts';
 import { seed } from './seed.ts';
 import { survey } from './survey.ts';
 import type { TaskHost, TaskRun } from './task.ts';
@@ -23,7 +25,6 @@ export async function perform(host: TaskHost, run: TaskRun, input: TaskInput): P
 const STATE_BYTES = 1024 * 1024;
 
 async function doTask(host: TaskHost, run: TaskRun, input: TaskInput): Promise<TaskResult> {
-  if ('live' in input && input.live) throw liveUnsupported(input);
   switch (input.kind) {
     case 'survey':
       return survey(host, run, input);
@@ -32,16 +33,10 @@ async function doTask(host: TaskHost, run: TaskRun, input: TaskInput): Promise<T
     case 'fetch':
       return fetch(host, run, input);
     case 'round':
-      throw liveUnsupported(input);
+      return round(host, run, input);
     case 'cutover':
       return cutover(host, run, input);
     case 'follow':
-      return follow(host, run, input);
+      return input.live === undefined ? follow(host, run, input) : followLive(host, run, input);
   }
-}
-
-function liveUnsupported({ kind }: TaskInput): LayerMoverError {
-  return new LayerMoverError('LIVE_UNSUPPORTED', `this agent can’t do a ${kind} of a running VM`, {
-    hint: 'stop the VM and migrate it without --live',
-  });
 }

@@ -135,7 +135,7 @@ async function pullOver(host: TaskHost, run: TaskRun, wanted: Wanted, path: stri
 }
 
 /** A new image whose container is as the source's. Errors: CONTAINER_REFUSED and those of the writers. */
-function createLike(
+export function createLike(
   { layer: { container, virtual_bytes: virtualBytes, name } }: LayerTransfer,
   path: string,
   folder: ImageFolder,
@@ -155,7 +155,8 @@ function createLike(
   });
 }
 
-function readbackDiffers({ path }: Arrival, expected: string, found: string): LayerMoverError {
+/** A file that was written is not what the source sent. */
+export function readbackDiffers({ path }: Arrival, expected: string, found: string): LayerMoverError {
   return new LayerMoverError('READBACK_DIFFERS', `${path} holds something else than was sent`, {
     hint: 'look into the kernel log for this host’s disk and memory; the source still owns the VM',
     data: { path, expected, found },

@@ -13,6 +13,9 @@ import type { Arrivals } from '../images/arrivals.ts';
 import type { Brought } from '../images/brought.ts';
 import type { ImageFolder } from '../images/image-folder.ts';
 import type { Journals } from '../journal/journals.ts';
+import type { Launcher } from '../launch/launcher.ts';
+import type { Launches } from '../launch/launches.ts';
+import type { Sessions } from '../live/sessions.ts';
 import type { ManifestStore } from '../manifests/store.ts';
 import type { ChunkPool } from '../scan/pool.ts';
 
@@ -45,12 +48,17 @@ export interface TaskHost {
   readonly catalog: Catalog;
   readonly arrivals: Arrivals;
   readonly brought: Brought;
+  readonly launches: Launches;
+  /** Starts QEMUs for VMs that arrive; undefined if the host's configuration names none. */
+  readonly launcher?: Launcher | undefined;
   readonly manifests: ManifestStore;
   readonly journals: Journals;
   readonly pool: ChunkPool;
   /** The threaded one unless set. */
   readonly zstd?: Zstd | undefined;
   readonly news: News;
+  /** The running VMs that are being migrated from here. */
+  readonly live: Sessions;
   readonly places: { readonly source: Places; readonly destination: Places };
 }
 

@@ -7,7 +7,7 @@ import { type End, endsOf } from './ends.ts';
 import { settle } from './settle.ts';
 import type { TaskHost } from './task.ts';
 
-type Host = Pick<TaskHost, 'api' | 'arrivals' | 'brought' | 'clock' | 'journals' | 'log'>;
+type Host = Pick<TaskHost, 'api' | 'arrivals' | 'brought' | 'clock' | 'journals' | 'launches' | 'log'>;
 type Ends = ReadonlyMap<string, End>;
 
 /**

@@ -1,17 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { openChain } from '../../agent/disk/chain.ts';
-import { readPieces } from '../../agent/disk/pieces.ts';
-import { createQcow2 } from '../../agent/disk/writer.ts';
-import { isZero } from '../../core/fingerprint.ts';
+import { copyOf, makeLayer } from './layers.ts';
 import { type MachineFile, machineFiles } from './machine-files.ts';
 import { volume } from './volume.ts';
 
 const MiB = 1024 * 1024;
 const DISK_BYTES = 288 * MiB;
-const CLUSTER_BYTES = 64 * 1024;
-const STEP_BYTES = 4 * MiB;
 
 const HERE = path.resolve(import.meta.dirname, '../..');
 
@@ -43,18 +38,18 @@ export async function makeImages(folder: string, say: (line: string) => void): P
   const osRaw = path.join(raw, 'os.raw');
   await kind.format(osRaw, DISK_BYTES);
   await kind.add(osRaw, 'os', os);
-  await makeLayer(osRaw, path.join(folder, 'os.qcow2'));
+  await makeLayer(osRaw, path.join(folder, 'os.qcow2'), DISK_BYTES);
   for (const environment of ['web', 'db'] as const) {
-    const disk = await copyOf(osRaw, path.join(raw, `${environment}.raw`));
+    const disk = await copyOf(osRaw, path.join(raw, `${environment}.raw`), DISK_BYTES);
     await kind.add(disk, 'we', [...runtime, ...own[environment]]);
-    await makeLayer(disk, path.join(folder, `we-${environment}.qcow2`), 'os.qcow2');
+    await makeLayer(disk, path.join(folder, `we-${environment}.qcow2`), DISK_BYTES, 'os.qcow2');
   }
   const tops: Record<string, string> = {};
   for (const vm of VMS) {
-    const disk = await copyOf(path.join(raw, `${vm.environment}.raw`), path.join(raw, `${vm.name}.raw`));
+    const disk = await copyOf(path.join(raw, `${vm.environment}.raw`), path.join(raw, `${vm.name}.raw`), DISK_BYTES);
     await kind.add(disk, 'ud', await userData(raw, vm.name));
     tops[vm.name] = path.join(folder, `${vm.name}.qcow2`);
-    await makeLayer(disk, tops[vm.name]!, `we-${vm.environment}.qcow2`);
+    await makeLayer(disk, tops[vm.name]!, DISK_BYTES, `we-${vm.environment}.qcow2`);
   }
   await rm(raw, { recursive: true });
   return tops;
@@ -71,46 +66,4 @@ async function userData(folder: string, vm: string): Promise<MachineFile[]> {
   const log = { path: path.join(folder, `${vm}-log`), bytes: 0 };
   await writeFile(log.path, lines.join('\n'));
   return [photos, log];
-}
-
-/** Writes what `disk` holds beyond the image it is to lie on: a true difference layer. */
-async function makeLayer(disk: string, image: string, over?: string): Promise<void> {
-  const folder = path.dirname(image);
-  const chain = over === undefined ? undefined : await openChain(path.join(folder, over), { imageFolder: folder });
-  const below = chain?.layers.at(-1);
-  const writer = await createQcow2(image, {
-    virtualBytes: DISK_BYTES,
-    clusterBytes: CLUSTER_BYTES,
-    version: 3,
-    ...(below && over ? { backing: { name: over, format: 'qcow2', chain: below } } : {}),
-  });
-  const handle = await open(disk, 'r');
-  const [now, before] = [Buffer.alloc(STEP_BYTES), Buffer.alloc(STEP_BYTES)];
-  for (let at = 0; at < DISK_BYTES; at += STEP_BYTES) {
-    await handle.read(now, 0, STEP_BYTES, at);
-    if (below) readPieces(await below.pieces(at, STEP_BYTES), at, before);
-    for (let in4 = 0; in4 < STEP_BYTES; in4 += CLUSTER_BYTES) {
-      const cluster = now.subarray(in4, in4 + CLUSTER_BYTES);
-      if (cluster.equals(before.subarray(in4, in4 + CLUSTER_BYTES))) continue;
-      if (isZero(cluster)) await writer.writeZeros(at + in4, CLUSTER_BYTES);
-      else await writer.write(at + in4, cluster);
-    }
-  }
-  await handle.close();
-  await writer.finish();
-  await chain?.close();
-}
-
-/** A copy that keeps the holes. */
-async function copyOf(disk: string, copy: string): Promise<string> {
-  const [source, target] = [await open(disk, 'r'), await open(copy, 'w')];
-  const buffer = Buffer.alloc(STEP_BYTES);
-  await target.truncate(DISK_BYTES);
-  for (let at = 0; at < DISK_BYTES; at += STEP_BYTES) {
-    const { bytesRead } = await source.read(buffer, 0, STEP_BYTES, at);
-    if (!isZero(buffer.subarray(0, bytesRead))) await target.write(buffer, 0, bytesRead, at);
-  }
-  await source.close();
-  await target.close();
-  return copy;
 }

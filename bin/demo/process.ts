@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { LayerMoverError } from '../../core/errors.ts';
 
 const COMMAND = path.resolve(import.meta.dirname, '../layermover.js');
@@ -38,6 +39,18 @@ export async function startService(words: readonly string[], logFile: string): P
     'SERVICE_NOT_STARTED',
     `\`layermover ${words.slice(0, 2).join(' ')}\` did not start:\n${log}`,
   );
+}
+
+/** Runs a verb to its end. Errors: COMMAND_FAILED, with what it said. */
+export async function runCommand(words: readonly string[]): Promise<void> {
+  try {
+    await promisify(execFile)(process.execPath, [COMMAND, ...words]);
+  } catch (cause) {
+    const said = String((cause as { stderr?: unknown }).stderr ?? '').trim();
+    throw new LayerMoverError('COMMAND_FAILED', `\`layermover ${words.slice(0, 2).join(' ')}\` failed:\n${said}`, {
+      cause,
+    });
+  }
 }
 
 async function firstReady(child: ChildProcess): Promise<Record<string, unknown> | undefined> {

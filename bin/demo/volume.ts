@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { LayerMoverError } from '../../core/errors.ts';
 import type { MachineFile } from './machine-files.ts';
 
 const run = promisify(execFile);
@@ -21,11 +22,12 @@ function tool(name: string): string | undefined {
   return folders.map((folder) => path.join(folder, name)).find((file) => existsSync(file));
 }
 
-function ext4(mke2fs: string, debugfs: string): Volume {
+function ext4(mke2fs: string, debugfs: string, { journal = false } = {}): Volume {
+  const features = journal ? [] : ['-O', '^has_journal'];
   return {
     kind: 'ext4 file system',
     async format(disk, bytes) {
-      await run(mke2fs, ['-q', '-F', '-t', 'ext4', '-O', '^has_journal', disk, `${Math.floor(bytes / 1024)}k`]);
+      await run(mke2fs, ['-q', '-F', '-t', 'ext4', ...features, disk, `${Math.floor(bytes / 1024)}k`]);
     },
     async add(disk, folder, files) {
       const lines = files.map(
@@ -75,6 +77,15 @@ async function pour(from: string, to: string, offset: number): Promise<void> {
     await source.close();
     await target.close();
   }
+}
+
+/** Volumes that are ext4 file systems. Errors: TOOLS_MISSING. */
+export function ext4Volume(options: { journal: boolean }): Volume {
+  const [mke2fs, debugfs] = [tool('mke2fs'), tool('debugfs')];
+  if (mke2fs && debugfs) return ext4(mke2fs, debugfs, options);
+  throw new LayerMoverError('TOOLS_MISSING', 'mke2fs and debugfs are not installed', {
+    hint: 'apt-get install e2fsprogs',
+  });
 }
 
 export function volume(): Volume {

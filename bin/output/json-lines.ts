@@ -1,3 +1,4 @@
+import type { RunningVm } from '../../agent/images/running-vms.ts';
 import type { CollectionView } from '../../core/api/garbage.ts';
 import type { DamagedObject, RebuildCounts, RebuildPhase } from '../../core/api/rebuild.ts';
 import type {
@@ -69,6 +70,8 @@ export interface Messages {
   collected: { collection: CollectionView };
   report: { migration: string; file: string };
   host: { host: HostView };
+  /** A running VM that the agent of this host may migrate. */
+  vm: { vm: RunningVm };
   layer: { layer: StoredLayerView };
   finding: { what: string; verdict: string; detail: string; hint?: string };
   /** The demo's own comparison of a VM, byte by byte. */

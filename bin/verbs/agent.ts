@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { systemRandom } from '../../adapters/system/random.ts';
 import type { Log } from '../../agent/daemon/log.ts';
+import type { LauncherOptions } from '../../agent/launch/launcher.ts';
 import { hostRef } from '../../core/api/names.ts';
 import { clientOf, readCloudFile } from '../connection.ts';
 import { leftOut } from '../doctor/left-out.ts';
@@ -18,6 +19,8 @@ interface Options {
   images: string;
   state?: string;
   vm: string[];
+  launcher?: string;
+  migrationAddress?: string;
   cloud?: string;
   json?: boolean;
 }
@@ -31,6 +34,15 @@ export function namedPaths(pairs: readonly string[]): Record<string, string> {
       return [pair.slice(0, at), path.resolve(pair.slice(at + 1))];
     }),
   );
+}
+
+/** How the agent starts QEMUs, if the call says it. Errors: LAUNCHER_INVALID, MIGRATION_ADDRESS_INVALID. */
+async function launcherOf({ launcher, migrationAddress }: Options): Promise<{ launcher?: LauncherOptions }> {
+  if (launcher === undefined && migrationAddress !== undefined)
+    throw usage('--migration-address is of use with --launcher alone', 'name the host’s launcher file, too');
+  if (launcher === undefined) return {};
+  const { readLauncher } = await import('../../agent/launch/read-launcher.ts');
+  return { launcher: await readLauncher(path.resolve(launcher), migrationAddress) };
 }
 
 async function run(options: Options): Promise<void> {
@@ -54,6 +66,7 @@ async function run(options: Options): Promise<void> {
     random: systemRandom,
     objectStore: createGrantedObjectStore,
     log,
+    ...(await launcherOf(options)),
   });
   if (options.json) jsonLine('ready', { host: place.data });
   process.stderr.write(`agent ${place.data} ready; stop it with Ctrl-C\n`);
@@ -93,6 +106,8 @@ export function agentVerb(): Command {
       collect,
       [],
     )
+    .option('--launcher <file>', 'how QEMUs of VMs that arrive running are started (docs/LIVE.md)')
+    .option('--migration-address <address>', 'where their memory comes in: HOST, HOST:FIRST-LAST, or unix')
     .option(...CLOUD_OPTION)
     .action(run);
 }

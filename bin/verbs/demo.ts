@@ -11,6 +11,7 @@ interface Options {
   vm: string[];
   out?: string;
   report?: string;
+  live?: boolean;
   json?: boolean;
 }
 
@@ -53,6 +54,7 @@ function commonFolder(files: readonly string[]): string {
 }
 
 async function run(options: Options): Promise<void> {
+  if (options.live) return await runLive(options);
   const acts = options.vm.length === 0 ? undefined : await actsOf(options.vm);
   const { runDemo } = await import('../demo/run.ts');
   const equal = await runDemo({
@@ -62,6 +64,13 @@ async function run(options: Options): Promise<void> {
     json: options.json === true,
   });
   if (!equal) process.exitCode = EXIT.failed;
+}
+
+async function runLive({ vm, out, report, json }: Options): Promise<void> {
+  if (vm.length > 0 || out !== undefined || report !== undefined)
+    throw usage('--live goes with no images of yours', 'leave --vm, --out and --report out');
+  const { runLiveDemo } = await import('../demo/live/run.ts');
+  if (!(await runLiveDemo({ json: json === true }))) process.exitCode = EXIT.failed;
 }
 
 const collect = (value: string, all: string[]): string[] => [...all, value];
@@ -75,5 +84,6 @@ export function demoVerb(): Command {
     .option('--vm <image>', 'top image of a VM (qcow2 chain of any depth, or raw); repeat for several', collect, [])
     .option('--out <dir>', 'leave the arrived chains here')
     .option('--report <file>', 'write a page of each migration, with a picture of what was sent')
+    .option('--live', 'two Linux guests that run and write all the while; needs QEMU')
     .action(run);
 }

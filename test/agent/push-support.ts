@@ -214,6 +214,7 @@ export class MemoryDisk implements DiskWriter {
     this.writes++;
   }
 
+  async checkpoint(): Promise<void> {}
   async finish(): Promise<void> {}
   async discard(): Promise<void> {}
 }

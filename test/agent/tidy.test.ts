@@ -3,6 +3,8 @@ import { basename } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { systemFiles } from '../../adapters/system/files.ts';
+import { systemProcesses } from '../../adapters/system/processes.ts';
+import { systemRandom } from '../../adapters/system/random.ts';
 import { openState } from '../../agent/daemon/state.ts';
 import { openChain } from '../../agent/disk/chain.ts';
 import { createQcow2 } from '../../agent/disk/writer.ts';
@@ -13,6 +15,8 @@ import { Tidy } from '../../agent/tasks/tidy.ts';
 import { limits } from '../../core/limits.ts';
 import type { MigrationState } from '../../core/migration.ts';
 import { coded, eachFolder, filesIn, keptLog, scripted } from './support.ts';
+
+const WORLD = { files: systemFiles, processes: systemProcesses, random: systemRandom };
 
 const folder = eachFolder();
 const [FIRST, SECOND] = [`m${'1'.repeat(20)}`, `m${'2'.repeat(20)}`];
@@ -28,7 +32,7 @@ beforeEach(() => {
   createdMs = systemClock.nowMs();
 });
 
-const open = () => openState(systemFiles, folder.path(), folder.at('.state'));
+const open = () => openState(WORLD, folder.path(), folder.at('.state'));
 type State = Awaited<ReturnType<typeof open>>;
 
 /** An empty image; with `over`, on that one. */

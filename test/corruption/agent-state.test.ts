@@ -2,6 +2,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { systemFiles } from '../../adapters/system/files.ts';
+import { systemProcesses } from '../../adapters/system/processes.ts';
+import { systemRandom } from '../../adapters/system/random.ts';
 import { openState } from '../../agent/daemon/state.ts';
 import type { MigrationView } from '../../core/api/views.ts';
 import { expectEqual, twoHosts } from '../agent/hosts.ts';
@@ -9,6 +11,8 @@ import { migrate } from '../agent/play.ts';
 import { filesIn, writeChain, writeLayer } from '../agent/support.ts';
 import { Random } from '../fuzz/random.ts';
 import { DAMAGES, SEED } from './damage.ts';
+
+const WORLD = { files: systemFiles, processes: systemProcesses, random: systemRandom };
 
 /** What agents keep in their state folders, damaged while they are away. */
 const hosts = twoHosts();
@@ -62,7 +66,7 @@ describe(`seed ${SEED}`, () => {
             const damaged = damage.apply(whole, random, other === undefined ? Buffer.from('{}') : readFileSync(other));
             writeFileSync(file, damaged);
             const about = `seed ${SEED}, ${file}, ${damage.name}: ${damaged}`;
-            const opened = openState(systemFiles, hosts.at(site), hosts.at(site, '.layermover'));
+            const opened = openState(WORLD, hosts.at(site), hosts.at(site, '.layermover'));
             // Bytes between the tokens of JSON mean nothing.
             if (isSame(damaged, whole)) await opened;
             else await expect(opened, about).rejects.toMatchObject({ code: 'STATE_CORRUPT', data: { path: file } });

@@ -20,11 +20,11 @@ export interface Outcome {
 /** Runs a verb to its end, whatever its exit code. */
 export async function layermover(
   words: readonly string[],
-  options: { cwd?: string; node?: string } = {},
+  options: { cwd?: string; node?: string; callMs?: number } = {},
 ): Promise<Outcome> {
   const settings = {
     maxBuffer: 64 * 1024 * 1024,
-    timeout: CALL_MS,
+    timeout: options.callMs ?? CALL_MS,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   };
   try {

@@ -1,0 +1,84 @@
+import { join, relative } from 'node:path';
+import { z } from 'zod';
+import { systemFiles } from '../../adapters/system/files.ts';
+import { vmName } from '../../core/api/names.ts';
+import type { Files } from '../../core/files.ts';
+import { limits } from '../../core/limits.ts';
+import { RECORD_ENDING, readRecord, writeRecord } from '../catalog/record-folder.ts';
+import type { VmImage } from './vm-files.ts';
+
+/** A VM whose QEMU the operator has told of. */
+const runningVm = z.object({
+  name: vmName,
+  /** Absolute path of the unix socket of a QMP monitor. */
+  qmp: z.string(),
+  disks: z
+    .array(
+      z.object({
+        /** Name of the top node in QEMU. */
+        node: z.string(),
+        /** Of the top image, relative to the image folder. */
+        top: z.string(),
+      }),
+    )
+    .min(1)
+    .max(limits.vm_disks_max),
+});
+export type RunningVm = z.infer<typeof runningVm>;
+
+/**
+ * The VMs whose QEMUs are known, one small file each (a VM file). `layermover vm` writes them while the agent runs, so they are
+ * read each time they are asked for.
+ */
+export class RunningVms {
+  readonly #folder: string;
+  readonly #imageFolder: string;
+  readonly #files: Files;
+
+  /** `imageFolder` is absolute, links resolved. */
+  constructor(folder: string, imageFolder: string, files: Files = systemFiles) {
+    this.#folder = folder;
+    this.#imageFolder = imageFolder;
+    this.#files = files;
+  }
+
+  /** In order of their names. Errors: STATE_CORRUPT. */
+  async records(): Promise<RunningVm[]> {
+    if (!this.#files.exists(this.#folder)) return [];
+    const names = (await this.#files.list(this.#folder)).map(({ name }) => name);
+    const found = names.filter((name) => name.endsWith(RECORD_ENDING)).sort();
+    const records: RunningVm[] = [];
+    for (const name of found.slice(0, limits.vms_per_host_max)) {
+      records.push(await readRecord(this.#files, join(this.#folder, name), runningVm));
+    }
+    return records;
+  }
+
+  async all(): Promise<VmImage[]> {
+    const records = await this.records();
+    return records.map(({ name, qmp, disks }) => {
+      const { node, top } = disks[0]!;
+      return { name, top: join(this.#imageFolder, top), running: { qmp, node } };
+    });
+  }
+
+  /** Notes a VM; `disks` by absolute paths. One of that name that was there is replaced. */
+  async put({ disks, ...vm }: RunningVm): Promise<void> {
+    await this.#files.makeFolder(this.#folder);
+    const inside = disks.map(({ node, top }) => ({ node, top: relative(this.#imageFolder, top) }));
+    await writeRecord(this.#files, this.#path(vm.name), { ...vm, disks: inside });
+  }
+
+  /** Answers whether there was one. */
+  async remove(name: string): Promise<boolean> {
+    const path = this.#path(name);
+    if (!this.#files.exists(path)) return false;
+    await this.#files.remove(path);
+    await this.#files.syncFolder(this.#folder);
+    return true;
+  }
+
+  #path(name: string): string {
+    return join(this.#folder, name + RECORD_ENDING);
+  }
+}

@@ -1,0 +1,113 @@
+import type { Cutover } from '../../../core/api/tasks.ts';
+import { LayerMoverError } from '../../../core/errors.ts';
+import type { Guest } from '../../launch/guest.ts';
+import type { Launcher } from '../../launch/launcher.ts';
+import type { FollowInput } from '../../tasks/arrived-vm.ts';
+import type { TaskHost, TaskRun } from '../../tasks/task.ts';
+import { Announcer } from './announcer.ts';
+
+/**
+ * The QEMU of a VM that arrives: it is started when the disk has caught up for the first time and waits for the guest's
+ * memory, or when the VM is committed and boots from its disk.
+ */
+export class ArrivingGuest {
+  readonly #host: TaskHost;
+  readonly #run: TaskRun;
+  readonly #input: FollowInput;
+  readonly #cutover: Cutover;
+  readonly #onFailure: (error: unknown) => void;
+  readonly #announcer: Announcer;
+  #starting: Promise<Guest | undefined> | undefined;
+
+  /**
+   * `onFailure` hears of what ends the move before the VM is here. Errors: LAUNCHER_MISSING, MIGRATION_ADDRESS_MISSING if
+   * the guest's memory is to come and this host can't take it.
+   */
+  constructor(host: TaskHost, run: TaskRun, input: FollowInput, onFailure: (error: unknown) => void) {
+    this.#host = host;
+    this.#run = run;
+    this.#input = input;
+    this.#cutover = input.live!.cutover;
+    this.#onFailure = onFailure;
+    if (this.#cutover === 'ram') launcherOf(host).assertReceives();
+    this.#announcer = new Announcer(host, run, { waits: this.#cutover === 'ram' });
+    this.#announcer.failed.catch(onFailure);
+  }
+
+  /** The file is valid, and holds all up to this cursor. */
+  caughtUp(path: string, cursor: string): void {
+    this.#announcer.applied(cursor);
+    if (this.#cutover !== 'ram' || this.#starting !== undefined) return;
+    this.#starting = this.#receive(path);
+    this.#starting.catch(this.#onFailure);
+  }
+
+  /** After a restart of the agent: finds the QEMU that its last run started, if there is one. */
+  async reopen(): Promise<void> {
+    const { migration, chain } = this.#input;
+    const found = this.#host.launcher?.reopen({ migration, vm: chain.vm }, this.#run.signal);
+    this.#starting = found?.catch(() => undefined);
+    await this.#starting;
+  }
+
+  /**
+   * Waits until the guest is here, or boots it: its VM is committed. False if nobody starts it here. Errors: GUEST_ENDED,
+   * QMP_LOST, those of Launcher.boot, the signal's reason.
+   */
+  async untilHere(path: string, signal: AbortSignal): Promise<boolean> {
+    if (this.#cutover === 'stop' && this.#host.launcher === undefined) return false;
+    if (this.#cutover === 'stop') this.#starting ??= this.#boot(this.#host.launcher!, path);
+    const guest = await this.#starting;
+    if (guest === undefined) throw gone(this.#input.chain.vm);
+    await guest.untilHere(signal);
+    return true;
+  }
+
+  /** Ends the QEMU, if there is one. */
+  async giveUp(): Promise<void> {
+    const { migration, chain } = this.#input;
+    // What is being started must have a record to be found by.
+    await this.leave();
+    await this.#host.launches.end({ migration, vm: chain.vm });
+  }
+
+  /** Its monitor is free for others. */
+  async leave(): Promise<void> {
+    (await this.#starting?.catch(() => undefined))?.leave();
+  }
+
+  async #receive(path: string): Promise<Guest> {
+    const { guest, uri } = await launcherOf(this.#host).receive(await this.#vm(path), this.#run.signal);
+    guest.lost().catch(this.#onFailure);
+    this.#host.log.info({ vm: this.#input.chain.vm, uri }, 'a QEMU waits for the guest');
+    this.#announcer.listens(uri);
+    return guest;
+  }
+
+  async #boot(launcher: Launcher, path: string): Promise<Guest> {
+    return launcher.boot(await this.#vm(path), this.#run.signal);
+  }
+
+  async #vm(path: string) {
+    const { migration, chain } = this.#input;
+    const disks: Record<string, string> = { disk: path };
+    for (const { layer } of chain.layers.slice(0, -1)) {
+      const known = layer.layer_id === undefined ? undefined : await this.#host.catalog.byLayer(layer.layer_id);
+      if (known !== undefined) disks[layer.kind] = known.path;
+    }
+    disks[chain.layers.at(-1)!.layer.kind] = path;
+    return { migration, vm: chain.vm, disks };
+  }
+}
+
+function launcherOf({ launcher, ref }: TaskHost): Launcher {
+  if (launcher !== undefined) return launcher;
+  throw new LayerMoverError('LAUNCHER_MISSING', `${ref} starts no QEMUs: no guest can bring its memory there`, {
+    hint: 'start its agent with --launcher, or migrate with --cutover stop',
+    data: { host: ref },
+  });
+}
+
+function gone(vm: string): LayerMoverError {
+  return new LayerMoverError('GUEST_ENDED', `the QEMU that waited for ${vm} is gone`, { data: { vm } });
+}

@@ -1,0 +1,135 @@
+import { withDeadline } from '../../../adapters/deadline.ts';
+import type { StreamCounts, TaskResult } from '../../../core/api/tasks.ts';
+import { hasCode, LayerMoverError } from '../../../core/errors.ts';
+import { limits } from '../../../core/limits.ts';
+import { reportable } from '../../daemon/reportable.ts';
+import { Stop } from '../../flow/stop.ts';
+import type { Waiting } from '../../images/arrivals.ts';
+import {
+  announceBases,
+  basesUnder,
+  type FollowInput,
+  findArrived,
+  storeReceipt,
+  wantedTop,
+} from '../../tasks/arrived-vm.ts';
+import { vmOutcome } from '../../tasks/outcome.ts';
+import { readBack } from '../../tasks/receive.ts';
+import { settle } from '../../tasks/settle.ts';
+import type { TaskHost, TaskRun } from '../../tasks/task.ts';
+import { ArrivingGuest } from './arriving-guest.ts';
+import { receiveLive } from './receive-live.ts';
+
+/**
+ * Follows a running VM: pulls its top layer round by round, has a QEMU ready that takes its guest, tells the source how
+ * far it is, proves the whole chain once the last round has come, and ends when the VM runs here, or stays where it was.
+ * Errors: LAUNCHER_MISSING, MIGRATION_ADDRESS_MISSING, LAUNCH_FAILED, GUEST_ENDED, LAYER_LOST, ROLLED_BACK, those of receiveLive.
+ */
+export async function followLive(host: TaskHost, outer: TaskRun, input: FollowInput): Promise<TaskResult> {
+  const { migration, chain } = input;
+  const early = findArrived(host, input);
+  const outcome = outer.attempt > 1 ? await vmOutcome(host.api, migration, chain.vm, outer.signal) : 'moving';
+  if (outcome === 'committed' && early === undefined) return { kind: 'follow', streams: [] };
+  const stop = new Stop(outer.signal);
+  const run = { ...outer, signal: stop.signal };
+  const guest = new ArrivingGuest(host, run, input, (error) => stop.fail(error));
+  try {
+    const streams = early === undefined ? [await receive(host, run, input, guest)] : [];
+    if (early !== undefined) await takeUp(host, run, early, guest, outcome);
+    const arrived = early ?? findArrived(host, input)!;
+    const bases = await basesUnder(host, run, arrived.layer);
+    if (outcome === 'moving') await storeReceipt(host, run, input, [...bases, arrived.layer]);
+    // From here on the cloud decides: a QEMU that ends is no reason to give up what may be committed.
+    await conclude(host, outer, arrived, guest);
+    await announceBases(host, outer, bases);
+    return { kind: 'follow', streams };
+  } finally {
+    await guest.leave();
+  }
+}
+
+/** Nobody waits longer than it takes once the source may come: polls wait at the API from the first time that all was written. */
+async function receive(host: TaskHost, run: TaskRun, input: FollowInput, guest: ArrivingGuest): Promise<StreamCounts> {
+  const done = Promise.withResolvers<void>();
+  let isNear = false;
+  const caughtUp = (path: string, cursor: string) => {
+    if (!isNear) void host.news.urgently(() => done.promise);
+    isNear = true;
+    guest.caughtUp(path, cursor);
+  };
+  try {
+    const way = { caughtUp, giveUp: () => guest.giveUp() };
+    return (await receiveLive(host, run, await wantedTop(host, run, input), way)).counts;
+  } finally {
+    done.resolve();
+  }
+}
+
+/**
+ * What an earlier attempt brought must still be what that attempt read back, as long as the guest can't have written to
+ * it: it comes only after the commit.
+ */
+async function takeUp(
+  host: TaskHost,
+  run: TaskRun,
+  early: Waiting,
+  guest: ArrivingGuest,
+  outcome: string,
+): Promise<void> {
+  await guest.reopen();
+  if (outcome !== 'moving') return;
+  await host.places.destination(run.signal, () => readBack(host, run, early, early.layer));
+}
+
+/**
+ * Waits for the end that the cloud tells of, and makes it so here. A QEMU that does not tell that its guest is here is left
+ * as it is: it may run it after all. Errors: ROLLED_BACK, GUEST_LOST.
+ */
+async function conclude(host: TaskHost, run: TaskRun, arrived: Waiting, guest: ArrivingGuest): Promise<void> {
+  const vm = arrived.vm.name;
+  const end = await host.news.settled(arrived.migration, vm, run.signal);
+  const lost = end === 'committed' ? await untilRuns(host, run, arrived, guest) : undefined;
+  if (lost !== undefined) await untilTakenBack(host, run, arrived);
+  if (end === 'committed') await announceRunning(host, run);
+  if ((await settle(host, arrived, run.signal)) === 'rolled-back') {
+    throw new LayerMoverError('ROLLED_BACK', `${vm} stays with its source`);
+  }
+  if (lost === undefined) return;
+  throw new LayerMoverError('GUEST_LOST', `${vm} is here, and does not run`, {
+    hint: `its disk is ${arrived.path}, as the guest left it; start it as after a loss of power`,
+    data: { vm, path: arrived.path },
+    cause: lost,
+  });
+}
+
+/** What keeps the VM from running here; undefined if it does, or if nobody starts it here. */
+async function untilRuns(host: TaskHost, run: TaskRun, { vm, path }: Waiting, guest: ArrivingGuest): Promise<unknown> {
+  const late = () => new LayerMoverError('GUEST_LOST', `it was not here within ${limits.guest_runs_ms} ms`);
+  const deadline = { clock: host.clock, ms: limits.guest_runs_ms, late, signal: run.signal };
+  try {
+    const runs = await withDeadline((signal) => guest.untilHere(path, signal), deadline);
+    if (runs) host.log.info({ vm: vm.name }, 'the guest is here');
+    return undefined;
+  } catch (error) {
+    run.signal.throwIfAborted();
+    host.log.error({ vm: vm.name, error: reportable(error) }, 'the guest does not come');
+    return error;
+  }
+}
+
+/** A source that sees its guest not leave takes the VM back; it has some time to. */
+async function untilTakenBack(host: TaskHost, { signal }: TaskRun, { migration, vm }: Waiting): Promise<void> {
+  const endMs = host.clock.nowMs() + limits.guest_runs_ms;
+  while ((await vmOutcome(host.api, migration, vm.name, signal)) === 'committed' && host.clock.nowMs() < endMs) {
+    await host.clock.sleep(limits.poll_idle_ms, signal);
+  }
+}
+
+/** From now on the source can't take the VM back; if it has done so already, that is what the cloud tells next. */
+async function announceRunning(host: TaskHost, { task, attempt, signal }: TaskRun): Promise<void> {
+  try {
+    await host.api.call('announceRunning', { params: { task }, body: { attempt }, signal });
+  } catch (error) {
+    if (!hasCode(error, 'VM_OWNED_ELSEWHERE')) throw error;
+  }
+}

@@ -1,0 +1,167 @@
+import { basename } from 'node:path';
+import type { StreamCounts } from '../../../core/api/tasks.ts';
+import { type Geometry, geometryOf } from '../../../core/chunk.ts';
+import { fromHex, NO_DIGEST } from '../../../core/fingerprint.ts';
+import { limits } from '../../../core/limits.ts';
+import type { Arrival, Arrived } from '../../images/arrivals.ts';
+import { assertRoom, diskFull, isFull } from '../../images/room.ts';
+import { type PullRound, pullLayer } from '../../pull/pull-layer.ts';
+import { topOf, withChain } from '../../tasks/chains.ts';
+import { createMeter } from '../../tasks/meter.ts';
+import { createLike, readbackDiffers, type Wanted } from '../../tasks/receive.ts';
+import { createSource } from '../../tasks/source.ts';
+import type { TaskHost, TaskRun } from '../../tasks/task.ts';
+import { ReadBack } from './read-back.ts';
+import { RoundsAhead } from './rounds-ahead.ts';
+import { TouchedWriter } from './touched-writer.ts';
+
+export type WantedLive = Wanted & { readonly vm: NonNullable<Wanted['vm']> };
+
+/** What is done on the way. */
+export interface OnTheWay {
+  /**
+   * Nothing more has come than what is written and read back: all up to that cursor. The file at `path` is a valid image,
+   * and QEMU may have it open.
+   */
+  caughtUp(path: string, cursor: string): void;
+  /** What has to be ended before the file may go. */
+  giveUp(): Promise<void>;
+}
+
+/**
+ * Brings a running VM's top layer, round by round, into a file that has its final name from the start; reads back what
+ * rounds wrote while the next ones are made; and notes the file as arrived when the last round has come and the whole
+ * Merkle root is that of the source. If that fails nothing of it stays.
+ * Errors: DISK_FULL, READBACK_DIFFERS, those of pullLayer, of creating images and of reading.
+ */
+export async function receiveLive(
+  host: TaskHost,
+  run: TaskRun,
+  wanted: WantedLive,
+  way: OnTheWay,
+): Promise<{ arrived: Arrived; counts: StreamCounts }> {
+  const { migration, transfer, vm } = wanted;
+  const { name, data_bytes: bytes } = transfer.layer;
+  const room = { files: host.images.files, folder: host.images.path, name, bytes };
+  await assertRoom(room);
+  const arrival = await host.arrivals.reserve(name, migration, vm, 'live');
+  try {
+    return await inPlace(host, run, (caughtUp) => {
+      const first = (cursor: string) => {
+        caughtUp();
+        way.caughtUp(arrival.path, cursor);
+      };
+      return overBelow(host, wanted, (below) => receiveOver(host, run, { wanted, below, arrival, caughtUp: first }));
+    });
+  } catch (error) {
+    await way.giveUp();
+    await host.arrivals.drop(arrival);
+    throw isFull(error) ? await diskFull(room, error) : error;
+  }
+}
+
+/** A place is taken until the work has caught up for the first time: what comes later is little, and may come for hours. */
+async function inPlace<T>(host: TaskHost, run: TaskRun, work: (caughtUp: () => void) => Promise<T>): Promise<T> {
+  const caughtUp = Promise.withResolvers<void>();
+  const { running } = await host.places.destination(run.signal, async () => {
+    const working = work(caughtUp.resolve);
+    await Promise.race([caughtUp.promise, working.then(undefined, () => undefined)]);
+    return { running: working };
+  });
+  return running;
+}
+
+type Below = Parameters<typeof createLike>[3];
+
+function overBelow<T>(host: TaskHost, { below }: WantedLive, work: (below: Below) => Promise<T>): Promise<T> {
+  if (below === undefined) return work(undefined);
+  const image = { path: below.path, topFormat: below.container.format };
+  return withChain(host.images, image, (chain) => work(topOf(chain)));
+}
+
+interface Receiving {
+  readonly wanted: WantedLive;
+  readonly below: Below;
+  readonly arrival: Arrival;
+  readonly caughtUp: (cursor: string) => void;
+}
+
+async function receiveOver(host: TaskHost, run: TaskRun, receiving: Receiving) {
+  const { wanted, below, arrival } = receiving;
+  const { chunkBytes, transfer } = wanted;
+  const geometry = geometryOf(transfer.layer.virtual_bytes, chunkBytes);
+  const { pool, manifests } = host;
+  const parent = wanted.below?.layerId ?? null;
+  const readBack = await ReadBack.begin({ geometry, parent, pool, manifests, signal: run.signal });
+  try {
+    const writer = new TouchedWriter(await createLike(transfer, arrival.path, host.images, below), chunkBytes);
+    try {
+      const { layerId, counts } = await pullAndProve(host, run, receiving, { geometry, readBack, writer });
+      await writer.finish();
+      const found = { virtualBytes: geometry.virtualBytes, dataBytes: readBack.dataBytes };
+      return {
+        arrived: await host.arrivals.arrived(arrival, { ...layerOf(wanted, arrival, layerId), ...found }),
+        counts,
+      };
+    } catch (error) {
+      await writer.discard();
+      throw error;
+    }
+  } finally {
+    await readBack.discard();
+  }
+}
+
+async function pullAndProve(
+  host: TaskHost,
+  run: TaskRun,
+  { wanted, arrival, caughtUp }: Receiving,
+  { geometry, readBack, writer }: { geometry: Geometry; readBack: ReadBack; writer: TouchedWriter },
+) {
+  const { transfer } = wanted;
+  const rounds = new RoundsAhead(roundsOf(host, run, wanted));
+  const image = { path: arrival.path, topFormat: transfer.layer.container.format };
+  const afterRound = async ({ layerId, cursor }: PullRound, applied: () => Promise<void>) => {
+    const isLast = layerId !== undefined;
+    if (!isLast && !rounds.isWaiting && writer.bytes < limits.readback_slice_bytes) return;
+    await applied();
+    if (writer.isTouched) {
+      await writer.checkpoint();
+      await withChain(host.images, image, (chain) => readBack.advance(topOf(chain), writer.take()));
+    }
+    if (!isLast && cursor !== undefined && rounds.isWaiting) caughtUp(cursor);
+  };
+  const meter = createMeter(host.clock, run, transfer.stream);
+  const pulled = await pullLayer({
+    ...pullOf(host, run, wanted),
+    geometry,
+    rounds,
+    writer,
+    afterRound,
+    progress: meter,
+  });
+  if (readBack.layerId !== pulled.layerId) throw readbackDiffers(arrival, pulled.layerId, readBack.layerId);
+  return { layerId: pulled.layerId, counts: meter(pulled.counts) };
+}
+
+function roundsOf(host: TaskHost, run: TaskRun, { migration, run: migrationRun, transfer }: WantedLive) {
+  return host.news.rounds({ migration, run: migrationRun, stream: transfer.stream }, run.signal);
+}
+
+function pullOf(host: TaskHost, run: TaskRun, { migration, transfer, below }: WantedLive) {
+  return {
+    name: transfer.layer.name,
+    parent: below === undefined ? NO_DIGEST : fromHex(below.layerId),
+    source: createSource(host, run, migration, transfer),
+    signal: run.signal,
+    totalBytes: transfer.layer.data_bytes,
+    zstd: host.zstd,
+  };
+}
+
+function layerOf({ chunkBytes, transfer, below, migration }: WantedLive, arrival: Arrival, layerId: string) {
+  const { kind, container } = transfer.layer;
+  const name = basename(arrival.path);
+  const under = { parent: below?.layerId ?? null, below: below?.path ?? null };
+  return { layerId, chunkBytes, role: 'top', kind, name, ...under, container, migration } as const;
+}

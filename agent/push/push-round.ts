@@ -1,0 +1,99 @@
+import { segmentLength } from '../../core/chunk.ts';
+import { sha256, toHex } from '../../core/fingerprint.ts';
+import { encodeRoot, type Root } from '../../core/format/root.ts';
+import { Segment } from '../../core/format/segment.ts';
+import type { Fill } from '../scan/pool.ts';
+import type { Mapped } from '../scan/requests.ts';
+import type { ChunkRun } from '../scan/runs.ts';
+import type { Counts } from './counts.ts';
+import type { EarlierVersion } from './earlier.ts';
+import type { PushBase, PushWork } from './job.ts';
+import { OpenSegment } from './open-segment.ts';
+import { type Reading, type SegmentBook, sendSegments } from './segments.ts';
+import { type WorkOptions, withWork } from './work.ts';
+
+/** A segment as it was committed last. */
+export interface KnownSegment {
+  readonly content: Segment;
+  readonly version: EarlierVersion;
+  /** Hex; undefined if it may not have come to be committed. */
+  readonly committed: string | undefined;
+}
+
+/** What the rounds before have made of a layer that changes. */
+export interface RoundBook {
+  /** Undefined if no round has touched the segment. */
+  load(index: number): Promise<KnownSegment | undefined>;
+  save(segment: OpenSegment): Promise<void>;
+  root(): Root;
+}
+
+export interface RoundJob extends PushBase, Pick<WorkOptions, 'geometry' | 'sequence'> {
+  readonly layer: Mapped;
+  readonly fill: Fill;
+  /** What has changed. */
+  readonly runs: AsyncIterable<ChunkRun>;
+  readonly book: RoundBook;
+  /** Ends the layer: its root is stored, and the last round names it. */
+  readonly isLast: boolean;
+}
+
+export interface PushedRound {
+  readonly counts: Counts;
+  /** Number of the round that the sink is given next. */
+  readonly sequence: number;
+  /** Hex, of the last round. */
+  readonly layerId?: string;
+}
+
+/**
+ * Sends what has changed of a layer since the round before. A chunk whose content is as it was keeps its place; one that
+ * has changed has none until its pack is durable. What was committed when this fails stays so, and is true: the same
+ * chunks must be in the next round's runs again. Errors: those of reading and of the sink, the signal's or drain's reason.
+ */
+export async function pushRound(job: RoundJob): Promise<PushedRound> {
+  const { geometry, sequence, book } = job;
+  const options = {
+    geometry,
+    sequence,
+    scope: 'migration',
+    onComplete: (open: OpenSegment) => book.save(open),
+  } as const;
+  return withWork(job, options, async (work) => {
+    await sendSegments({ ...job, geometry }, job.runs, segmentsOf(book, work), work);
+    await work.packer.flush();
+    await work.settler.drain();
+    work.packer.free();
+    const layerId = job.isLast ? await finish(book, work) : undefined;
+    const counts = work.counter.finish();
+    return { counts, sequence: work.settler.sequence, ...(layerId === undefined ? {} : { layerId }) };
+  });
+}
+
+async function finish(book: RoundBook, { settler }: PushWork): Promise<string> {
+  const bytes = encodeRoot(book.root());
+  const layerId = toHex(sha256(bytes));
+  await settler.finish(layerId, bytes);
+  return layerId;
+}
+
+function segmentsOf(book: RoundBook, { geometry, earlier: attempts }: PushWork): SegmentBook {
+  return {
+    async begin(index): Promise<Reading> {
+      const known = await book.load(index);
+      const earlier = known?.version ?? (await attempts?.version(index));
+      const content = known?.content ?? new Segment(segmentLength(geometry, index));
+      const open = new OpenSegment({
+        index,
+        content,
+        isKnown: false,
+        chunkBytes: geometry.chunkBytes,
+        stored: earlier?.id,
+      });
+      known?.version.placeAll(open);
+      open.committed = known?.committed;
+      return { open, earlier };
+    },
+    end: async () => undefined,
+  };
+}

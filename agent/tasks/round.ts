@@ -1,0 +1,28 @@
+import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
+import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
+import type { SessionOf } from '../live/sessions.ts';
+import { sendRound, topTransfer } from './send-round.ts';
+import type { TaskHost, TaskRun } from './task.ts';
+
+type RoundInput = Extract<TaskInput, { kind: 'round' }>;
+
+/**
+ * One pre-copy round of a running VM: what its top layer holds, or what its guest has written since the round before.
+ * Errors: those of Sessions.use and of sendRound.
+ */
+export async function round(host: TaskHost, run: TaskRun, input: RoundInput): Promise<TaskResult> {
+  return host.live.use(sessionOf(input), run.signal, async (session) => {
+    await session.slowDown(input.throttle_bytes_per_second, run.signal);
+    const wanted = { number: input.round, isLast: false, sequence: 0 };
+    const send = () => sendRound(host, run, input, session, wanted);
+    const { stats, counts } = await host.places.source(run.signal, send);
+    return { kind: 'round', stats, streams: [counts] };
+  });
+}
+
+/** The session that a task of a running VM goes on with. */
+export function sessionOf(input: Extract<TaskInput, { kind: 'round' | 'cutover' }>): SessionOf {
+  const { migration, chain, chunk_bytes: chunkBytes } = input;
+  const { parent } = topTransfer(input);
+  return { migration, vm: chain.vm, chunkBytes, parent: parent === null ? NO_DIGEST : fromHex(parent) };
+}

@@ -1,0 +1,71 @@
+import type { ApiClient } from '../../adapters/api/client.ts';
+import type { HostRef } from '../../core/api/names.ts';
+import { hasCode } from '../../core/errors.ts';
+import type { Clock } from '../../core/ports.ts';
+import type { Log } from '../daemon/log.ts';
+import { connectUnlessGone } from '../live/put-back.ts';
+import type { LiveRecord } from '../live/records.ts';
+import { quit, resumeGuest } from '../qemu/guest.ts';
+import type { Qmp } from '../qemu/qmp.ts';
+import { cancelMigration, migrationStatus } from '../qemu/ram.ts';
+
+export interface TakeBackDeps {
+  readonly ref: HostRef;
+  /** A patient one: it asks until the cloud answers. */
+  readonly api: ApiClient;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Makes sure that a VM is this host's: a commit that is under way fails from now on, and one that was done is undone. False
+ * if the VM is the destination's and stays so. Errors: those of the API but refusals.
+ */
+export async function takeBack(
+  { api, ref, log }: TakeBackDeps,
+  of: { migration: string; vm: string; task: string; epoch: number },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { migration, ...body } = of;
+  try {
+    const { owner } = await api.call('reclaim', { params: { migration }, body, signal });
+    log.warn({ ...of, owner }, 'the VM was taken back from its destination');
+    return owner === ref;
+  } catch (error) {
+    if (hasCode(error, 'VM_RUNS_ELSEWHERE', 'EPOCH_STALE')) return false;
+    throw error;
+  }
+}
+
+/**
+ * A run of the agent ended while a guest was being handed over. Its memory cannot have gone unless QEMU says so: it runs on
+ * here, and the VM is taken back. A guest that is paused for its disk alone runs on once it is known to be ours.
+ * Errors: those of connectQmp, of Qmp.execute, and of the API but refusals.
+ */
+export async function settleCutover(deps: TakeBackDeps, record: LiveRecord, signal: AbortSignal): Promise<void> {
+  const { clock } = deps;
+  const { vm, migration, cutover } = record;
+  if (cutover === undefined) return;
+  const of = { vm, migration, task: cutover.task, epoch: cutover.epoch };
+  const qmp = await connectUnlessGone(record, { clock, signal });
+  if (qmp === undefined) return;
+  try {
+    if (cutover.kind === 'ram') await settleRam(deps, qmp, of, signal);
+    else if (await takeBack(deps, of, signal)) await resumeGuest(qmp);
+    else await quit(qmp);
+  } finally {
+    qmp.close();
+  }
+}
+
+async function settleRam(
+  deps: TakeBackDeps,
+  qmp: Qmp,
+  of: Parameters<typeof takeBack>[1],
+  signal: AbortSignal,
+): Promise<void> {
+  if ((await migrationStatus(qmp, signal)) !== 'completed') await cancelMigration(qmp, deps.clock);
+  if ((await migrationStatus(qmp, signal)) === 'completed') return quit(qmp);
+  await resumeGuest(qmp);
+  await takeBack(deps, of, signal);
+}

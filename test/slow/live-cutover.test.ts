@@ -1,0 +1,203 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { systemClock } from '../../adapters/system/clock.ts';
+import { unixSocket } from '../../adapters/system/unix-socket.ts';
+import { connectQmp, type Qmp } from '../../agent/qemu/qmp.ts';
+import { LayerMoverError } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
+import { coded, eachFolder } from '../agent/support.ts';
+import { lastNumber } from '../live/guest/counter.ts';
+import { describeWithGuest, type Guest, makeChain, startGuest } from '../live/qemu.ts';
+import { Stage } from '../live/stage.ts';
+
+const never = new AbortController().signal;
+const folder = eachFolder();
+const asTheyAre = { ...limits };
+let guest: Guest;
+let stage: Stage;
+let destination: Destination | undefined;
+
+beforeEach(async () => {
+  guest = await startGuest(folder.at('.'), await makeChain(folder.at('.')));
+  stage = new Stage(folder);
+  await stage.start();
+  await stage.noteVm(guest.socket, guest.top);
+});
+afterEach(async () => {
+  Object.assign(limits, asTheyAre);
+  await stage.close();
+  await guest.end();
+  await destination?.end();
+  destination = undefined;
+});
+
+/** A QEMU that awaits the guest on the disk that the stage writes. */
+class Destination {
+  readonly qmp: Qmp;
+  readonly #end: () => Promise<void>;
+
+  private constructor(qmp: Qmp, end: () => Promise<void>) {
+    this.qmp = qmp;
+    this.#end = end;
+  }
+
+  static async start(disk: string, uri: string): Promise<Destination> {
+    const socket = folder.at('destination.sock');
+    const drive = { driver: 'raw', 'node-name': 'disk0', file: { driver: 'file', filename: disk } };
+    const machine = ['-machine', 'q35,accel=tcg', '-m', '64', '-nodefaults', '-display', 'none', '-incoming', 'defer'];
+    const device = ['-blockdev', JSON.stringify(drive), '-device', 'virtio-blk-pci,id=vd0,drive=disk0,bootindex=0'];
+    const qmpServer = ['-qmp', `unix:${socket},server=on,wait=off`];
+    const child = spawn('qemu-system-x86_64', [...machine, ...device, ...qmpServer], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    const ended = once(child, 'exit');
+    const qmp = await connectQmp(unixSocket(socket), { clock: systemClock, signal: never });
+    const capabilities = ['events', 'pause-before-switchover'].map((capability) => ({ capability, state: true }));
+    await qmp.execute('migrate-set-capabilities', { capabilities });
+    await qmp.execute('migrate-incoming', { uri });
+    return new Destination(qmp, async () => {
+      child.kill('SIGKILL');
+      await ended;
+    });
+  }
+
+  end(): Promise<void> {
+    return this.#end();
+  }
+}
+
+/** Survey and two rounds, followed by the destination. */
+async function prepare(): Promise<void> {
+  await stage.survey();
+  const following = stage.follow();
+  following.catch(() => undefined);
+  await stage.round(0);
+  await guest.written(20);
+  await stage.round(1);
+}
+
+/** From now on the destination takes a guest's memory. */
+async function incoming(): Promise<void> {
+  const uri = `unix:${folder.at('ram.sock')}`;
+  destination = await Destination.start(stage.disk, uri);
+  stage.tell({ uri });
+}
+
+const running = async (qmp: Qmp) => ((await qmp.execute('query-status')) as { status: string }).status;
+
+describeWithGuest('a cutover', () => {
+  it('with RAM: the guest goes on counting at the destination, and nothing is lost', async () => {
+    await prepare();
+    await incoming();
+    const before = await guest.writes();
+    const result = await stage.cutover('ram');
+    expect(result).toMatchObject({ kind: 'cutover', blackout: { total_ms: expect.any(Number) } });
+    if (result.kind === 'cutover') expect(result.blackout!.storage_ms).toBeLessThanOrEqual(result.blackout!.total_ms);
+    expect(stage.calls.filter((name) => name === 'commitMigration')).toHaveLength(1);
+    expect(await running(destination!.qmp)).toBe('running');
+    await systemClock.sleep(1000);
+    await destination!.qmp.execute('stop');
+    await destination!.end();
+    expect(lastNumber(stage.disk)).toBeGreaterThan(before);
+  });
+
+  it('that stops the guest brings all that it wrote', async () => {
+    await prepare();
+    const before = await guest.writes();
+    expect(await stage.cutover('stop')).toMatchObject({ blackout: { last_bytes: expect.any(Number) } });
+    expect(lastNumber(stage.disk)).toBeGreaterThanOrEqual(before - 1);
+  });
+
+  it.each(['ram', 'stop'] as const)(
+    'by %s whose commit is refused leaves the guest running, tracked and unhurt',
+    async (kind) => {
+      await prepare();
+      await incoming();
+      stage.answers.commitMigration = () => {
+        throw new LayerMoverError('EPOCH_STALE', 'no');
+      };
+      await expect(stage.cutover(kind)).rejects.toMatchObject({ code: 'EPOCH_STALE' });
+      expect(stage.calls).not.toContain('reclaim');
+      expect(await running(guest.qmp)).toBe('running');
+      await guest.written(5);
+    },
+  );
+
+  it('with RAM whose commit is not answered takes the guest back, by the epoch', async () => {
+    Object.assign(limits, { commit_unknown_ms_max: 200 });
+    await prepare();
+    await incoming();
+    stage.answers.commitMigration = (_, signal) =>
+      new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+    await expect(stage.cutover('ram')).rejects.toMatchObject({ code: 'COMMIT_UNKNOWN' });
+    expect(stage.calls.at(-1)).toBe('reclaim');
+    expect(await running(guest.qmp)).toBe('running');
+    await guest.written(5);
+  });
+
+  it('is given up while the guest is stopped: it runs on', async () => {
+    await prepare();
+    stage.isSilent = true;
+    const abort = new AbortController();
+    const stopped = guest.qmp.waitFor('STOP', () => true, never);
+    const cutover = stage.cutover('stop', abort.signal);
+    await stopped;
+    abort.abort(new LayerMoverError('TASK_CANCELLED', 'aborted'));
+    await expect(cutover).rejects.toMatchObject({ code: 'TASK_CANCELLED' });
+    expect(await running(guest.qmp)).toBe('running');
+    await guest.written(5);
+  });
+
+  it.each(['ram', 'stop'] as const)(
+    'by %s whose monitor is lost as well is put in order by another connection',
+    async (kind) => {
+      await prepare();
+      await incoming();
+      stage.answers.commitMigration = async () => {
+        await stage.die();
+        throw coded('API_TIMEOUT');
+      };
+      await expect(stage.cutover(kind)).rejects.toThrow();
+      await stage.host.live.settled('web-1');
+      expect(await running(guest.qmp)).toBe('running');
+      expect(stage.calls).toContain('reclaim');
+      await guest.written(5);
+    },
+  );
+
+  it('that stops the guest, and is committed without our hearing of it, leaves nothing running here', async () => {
+    await prepare();
+    stage.answers.commitMigration = () => {
+      throw coded('API_TIMEOUT');
+    };
+    stage.answers.reclaim = () => {
+      throw coded('VM_RUNS_ELSEWHERE');
+    };
+    const ended = once(guest.process, 'exit');
+    await expect(stage.cutover('stop')).rejects.toMatchObject({ code: 'API_TIMEOUT' });
+    await ended;
+  });
+
+  it('with RAM whose destination dies after the commit is undone by the epoch, and the guest runs on here', async () => {
+    await prepare();
+    await incoming();
+    stage.answers.commitMigration = async () => {
+      await destination!.end();
+      return { owner: 'b/h1', epoch: 1 };
+    };
+    await expect(stage.cutover('ram')).rejects.toMatchObject({ code: 'RAM_FAILED' });
+    expect(stage.calls.slice(-2)).toEqual(['commitMigration', 'reclaim']);
+    expect(await running(guest.qmp)).toBe('running');
+    await guest.written(5);
+  });
+
+  it('whose destination says nothing within pause_ms_max is given up', async () => {
+    Object.assign(limits, { pause_ms_max: 300 });
+    await prepare();
+    stage.isSilent = true;
+    await expect(stage.cutover('stop')).rejects.toMatchObject({ code: 'PAUSE_TOO_LONG' });
+    expect(await running(guest.qmp)).toBe('running');
+    await guest.written(5);
+  });
+});
