@@ -33,7 +33,10 @@ export function watchCloud(ports: Ports, violations: Violations, onCommit: (comm
   const somewhere = (scope: string, kind: string, id: string) =>
     isThere(scope, kind, id) || isThere(scope.replace(/\/migrations\/.*/, ''), kind, id);
 
-  /** What belongs to a migration that has ended: a late agent may write it, nobody reads it, the bucket lets it expire. */
+  /**
+   * What belongs to a migration that has ended. A late agent may write it, though what it rests on is gone. The bucket lets
+   * it expire, unless the migration failed and is resumed: its next run goes on with what is there.
+   */
   async function isLate(key: string): Promise<boolean> {
     const migration = /\/migrations\/([^/]+)\//.exec(key)?.[1];
     return migration !== undefined && (await isOver(migration));
@@ -81,12 +84,12 @@ export function watchCloud(ports: Ports, violations: Violations, onCommit: (comm
       ...objects,
       async put(key, parts) {
         const bytes = Buffer.concat(parts);
-        if (await isLate(key)) return await objects.put(key, parts);
+        const late = await isLate(key);
         const known = keys.get(key);
         if (known !== undefined && !/\/placements\//.test(key) && !known.equals(bytes)) {
           violations.note('objects', `${key} was put with other bytes`);
         }
-        if (known === undefined) checkObject(key, bytes);
+        if (!late) checkObject(key, bytes);
         const outcome = await objects.put(key, parts);
         if (known === undefined) keys.set(key, bytes);
         return outcome;
