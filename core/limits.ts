@@ -206,6 +206,30 @@ export const limits = {
   /** Packs that a call remembers to have seen. */
   rebuild_packs_known: 100_000,
 
+  // Garbage collection. A page begins nothing new after `collection_call_ms`.
+  /** How long nothing may have needed an object before it is removed. */
+  garbage_grace_ms: 8 * 24 * 3600_000,
+  /** For so long after its removal began nobody may rely on an object, even if it is put again: who removes it may still be about to. */
+  removal_fence_ms: 60_000,
+  /** How long the index tells that an object was removed, to whoever had found it just before. */
+  removal_kept_seconds: 2 * 24 * 3600,
+  /** An agent waits for the fence, and sends again, so often. */
+  leaving_attempts_max: 4,
+  /** A layer that no host holds and no migration has used for so many days is withdrawn from the store. */
+  layer_unused_days_default: 180,
+  collection_every_days: 7,
+  collection_call_ms: 10_000,
+  collection_objects_max: 1000,
+  collection_in_flight: 16,
+  /** At four million ids in it one object in forty is kept by mistake, until the next run; at one million one in 200,000. */
+  collection_filter_bytes: 4 * MiB,
+  collection_filter_hashes: 8,
+  /** A run that needs more fails, and has removed what it had come to. */
+  collection_pages_max: 1000,
+  collection_seconds_max: 6 * 3600,
+  /** A run that was not heard of for so long is over: another may begin. */
+  collection_stale_ms: 60 * 60_000,
+
   // Tables (DynamoDB). The first two are the service's own.
   table_get_keys_max: 100,
   table_put_items_max: 25,
@@ -309,6 +333,24 @@ export const relations: readonly (readonly [string, boolean])[] = [
   ],
   ['a step ends before its state gives up', limits.step_seconds < limits.step_state_seconds],
   ['a call of a rebuild has time to end what it began', limits.rebuild_call_ms * 3 <= limits.function_seconds * 1000],
+  [
+    'what nothing needs is kept longer than any migration may go on that found it',
+    limits.garbage_grace_ms >= (limits.resume_seconds_max + limits.migration_seconds_max + 24 * 3600) * 1000,
+  ],
+  [
+    'whoever removes an object has ended before another may rely on it',
+    limits.removal_fence_ms >= 2 * limits.function_seconds * 1000,
+  ],
+  [
+    'a removed object is told of for longer than a call may take',
+    limits.removal_kept_seconds >= limits.task_seconds_max,
+  ],
+  ['a page of a collection has time to end', limits.collection_call_ms * 2 <= limits.function_seconds * 1000],
+  [
+    'a run that waits to be tried again is not over',
+    limits.collection_stale_ms >= 10 * limits.step_state_seconds * 1000,
+  ],
+  ['the filter has a power of two of bits', Number.isInteger(Math.log2(limits.collection_filter_bytes))],
   ['a function answers before the gateway gives up', limits.function_seconds < limits.api_seconds_max],
   ['what a migration needs is not expired under it', limits.left_over_days * 24 * 3600 > limits.migration_seconds_max],
   [

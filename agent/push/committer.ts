@@ -22,7 +22,7 @@ export class Committer {
   /** The next round's number. */
   sequence: number;
 
-  /** `note` keeps what is stored in mind for a later attempt. */
+  /** `note` keeps what is committed in mind for a later attempt. */
   constructor(sink: PushSink, note: Note, sequence = 0) {
     this.#sink = sink;
     this.#note = note;
@@ -54,11 +54,12 @@ export class Committer {
     for await (const version of inOrder(segments, limits.segments_in_flight, (each) => this.#store(each))) {
       if (version !== undefined) changed.push(version);
     }
-    await this.#note(changed);
     for (let at = 0; at < changed.length; at += limits.segments_per_round_commit_max) {
       const part = changed.slice(at, at + limits.segments_per_round_commit_max);
       await this.#sink.commit({ sequence: this.sequence++, segments: part });
     }
+    // Garbage collection keeps what was committed for as long as the migration may go on; what was only put it does not.
+    await this.#note(changed);
   }
 
   /** Stores what is new of a segment. A segment without data has no placement: there is nothing to find. */

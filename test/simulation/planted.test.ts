@@ -37,6 +37,11 @@ function neverReleases(ports: Ports): Ports {
   return { ...ports, vms: { ...ports.vms, release: async () => undefined } };
 }
 
+/** Objects that come into use, and stay marked as if they had not. */
+function forgetsUses(ports: Ports): Ports {
+  return { ...ports, idle: { ...ports.idle, clear: async () => true } };
+}
+
 /** A file system that says bytes are on disk when they are not. */
 function withoutSync(files: Files): Files {
   return { ...files, open: async (path, how) => ({ ...(await files.open(path, how)), sync: async () => undefined }) };
@@ -68,6 +73,7 @@ describe('the judges of the simulation shout when', () => {
   it.each([
     ['packs are promised before they are stored', { breakPorts: storesLate }, 'order'],
     ['leases are not given back', { breakPorts: neverReleases }, 'lease'],
+    ['garbage collection does not hear of uses', { breakPorts: forgetsUses }, 'order'],
     ['bytes are not on disk when a VM is committed', { breakFiles: withoutSync }, 'commit'],
     ['a name is not on disk when a VM is committed', { breakFiles: withoutSyncOfNames }, 'commit'],
     ['an image gets its name and is not whole', { breakFiles: forgetsTheEnd }, 'names'],
