@@ -232,6 +232,8 @@ export interface MigrationStore {
   putVm(id: string, vm: VmRecord): Promise<void>;
   /** Changes fields. VM_UNKNOWN if there is no such VM, or another run of the migration moves it by now. */
   updateVm(id: string, vm: Pick<VmRecord, 'name' | 'run'>, change: Partial<VmRecord>): Promise<void>;
+  /** A VM that waits is moving from now on. Whoever says so late changes nothing: one that is settled stays so. */
+  startVm(id: string, vm: Pick<VmRecord, 'name' | 'run'>): Promise<void>;
   vms(id: string): Promise<VmRecord[]>;
   /** Replaces the stream's record of one side. */
   putStream(id: string, stream: StreamRecord): Promise<void>;

@@ -89,12 +89,13 @@ export function watchCloud(ports: Ports, violations: Violations, onCommit: (comm
       ...objects,
       async put(key, parts) {
         const bytes = Buffer.concat(parts);
-        if ((await isLate(key)) || scopeOf(key) === undefined) return await objects.put(key, parts);
+        if (scopeOf(key) === undefined) return await objects.put(key, parts);
+        const late = await isLate(key);
         const known = keys.get(key);
         if (known !== undefined && !/\/placements\//.test(key) && !known.equals(bytes)) {
           violations.note('objects', `${key} was put with other bytes`);
         }
-        if (known === undefined) await checkObject(key, bytes);
+        if (!late) await checkObject(key, bytes);
         const outcome = await objects.put(key, parts);
         if (known === undefined) keys.set(key, bytes);
         return outcome;
