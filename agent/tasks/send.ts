@@ -23,7 +23,7 @@ export async function sendLayer(
   transfer: LayerTransfer,
   layer: DiskLayer,
 ): Promise<{ layerId: string; counts: StreamCounts }> {
-  const sink = createSink(host, run, migration, transfer);
+  const sink = countingOn(createSink(host, run, migration, transfer));
   for (let attempt = 1; ; attempt++) {
     try {
       return await sendOnce(host, run, { migration, chunkBytes, sink }, transfer, layer);
@@ -36,6 +36,12 @@ export async function sendLayer(
       await host.clock.sleep(limits.removal_fence_ms, run.signal);
     }
   }
+}
+
+/** A push that begins anew goes on counting: a round that is there already is not replaced. */
+function countingOn(sink: PushSink): PushSink {
+  let rounds = 0;
+  return { ...sink, commit: (round) => sink.commit({ ...round, sequence: rounds++ }) };
 }
 
 interface Sending {

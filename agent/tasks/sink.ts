@@ -15,8 +15,6 @@ export function createSink(host: TaskHost, run: TaskRun, migration: string, tran
   const { task, attempt, cut: signal, store } = run;
   const scope = scopeOf(host, migration, transfer);
   const params = { task };
-  // A push that begins anew goes on counting: a round that is there already is not replaced.
-  let rounds = 0;
   return {
     async check(fingerprints) {
       const body = encodeQuestion(fingerprints);
@@ -27,9 +25,9 @@ export function createSink(host: TaskHost, run: TaskRun, migration: string, tran
       const body = { attempt, packs: [...packs], ...(release === undefined ? {} : { release }) };
       await api.call('announcePacks', { params, body, signal });
     },
-    async commit({ segments, layerId }) {
+    async commit({ sequence, segments, layerId }) {
       const last = layerId === undefined ? {} : { layer_id: layerId };
-      const body = { attempt, stream: transfer.stream, sequence: rounds++, segments: [...segments], ...last };
+      const body = { attempt, stream: transfer.stream, sequence, segments: [...segments], ...last };
       await api.call('commitRound', { params, body, signal });
     },
   };
