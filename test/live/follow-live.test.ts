@@ -109,10 +109,12 @@ describe('a running VM whose disk has arrived', () => {
   const to = eachDestination();
 
   it('is taken up by the next attempt: read back once more as long as the source has it, not after the commit', async () => {
-    const first = await to.host();
-    void to.follow(first).catch(() => undefined);
+    const dies = new AbortController();
+    const first = to.follow(await to.host(), { signal: dies.signal });
     await to.push([FIRST], 'last');
     await expect.poll(() => to.bodies('storeReceipt')).toHaveLength(1);
+    dies.abort();
+    await expect(first).rejects.toThrow();
     const again = to.follow(await to.host(), { attempt: 2 });
     await expect.poll(() => to.bodies('storeReceipt')).toHaveLength(2);
     to.settle('committed');
