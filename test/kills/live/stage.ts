@@ -6,7 +6,7 @@ import type { Guests, Site } from './guests.ts';
 import type { LiveStrike, LiveVictim } from './points.ts';
 import { ownerOf } from './registry.ts';
 
-const CALLS_MAX = 30;
+const CALLS_MAX = 10;
 
 /** Runs the command, strikes at what it needs, and does what an operator does after that. */
 export class LiveStage {
@@ -32,6 +32,7 @@ export class LiveStage {
     });
     let next = words;
     for (let calls = 1; ; calls++) {
+      const struckBefore = this.struck;
       const { code, stderr } = await this.#world.call(...next).ended;
       await Promise.all(this.#restarts);
       const found = await this.migration();
@@ -42,6 +43,8 @@ export class LiveStage {
         break;
       }
       if (found?.state !== 'failed') continue;
+      if (next[0] === 'resume' && this.struck === struckBefore)
+        this.problems.push(`nothing was killed, and it failed: ${JSON.stringify(found.error)}`);
       await this.#revive(found.vm_names);
       next = ['resume', found.id];
     }
