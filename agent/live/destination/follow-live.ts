@@ -1,5 +1,5 @@
 import { withDeadline } from '../../../adapters/deadline.ts';
-import type { StreamCounts, TaskResult } from '../../../core/api/tasks.ts';
+import type { Cutover, StreamCounts, TaskResult } from '../../../core/api/tasks.ts';
 import { hasCode, LayerMoverError } from '../../../core/errors.ts';
 import { limits } from '../../../core/limits.ts';
 import { reportable } from '../../daemon/reportable.ts';
@@ -40,7 +40,7 @@ export async function followLive(host: TaskHost, outer: TaskRun, input: FollowIn
     const bases = await basesUnder(host, run, arrived.layer);
     if (outcome === 'moving') await storeReceipt(host, run, input, [...bases, arrived.layer]);
     // From here on the cloud decides: a QEMU that ends is no reason to give up what may be committed.
-    await conclude(host, outer, arrived, guest);
+    await conclude(host, outer, arrived, guest, input.live!.cutover);
     await announceBases(host, outer, bases);
     return { kind: 'follow', streams };
   } finally {
@@ -85,12 +85,20 @@ async function takeUp(
  * Waits for the end that the cloud tells of, and makes it so here. A QEMU that does not tell that its guest is here is left
  * as it is: it may run it after all. Errors: ROLLED_BACK, GUEST_LOST.
  */
-async function conclude(host: TaskHost, run: TaskRun, arrived: Waiting, guest: ArrivingGuest): Promise<void> {
+async function conclude(
+  host: TaskHost,
+  run: TaskRun,
+  arrived: Waiting,
+  guest: ArrivingGuest,
+  cutover: Cutover,
+): Promise<void> {
   const vm = arrived.vm.name;
-  const end = await host.news.settled(arrived.migration, vm, run.signal);
-  const lost = end === 'committed' ? await untilRuns(host, run, arrived, guest) : undefined;
-  if (lost !== undefined) await untilTakenBack(host, run, arrived);
-  if (end === 'committed') await announceRunning(host, run);
+  const isCommitted = (await host.news.settled(arrived.migration, vm, run.signal)) === 'committed';
+  // A guest that boots could run at both sides, one that comes with its memory can't: it boots once nobody takes it back.
+  const isOurs = isCommitted && (cutover === 'ram' || (await announceRunning(host, run)));
+  const lost = isOurs ? await untilRuns(host, run, arrived, guest) : undefined;
+  if (isCommitted && (!isOurs || (lost !== undefined && cutover === 'ram'))) await untilTakenBack(host, run, arrived);
+  if (isOurs && cutover === 'ram') await announceRunning(host, run);
   if ((await settle(host, arrived, run.signal)) === 'rolled-back') {
     throw new LayerMoverError('ROLLED_BACK', `${vm} stays with its source`);
   }
@@ -125,11 +133,13 @@ async function untilTakenBack(host: TaskHost, { signal }: TaskRun, { migration, 
   }
 }
 
-/** From now on the source can't take the VM back; if it has done so already, that is what the cloud tells next. */
-async function announceRunning(host: TaskHost, { task, attempt, signal }: TaskRun): Promise<void> {
+/** From now on the source can't take the VM back. False if it has done so already: the cloud will tell that it is rolled back. */
+async function announceRunning(host: TaskHost, { task, attempt, signal }: TaskRun): Promise<boolean> {
   try {
     await host.api.call('announceRunning', { params: { task }, body: { attempt }, signal });
+    return true;
   } catch (error) {
     if (!hasCode(error, 'VM_OWNED_ELSEWHERE')) throw error;
+    return false;
   }
 }
