@@ -6,6 +6,7 @@ import { benchCatalog } from './catalog.ts';
 import type { Finding, Settings } from './finding.ts';
 import { benchIndex } from './index-rows.ts';
 import { benchKnownBase } from './known-base.ts';
+import { benchLive } from './live.ts';
 import { markdown } from './markdown.ts';
 import { benchMemory } from './memory.ts';
 import { benchPush } from './push.ts';
@@ -21,6 +22,7 @@ const benches: Readonly<Record<string, (settings: Settings) => Promise<Finding[]
   push: benchPush,
   restore: benchRestore,
   'known-base': benchKnownBase,
+  live: benchLive,
   index: benchIndex,
   catalog: benchCatalog,
   memory: benchMemory,

@@ -6,10 +6,11 @@ import { RamMigration } from '../qemu/ram.ts';
 /** How a guest leaves: until `goOn` it can run on here at any time. */
 export interface Handover {
   /**
-   * Stops the guest; `meanwhile` is done again and again until it has stopped. Answers when it has, by the clock. Errors:
-   * RAM_FAILED, those of `meanwhile`.
+   * Stops the guest; `meanwhile` is done again and again until it has stopped, which its signal tells. It is given about how
+   * many milliseconds there are until then. Answers when the guest has stopped, by the clock. Errors: RAM_FAILED, those of
+   * `meanwhile`.
    */
-  stop(meanwhile: () => Promise<void>, signal: AbortSignal): Promise<number>;
+  stop(meanwhile: (stopped: AbortSignal, leftMs: number) => Promise<void>, signal: AbortSignal): Promise<number>;
   /** The guest is the destination's now. Errors: RAM_FAILED if it is proven that it has not gone. */
   goOn(): Promise<void>;
   /** The guest runs on here, if it did before. Errors: those of Qmp.execute. */
@@ -42,14 +43,12 @@ export async function ramHandover(
   const ram = await RamMigration.begin(qmp, to, signal);
   return {
     async stop(meanwhile, within) {
-      let isOver = false;
+      const over = new AbortController();
       const stopped = ram.stopped(within).then(() => to.clock.nowMs());
-      const over = () => {
-        isOver = true;
-      };
-      stopped.then(over, over);
+      const end = () => over.abort(null);
+      stopped.then(end, end);
       // What is done meanwhile has ended when this does: the last round comes after it.
-      while (!isOver) await meanwhile();
+      while (!over.signal.aborted) await meanwhile(over.signal, await ram.leftMs(within));
       return stopped;
     },
     goOn: () => ram.goOn(),

@@ -94,7 +94,9 @@ export class LiveSession {
   async round(round: number, signal: AbortSignal, push: (layer: LiveLayer) => Promise<Sent>): Promise<RoundStats> {
     const { qmp, clock, disk, book } = this.#options;
     const beganMs = clock.nowMs();
-    const before = await writtenBytes(qmp, disk.qdev, signal);
+    // Asked before the round begins, which does not wait for the answer.
+    const before = writtenBytes(qmp, disk.qdev, signal);
+    before.catch(() => undefined);
     let dirtyBytes = 0;
     let sent: Sent;
     try {
@@ -116,7 +118,10 @@ export class LiveSession {
       sent_bytes: sent.wireBytes,
       milliseconds,
       remaining_bytes: remaining,
-      guest_write_bytes_per_second: perSecond((await writtenBytes(qmp, disk.qdev, signal)) - before, milliseconds),
+      guest_write_bytes_per_second: perSecond(
+        (await writtenBytes(qmp, disk.qdev, signal)) - (await before),
+        milliseconds,
+      ),
       link_bytes_per_second: perSecond(sent.wireBytes, sent.milliseconds),
     };
   }

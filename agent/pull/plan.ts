@@ -104,6 +104,9 @@ class OpenPlan implements Plan {
 /** What one segment's new version changes on the disk. */
 async function changesOf(target: Target, { index, id }: SegmentVersion): Promise<Changes | undefined> {
   const { name, geometry, source, versions } = target;
+  if (versions.has(index, id)) return undefined;
+  // Beside the segment, which tells whether it is needed: nearly always it is.
+  const asked = source.askPlacement(id);
   const step = await versions.advance(index, id);
   if (step === undefined) return undefined;
   const { segment } = step;
@@ -119,7 +122,7 @@ async function changesOf(target: Target, { index, id }: SegmentVersion): Promise
   if (wanted === 0) return { zeros, frames: [], wanted, overwrites };
   const of = { layer: name, geometry, first, segment };
   const named = { what: 'placement', layer: name, chunk: first } as const;
-  const placement = await fetchNamed(named, () => source.placement(id, (bytes) => openPlacement(bytes, of)));
+  const placement = await fetchNamed(named, () => source.placement(id, (bytes) => openPlacement(bytes, of), asked));
   return { zeros, frames: wantedFrames(placement, changed, of), wanted, overwrites };
 }
 

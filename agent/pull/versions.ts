@@ -30,6 +30,12 @@ export class Versions {
     return this.#ids;
   }
 
+  /** True if that is the segment's version already, or holds nothing. */
+  has(index: number, id: string): boolean {
+    const wanted = fromHex(id);
+    return isNone(wanted) || sameDigest(this.#slot(index), wanted);
+  }
+
   /**
    * Takes `id` as the segment's version and tells what it adds to the one before: undefined if that has all of it.
    * A chunk that is absent now and was there before stays: an earlier attempt of the source was further.
@@ -37,14 +43,17 @@ export class Versions {
    */
   async advance(index: number, id: string): Promise<{ segment: Segment; before: Segment } | undefined> {
     if (index >= this.#geometry.segments) throw corrupt(this.#name, `segment ${index} is past the disk’s end`);
-    const slot = this.#ids.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
-    const wanted = fromHex(id);
-    if (isNone(wanted) || sameDigest(slot, wanted)) return undefined;
+    if (this.has(index, id)) return undefined;
+    const slot = this.#slot(index);
     const segment = await this.#load(index, id);
     const before = isNone(slot) ? new Segment(segment.chunks) : await this.#load(index, toHex(slot));
     if (!adds(before, segment)) return undefined;
-    slot.set(wanted);
+    slot.set(fromHex(id));
     return { segment, before };
+  }
+
+  #slot(index: number): Uint8Array {
+    return this.#ids.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
   }
 
   async #load(index: number, id: string): Promise<Segment> {

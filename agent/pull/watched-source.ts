@@ -33,8 +33,15 @@ export class WatchedSource {
     return this.#checked(() => this.#source.segment(id), open);
   }
 
-  placement<T>(segmentId: string, open: (bytes: Uint8Array) => T): Promise<T> {
-    return this.#checked(() => this.#source.placement(segmentId), open);
+  /** Asks for a placement that may not be there; whoever opens it is given what came. Never rejects unheard. */
+  askPlacement(segmentId: string): Promise<Uint8Array> {
+    const asked = this.#fetch(() => this.#source.placement(segmentId));
+    asked.catch(() => undefined);
+    return asked;
+  }
+
+  placement<T>(segmentId: string, open: (bytes: Uint8Array) => T, asked?: Promise<Uint8Array>): Promise<T> {
+    return this.#checked(() => this.#source.placement(segmentId), open, asked);
   }
 
   /** As it came; whoever opens it asks again if it is damaged. A pack that ends before the range does gives nothing. */
@@ -48,8 +55,12 @@ export class WatchedSource {
   }
 
   /** An object that is damaged on the way is fetched once more. */
-  async #checked<T>(get: () => Promise<Uint8Array>, open: (bytes: Uint8Array) => T): Promise<T> {
-    const bytes = await this.#fetch(get);
+  async #checked<T>(
+    get: () => Promise<Uint8Array>,
+    open: (bytes: Uint8Array) => T,
+    first?: Promise<Uint8Array>,
+  ): Promise<T> {
+    const bytes = await (first ?? this.#fetch(get));
     try {
       return open(bytes);
     } catch (error) {

@@ -39,40 +39,68 @@ export class Committer {
     return this.#next;
   }
 
-  /** Stores the root and commits the layer: the last round. */
-  async finish(layerId: string, rootBytes: Uint8Array): Promise<void> {
+  /**
+   * Stores the root and commits the layer: the last round. `segments` go with it. Their placements wait for `packs` to be
+   * durable, the round for all of it, and nothing else for anything.
+   */
+  async finish(
+    { layerId, bytes }: { layerId: string; bytes: Uint8Array },
+    segments: Iterable<OpenSegment>,
+    packs: Promise<void>,
+  ): Promise<void> {
     await this.#last;
-    await this.#sink.put('layers', layerId, [rootBytes]);
-    await this.#sink.commit({ sequence: this.sequence++, segments: [], layerId });
+    const stored = inOrder(segments, limits.segments_in_flight, (each) => this.#store(each, packs));
+    const [changed] = await Promise.all([changedOf(stored), this.#sink.put('layers', layerId, [bytes]), packs]);
+    await this.#name(changed, layerId);
+    await this.#note(changed);
   }
 
   async #round(): Promise<void> {
     this.#next = undefined;
     const segments = [...this.#pending];
     this.#pending.clear();
-    const changed: StoredVersion[] = [];
-    for await (const version of inOrder(segments, limits.segments_in_flight, (each) => this.#store(each))) {
-      if (version !== undefined) changed.push(version);
-    }
-    for (let at = 0; at < changed.length; at += limits.segments_per_round_commit_max) {
-      const part = changed.slice(at, at + limits.segments_per_round_commit_max);
-      await this.#sink.commit({ sequence: this.sequence++, segments: part });
-    }
+    const changed = await changedOf(inOrder(segments, limits.segments_in_flight, (each) => this.#store(each)));
+    if (changed.length === 0) return;
+    await this.#name(changed);
     // Garbage collection keeps what was committed for as long as the migration may go on; what was only put it does not.
     await this.#note(changed);
   }
 
-  /** Stores what is new of a segment. A segment without data has no placement: there is nothing to find. */
-  async #store(open: OpenSegment): Promise<StoredVersion | undefined> {
+  /** Commits what is durable, in as few rounds as may be; the last one names the layer if it is whole. */
+  async #name(changed: readonly StoredVersion[], layerId?: string): Promise<void> {
+    const most = limits.segments_per_round_commit_max;
+    for (let at = 0; at === 0 || at < changed.length; at += most) {
+      const isLast = at + most >= changed.length && layerId !== undefined;
+      const segments = changed.slice(at, at + most);
+      await this.#sink.commit({ sequence: this.sequence++, segments, ...(isLast ? { layerId } : {}) });
+    }
+  }
+
+  /**
+   * Stores what is new of a segment. A segment without data has no placement: there is nothing to find. One that is
+   * stored stays as it is, so it must never name a pack that may not come to be durable: it waits for `packs`.
+   */
+  async #store(open: OpenSegment, packs?: Promise<void>): Promise<StoredVersion | undefined> {
     const { segment, placement } = open.version();
     const bytes = encodeSegment(segment);
     const id = toHex(segmentId(segment, bytes));
     if (id === open.committed || segment.isEmpty) return undefined;
     if (id !== open.stored) {
-      if (placement.runs.length > 0) await this.#sink.put('placements', id, [encodePlacement(placement)]);
-      await this.#sink.put('segments', id, [bytes]);
+      const place = async () => {
+        await packs;
+        if (placement.runs.length > 0) await this.#sink.put('placements', id, [encodePlacement(placement)]);
+      };
+      // Before a round of its own a segment that is there has its placement.
+      if (packs === undefined) await place();
+      await Promise.all([this.#sink.put('segments', id, [bytes]), packs === undefined ? undefined : place()]);
     }
     open.committed = id;
     return { index: open.index, id };
   }
+}
+
+async function changedOf(stored: AsyncIterable<StoredVersion | undefined>): Promise<StoredVersion[]> {
+  const changed: StoredVersion[] = [];
+  for await (const version of stored) if (version !== undefined) changed.push(version);
+  return changed;
 }

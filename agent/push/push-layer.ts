@@ -29,7 +29,7 @@ export async function pushLayer(job: DedupJob | DirectJob): Promise<PushedLayer>
     const work = { ...parts, assertUnchanged: () => unchanged.check() };
     const pushed = job.treatment === 'dedup' ? await pushKnown(job, work) : await pushDirect(job, work);
     work.packer.free();
-    await work.settler.finish(pushed.layerId, encodeRoot(pushed.root));
+    await work.settler.finish(() => ({ layerId: pushed.layerId, bytes: encodeRoot(pushed.root) }));
     return { ...pushed, counts: work.counter.finish() };
   });
 }

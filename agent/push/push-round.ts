@@ -1,7 +1,7 @@
 import { segmentLength } from '../../core/chunk.ts';
-import { sha256, toHex } from '../../core/fingerprint.ts';
+import { DIGEST_BYTES, sha256, toHex } from '../../core/fingerprint.ts';
 import { encodeRoot, type Root } from '../../core/format/root.ts';
-import { Segment } from '../../core/format/segment.ts';
+import { Segment, segmentId } from '../../core/format/segment.ts';
 import type { Fill } from '../scan/pool.ts';
 import type { Mapped } from '../scan/requests.ts';
 import type { ChunkRun } from '../scan/runs.ts';
@@ -52,29 +52,32 @@ export interface PushedRound {
  * chunks must be in the next round's runs again. Errors: those of reading and of the sink, the signal's or drain's reason.
  */
 export async function pushRound(job: RoundJob): Promise<PushedRound> {
-  const { geometry, sequence, book } = job;
+  const { geometry, sequence, book, isLast } = job;
   const options = {
     geometry,
     sequence,
+    isLast,
     scope: 'migration',
     onComplete: (open: OpenSegment) => book.save(open),
   } as const;
   return withWork(job, options, async (work) => {
     await sendSegments({ ...job, geometry }, job.runs, segmentsOf(book, work), work);
+    work.settler.end();
     await work.packer.flush();
+    const layerId = isLast ? await work.settler.finish((held) => rootWith(book.root(), held)) : undefined;
     await work.settler.drain();
     work.packer.free();
-    const layerId = job.isLast ? await finish(book, work) : undefined;
     const counts = work.counter.finish();
     return { counts, sequence: work.settler.sequence, ...(layerId === undefined ? {} : { layerId }) };
   });
 }
 
-async function finish(book: RoundBook, { settler }: PushWork): Promise<string> {
-  const bytes = encodeRoot(book.root());
-  const layerId = toHex(sha256(bytes));
-  await settler.finish(layerId, bytes);
-  return layerId;
+/** The root, now that these segments are as they are. */
+function rootWith({ segmentIds: before, ...root }: Root, segments: Iterable<OpenSegment>) {
+  const segmentIds = Buffer.from(before);
+  for (const open of segments) segmentIds.set(segmentId(open.version().segment), open.index * DIGEST_BYTES);
+  const bytes = encodeRoot({ ...root, segmentIds });
+  return { layerId: toHex(sha256(bytes)), bytes };
 }
 
 function segmentsOf(book: RoundBook, { geometry, earlier: attempts }: PushWork): SegmentBook {

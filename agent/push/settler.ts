@@ -24,6 +24,10 @@ export class Settler {
   readonly #counter: Counter;
   readonly #committer: Committer;
   readonly #background: Background;
+  /** What goes with the last round: packs on their way, and segments that wait for none. */
+  readonly #last: { readonly uploads: Background; readonly packs: Pack[]; readonly segments: Set<OpenSegment> };
+  readonly #isLast: boolean;
+  #isEnding = false;
   readonly #onComplete: (segment: OpenSegment) => Promise<void>;
   readonly #uploads = Slots.count(limits.uploads_in_flight);
 
@@ -37,6 +41,8 @@ export class Settler {
     note: Note;
     /** The number of the first round, 0 unless set. */
     sequence?: number | undefined;
+    /** `finish` follows at once: what can wait for it makes no round of its own. */
+    isLast?: boolean | undefined;
     /** Told of each segment when nothing will be added to it any more. */
     onComplete?: ((segment: OpenSegment) => Promise<void>) | undefined;
   }) {
@@ -47,11 +53,18 @@ export class Settler {
     this.#counter = options.counter;
     this.#committer = new Committer(options.sink, options.note, options.sequence);
     this.#onComplete = options.onComplete ?? (async () => undefined);
+    this.#isLast = options.isLast ?? false;
     this.#background = new Background(limits.packs_settling_max, options.stop);
+    const uploads = new Background(limits.packs_settling_max, options.stop);
+    this.#last = { uploads, packs: [], segments: new Set() };
   }
 
   /** Takes a finished pack over; waits while too many are on their way. */
   settle(pack: Pack, forget: () => void): Promise<void> {
+    if (this.#isEnding) {
+      this.#last.packs.push(pack);
+      return this.#last.uploads.start(() => this.#upload(pack).then(forget));
+    }
     return this.#background.start(async () => {
       await this.#upload(pack);
       forget();
@@ -60,8 +73,18 @@ export class Settler {
     });
   }
 
+  /** Nothing more is read: packs that come now are stored, and committed by `finish`. */
+  end(): void {
+    this.#isEnding = this.#isLast;
+  }
+
   /** Commits segments that wait for no pack of their own. */
   commit(segments: readonly OpenSegment[]): Promise<void> {
+    const { segments: held } = this.#last;
+    if (this.#isLast && held.size + segments.length <= limits.pack_segments_max) {
+      for (const segment of segments) held.add(segment);
+      return Promise.resolve();
+    }
     return this.#background.start(() => this.#commit(segments));
   }
 
@@ -71,8 +94,8 @@ export class Settler {
   }
 
   /** Waits until nothing is running any more, after the push was stopped. */
-  ended(): Promise<void> {
-    return this.#background.ended();
+  async ended(): Promise<void> {
+    await Promise.all([this.#background.ended(), this.#last.uploads.ended()]);
   }
 
   /** How many rounds were committed, and before. */
@@ -80,9 +103,19 @@ export class Settler {
     return this.#committer.sequence;
   }
 
-  /** Stores the root and commits the layer. */
-  finish(layerId: string, rootBytes: Uint8Array): Promise<void> {
-    return this.#committer.finish(layerId, rootBytes);
+  /**
+   * Stores the root and commits the layer, with what was held back for it. Packs, placements, segments and root are durable
+   * before the round names them; the root depends on content alone, so it need not wait for the others. Gives its id (hex).
+   */
+  async finish(rootOf: (held: ReadonlySet<OpenSegment>) => { layerId: string; bytes: Uint8Array }): Promise<string> {
+    // A round that is under way must not name what is not durable yet: only then are the last packs' chunks placed.
+    await this.drain();
+    const { packs, uploads, segments } = this.#last;
+    for (const pack of packs) for (const segment of this.#place(pack)) segments.add(segment);
+    const { layerId, bytes } = rootOf(segments);
+    await this.#committer.finish({ layerId, bytes }, segments, uploads.drain());
+    await this.#close(segments);
+    return layerId;
   }
 
   async #upload(pack: Pack): Promise<void> {
@@ -124,6 +157,10 @@ export class Settler {
 
   async #commit(segments: Iterable<OpenSegment>): Promise<void> {
     await this.#committer.commit(segments);
+    await this.#close(segments);
+  }
+
+  async #close(segments: Iterable<OpenSegment>): Promise<void> {
     for (const segment of segments) {
       if (!segment.isComplete || !this.open.delete(segment.index)) continue;
       await this.#onComplete(segment);

@@ -16,6 +16,8 @@ export interface WorkOptions {
   readonly scope: PackScope;
   /** The number of the first round that is committed, 0 unless set. */
   readonly sequence?: number | undefined;
+  /** The work ends the layer. */
+  readonly isLast?: boolean | undefined;
   readonly onComplete?: ((segment: OpenSegment) => Promise<void>) | undefined;
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { withDeadline } from '../../adapters/deadline.ts';
+import { count } from '../../core/api/names.ts';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
@@ -7,7 +8,11 @@ import { ask } from './ask.ts';
 import type { EventFeed } from './events.ts';
 import type { Qmp } from './qmp.ts';
 
-const migration = z.looseObject({ status: z.string().optional(), 'error-desc': z.string().optional() });
+const migration = z.looseObject({
+  status: z.string().optional(),
+  'error-desc': z.string().optional(),
+  ram: z.looseObject({ remaining: count }).optional(),
+});
 const capabilities = z.array(z.object({ capability: z.string(), state: z.boolean() }));
 const parameters = z.looseObject({ 'downtime-limit': z.number(), 'max-bandwidth': z.number() });
 
@@ -24,6 +29,7 @@ export class RamMigration {
   readonly #clock: Clock;
   readonly #events: EventFeed;
   readonly #restore: () => Promise<void>;
+  #looked: { readonly remaining: number; readonly atMs: number } | undefined;
 
   private constructor(qmp: Qmp, clock: Clock, restore: () => Promise<void>) {
     this.#qmp = qmp;
@@ -55,6 +61,20 @@ export class RamMigration {
       return told.status === 'pre-switchover' || ENDED.includes(String(told.status));
     });
     if (data.status !== 'pre-switchover') throw await this.#failed(String(data.status));
+  }
+
+  /**
+   * About how long it takes until the guest is stopped, in milliseconds, by how much less of its memory is left than at the
+   * last look: 0 at the first one, infinity if it does not get less. Errors: those of Qmp.execute.
+   */
+  async leftMs(signal: AbortSignal): Promise<number> {
+    const { ram } = await ask(this.#qmp, migration, 'query-migrate', {}, { signal });
+    const before = this.#looked;
+    const now = { remaining: ram?.remaining ?? 0, atMs: this.#clock.nowMs() };
+    this.#looked = now;
+    if (before === undefined) return 0;
+    const gained = before.remaining - now.remaining;
+    return gained <= 0 ? Number.POSITIVE_INFINITY : (now.remaining * (now.atMs - before.atMs)) / gained;
   }
 
   /**

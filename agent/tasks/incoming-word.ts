@@ -1,18 +1,31 @@
 import type { Incoming } from '../../core/api/agent.ts';
 import type { Cutover } from '../../core/api/tasks.ts';
-import type { News } from './task.ts';
 
-/**
- * The destination's word that it can take a VM and has written all up to the cursor. Errors: the signal's reason.
- */
-export async function incomingWord(
-  news: Pick<News, 'incoming'>,
-  of: { migration: string; vm: string; cursor: string | undefined; cutover: Cutover },
-  signal: AbortSignal,
-): Promise<Incoming> {
-  for await (const word of news.incoming(of.migration, of.vm, signal)) {
-    const hasAll = of.cursor === undefined || (word.applied ?? '') >= of.cursor;
-    if (hasAll && (of.cutover === 'stop' || word.uri !== undefined)) return word;
+/** The destination's words that it can take a VM, read by one reader: each is heard once, and polls ask for newer ones alone. */
+export class IncomingWords {
+  readonly #words: AsyncIterator<Incoming>;
+  readonly #signal: AbortSignal;
+  #heard: Incoming | undefined;
+
+  /** `signal` ends the words. */
+  constructor(words: AsyncIterable<Incoming>, signal: AbortSignal) {
+    this.#words = words[Symbol.asyncIterator]();
+    this.#signal = signal;
   }
-  throw signal.reason;
+
+  /** The word by which all up to the cursor is written, heard before or still to come. Errors: the signal's reason. */
+  async until({ cursor, cutover }: { cursor: string | undefined; cutover: Cutover }): Promise<Incoming> {
+    for (;;) {
+      const word = this.#heard;
+      const hasAll = word !== undefined && (cursor === undefined || (word.applied ?? '') >= cursor);
+      if (hasAll && (cutover === 'stop' || word.uri !== undefined)) return word;
+      const next = await this.#words.next();
+      if (next.done) throw this.#signal.reason;
+      this.#heard = next.value;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#words.return?.();
+  }
 }

@@ -5,15 +5,17 @@ import { mustCatchUp } from '../../core/convergence/catch-up.ts';
 import { errorToJson, hasCode, LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { assertAgreed, type Receipt } from '../../core/receipt.ts';
+import { abortable } from '../flow/abortable.ts';
+import type { PushJournal } from '../journal/push-journal.ts';
 import { type Handover, ramHandover, stopHandover } from '../live/handover.ts';
 import type { LiveSession } from '../live/session.ts';
 import { quit } from '../qemu/guest.ts';
 import { commitVm } from './commit.ts';
-import { incomingWord } from './incoming-word.ts';
+import { IncomingWords } from './incoming-word.ts';
 import { liveReceipt } from './live-receipt.ts';
 import { vmOutcome } from './outcome.ts';
 import { sessionOf } from './round.ts';
-import { type SentRound, sendRound } from './send-round.ts';
+import { type SentRound, sendRound, withRoundJournal } from './send-round.ts';
 import { takeBack } from './take-back.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
@@ -31,7 +33,9 @@ export async function cutoverRunning(host: TaskHost, run: TaskRun, input: LiveCu
   await host.live.settled(chain.vm);
   const outcome = run.attempt > 1 ? await vmOutcome(host.api, migration, chain.vm, run.signal) : 'moving';
   if (outcome === 'committed') return { kind: 'cutover', streams: [] };
-  return host.live.use(sessionOf(input), run.signal, (session) => new LiveCutover(host, run, input, session).run());
+  return host.live.use(sessionOf(input), run.signal, (session) =>
+    withRoundJournal(host, input, session, (journal) => new LiveCutover(host, run, input, { session, journal }).run()),
+  );
 }
 
 class LiveCutover {
@@ -39,11 +43,20 @@ class LiveCutover {
   readonly #run: TaskRun;
   readonly #input: LiveCutoverInput;
   readonly #session: LiveSession;
+  readonly #journal: PushJournal;
   #sequence = 0;
   #rounds = 0;
   #last: SentRound | undefined;
+  /** Bytes that were left to copy when the guest was looked at last. */
+  #remaining = 0;
 
-  constructor(host: TaskHost, run: TaskRun, input: LiveCutoverInput, session: LiveSession) {
+  constructor(
+    host: TaskHost,
+    run: TaskRun,
+    input: LiveCutoverInput,
+    { session, journal }: { session: LiveSession; journal: PushJournal },
+  ) {
+    this.#journal = journal;
     this.#host = host;
     this.#run = run;
     this.#input = input;
@@ -57,13 +70,16 @@ class LiveCutover {
     await this.#session.slowDown(wish.throttle_bytes_per_second, signal);
     if (!this.#session.hasAll) await this.#round();
     return news.urgently(async () => {
+      // Asked for before the pause: a poll that asks for something else than the one that waits takes its time.
+      const theirs = news.receipt(this.#input.migration, chain.vm, signal);
+      theirs.catch(() => undefined);
       const uri = await this.#catchUp();
       await live.note(chain.vm, { kind: wish.cutover, task, epoch });
       const handover = await this.#begin(uri).catch(async (error: unknown) => {
         await live.note(chain.vm, undefined);
         throw error;
       });
-      const blackout = await this.#handOver(handover);
+      const blackout = await this.#handOver(handover, theirs);
       await quit(this.#session.qmp);
       await live.gone(chain.vm);
       return { kind: 'cutover', streams: this.#streams, ...(blackout === undefined ? {} : { blackout }) } as const;
@@ -84,21 +100,29 @@ class LiveCutover {
 
   /** Rounds until little is left and the destination has written the rest. Answers where it takes the guest's memory. */
   async #catchUp(): Promise<string | undefined> {
+    const { news, api } = this.#host;
+    const { migration, chain } = this.#input;
     const { signal } = this.#run;
-    await this.#word();
-    const left = [await this.#session.remainingBytes(signal)];
-    while (mustCatchUp(left)) {
-      await this.#round();
-      left.push(await this.#session.remainingBytes(signal));
+    const words = new IncomingWords(news.incoming(migration, chain.vm, signal), signal);
+    try {
+      await this.#word(words);
+      const left = [await this.#session.remainingBytes(signal)];
+      while (mustCatchUp(left)) {
+        await this.#round();
+        left.push(await this.#session.remainingBytes(signal));
+      }
+      this.#remaining = left.at(-1)!;
+      // The function that commits has been called by then: it does not start in the pause.
+      const [word] = await Promise.all([this.#word(words), vmOutcome(api, migration, chain.vm, signal)]);
+      return word.uri;
+    } finally {
+      await words.close();
     }
-    return (await this.#word()).uri;
   }
 
   /** The destination's word that it has written all that was committed. */
-  #word(): Promise<Incoming> {
-    const { migration, chain, live } = this.#input;
-    const wanted = { migration, vm: chain.vm, cursor: this.#session.cursor, cutover: live.cutover };
-    return incomingWord(this.#host.news, wanted, this.#run.signal);
+  #word(words: IncomingWords): Promise<Incoming> {
+    return words.until({ cursor: this.#session.cursor, cutover: this.#input.live.cutover });
   }
 
   async #round(): Promise<void> {
@@ -109,19 +133,19 @@ class LiveCutover {
   }
 
   async #send(run: TaskRun, isLast: boolean): Promise<SentRound> {
-    const wanted = { number: this.#rounds++, isLast, sequence: this.#sequence };
+    const wanted = { number: this.#rounds++, isLast, sequence: this.#sequence, journal: this.#journal };
     const sent = await sendRound(this.#host, run, this.#input, this.#session, wanted);
     this.#sequence = sent.sequence;
     return sent;
   }
 
   /** Undefined if nobody knows how long the pause was. */
-  async #handOver(handover: Handover): Promise<Blackout | undefined> {
+  async #handOver(handover: Handover, theirs: Promise<Receipt>): Promise<Blackout | undefined> {
     const { clock } = this.#host;
     let isCommitting = false;
     try {
-      const pausedMs = await handover.stop(() => this.#untilStopped(), this.#run.signal);
-      const receipt = await this.#agree();
+      const pausedMs = await handover.stop((...when) => this.#untilStopped(...when), this.#run.signal);
+      const receipt = await this.#agree(theirs);
       isCommitting = true;
       await this.#commit(receipt);
       const storageMs = clock.nowMs() - pausedMs;
@@ -136,29 +160,32 @@ class LiveCutover {
     }
   }
 
-  /** What is written while the memory is sent goes as well, so that little is left when the guest stops. */
-  async #untilStopped(): Promise<void> {
+  /**
+   * What is written while the memory is sent goes as well, so that little is left when the guest stops. But a round that
+   * is not over by then is waited for: the pause is shorter without it.
+   */
+  async #untilStopped(stopped: AbortSignal, leftMs: number): Promise<void> {
     const { clock } = this.#host;
     const { signal } = this.#run;
-    if ((await this.#session.remainingBytes(signal)) > limits.cutover_small_bytes) await this.#round();
-    else await clock.sleep(limits.ram_look_ms, signal);
+    this.#remaining = await this.#session.remainingBytes(signal);
+    const roundMs = this.#last?.stats.milliseconds ?? limits.round_fixed_ms;
+    const isWorth = this.#remaining > limits.cutover_small_bytes && leftMs > roundMs;
+    if (isWorth && !stopped.aborted) return this.#round();
+    await clock.sleep(limits.ram_look_ms, AbortSignal.any([signal, stopped])).catch(() => signal.throwIfAborted());
   }
 
   /** The last round, and both sides' agreement on all that the VM holds. The guest is stopped all the while. */
-  async #agree(): Promise<Receipt> {
-    const { clock, news } = this.#host;
-    const { migration, chain } = this.#input;
+  async #agree(theirs: Promise<Receipt>): Promise<Receipt> {
+    const { clock } = this.#host;
+    const { chain } = this.#input;
     const link = this.#last?.stats.link_bytes_per_second ?? 0;
-    const remaining = await this.#session.remainingBytes(this.#run.signal);
-    const expectedMs = (1000 * remaining) / Math.max(link, limits.rate_bytes_per_second_min);
+    const expectedMs = (1000 * this.#remaining) / Math.max(link, limits.rate_bytes_per_second_min);
     const ms = limits.pause_ms_max + Math.round(4 * expectedMs);
     const late = () => pauseTooLong(chain.vm, ms);
     const work = async (signal: AbortSignal) => {
-      const theirs = news.receipt(migration, chain.vm, signal);
-      theirs.catch(() => undefined);
       this.#last = await this.#send({ ...this.#run, signal, cut: signal }, true);
       const own = await liveReceipt(this.#host, this.#input, this.#last.layerId!);
-      assertAgreed(own, await theirs);
+      assertAgreed(own, await abortable(theirs, signal));
       return own;
     };
     return withDeadline(work, { clock, ms, late, signal: this.#run.signal });

@@ -1,7 +1,7 @@
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import type { SessionOf } from '../live/sessions.ts';
-import { sendRound, topTransfer } from './send-round.ts';
+import { sendRound, topTransfer, withRoundJournal } from './send-round.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
 type RoundInput = Extract<TaskInput, { kind: 'round' }>;
@@ -14,7 +14,8 @@ export async function round(host: TaskHost, run: TaskRun, input: RoundInput): Pr
   return host.live.use(sessionOf(input), run.signal, async (session) => {
     await session.slowDown(input.throttle_bytes_per_second, run.signal);
     const wanted = { number: input.round, isLast: false, sequence: 0 };
-    const send = () => sendRound(host, run, input, session, wanted);
+    const send = () =>
+      withRoundJournal(host, input, session, (journal) => sendRound(host, run, input, session, { ...wanted, journal }));
     const { stats, counts } = await host.places.source(run.signal, send);
     return { kind: 'round', stats, streams: [counts] };
   });

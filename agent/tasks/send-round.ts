@@ -1,6 +1,7 @@
 import type { LayerTransfer, RoundStats, StreamCounts, TaskInput } from '../../core/api/tasks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { roundCursor } from '../../core/records.ts';
+import type { PushJournal } from '../journal/push-journal.ts';
 import { TimedSink } from '../live/link.ts';
 import type { LiveSession } from '../live/session.ts';
 import type { Counts } from '../push/counts.ts';
@@ -20,6 +21,7 @@ export interface RoundToSend {
   readonly isLast: boolean;
   /** The number, among what this task commits, of the first thing that is committed. */
   readonly sequence: number;
+  readonly journal: PushJournal;
 }
 
 export interface SentRound {
@@ -39,14 +41,13 @@ export async function sendRound(
   run: TaskRun,
   input: OfVm,
   session: LiveSession,
-  { number, isLast, sequence }: RoundToSend,
+  { number, isLast, sequence, journal }: RoundToSend,
 ): Promise<SentRound> {
   const transfer = topTransfer(input);
   const { stream, layer: surveyed } = transfer;
   const { migration } = input;
   const { geometry, book } = session;
   const { clock, pool, zstd } = host;
-  const journal = await host.journals.open({ scope: scopeOf(host, migration, transfer), migration, stream, geometry });
   const meter = createMeter(clock, run, stream, journal.spent.milliseconds);
   const before = session.doneBytes;
   const tell = (counts: Counts) => {
@@ -58,18 +59,32 @@ export async function sendRound(
   const signals = { signal: run.cut, drain: run.signal, progress: tell };
   const earlier = { before: { journal, source: createSource(host, run, migration, transfer) } };
   let pushed: PushedRound | undefined;
+  const stats = await session.round(number, run.signal, async (layer) => {
+    const totalBytes = before === 0 ? surveyed.data_bytes : 0;
+    const runs = touchedRuns(layer.extents(), geometry);
+    const { fill } = layer;
+    pushed = await pushRound({ ...push, ...signals, ...earlier, totalBytes, layer, fill, runs });
+    return { wireBytes: pushed.counts.wireBytes - spent, milliseconds: sink.busyMs };
+  });
+  const { counts, sequence: next, layerId } = pushed!;
+  session.doneBytes += counts.doneBytes;
+  if (next > sequence) session.cursor = roundCursor({ ...roundOf(run, input) }, next - 1);
+  return { stats, counts: tell(counts), sequence: next, layerId };
+}
+
+/** Does `work` with the journal of what a VM's rounds have stored; several rounds of a task share it. */
+export async function withRoundJournal<T>(
+  host: TaskHost,
+  input: OfVm,
+  { geometry }: Pick<LiveSession, 'geometry'>,
+  work: (journal: PushJournal) => Promise<T>,
+): Promise<T> {
+  const { migration } = input;
+  const transfer = topTransfer(input);
+  const { stream } = transfer;
+  const journal = await host.journals.open({ scope: scopeOf(host, migration, transfer), migration, stream, geometry });
   try {
-    const stats = await session.round(number, run.signal, async (layer) => {
-      const totalBytes = before === 0 ? surveyed.data_bytes : 0;
-      const runs = touchedRuns(layer.extents(), geometry);
-      const { fill } = layer;
-      pushed = await pushRound({ ...push, ...signals, ...earlier, totalBytes, layer, fill, runs });
-      return { wireBytes: pushed.counts.wireBytes - spent, milliseconds: sink.busyMs };
-    });
-    const { counts, sequence: next, layerId } = pushed!;
-    session.doneBytes += counts.doneBytes;
-    if (next > sequence) session.cursor = roundCursor({ ...roundOf(run, input) }, next - 1);
-    return { stats, counts: tell(counts), sequence: next, layerId };
+    return await work(journal);
   } finally {
     await journal.close();
   }

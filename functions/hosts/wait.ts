@@ -13,7 +13,7 @@ interface Looked {
 /**
  * Looks until there is something to tell, or `waitMs` are over. What an agent awaits is looked for every
  * `limits.poll_look_ms`, tasks and cancellations more seldom: the wait costs reads, so agents ask for it only while a
- * cutover is near.
+ * cutover is near. Where a look takes long, as on a busy machine, it rests as long: looks must not be what keeps it busy.
  */
 export async function untilNews(clock: Clock, waitMs: number, look: () => Promise<Looked>): Promise<PollAnswer> {
   const endMs = clock.nowMs() + waitMs;
@@ -26,9 +26,12 @@ export async function untilNews(clock: Clock, waitMs: number, look: () => Promis
 }
 
 async function soon(clock: Clock, untilMs: number, news: () => Promise<News>): Promise<News | undefined> {
+  let tookMs = 0;
   while (clock.nowMs() < untilMs) {
-    await clock.sleep(limits.poll_look_ms);
+    await clock.sleep(Math.max(limits.poll_look_ms, tookMs));
+    const beganMs = clock.nowMs();
     const told = await news();
+    tookMs = clock.nowMs() - beganMs;
     if (hasNews(told)) return told;
   }
   return undefined;

@@ -14,16 +14,22 @@ import type { MigrationDeps } from './deps.ts';
  */
 export async function commit(deps: MigrationDeps, call: Call<'commitMigration'>) {
   const { task: taskId, attempt, vm: name, epoch, receipt } = call.body;
-  const record = await requireMigration(deps, call.path.migration, call.namespace);
-  const task = await requireTask(deps, call, taskId, attempt);
+  // A guest waits for this: what does not depend on each other is read, and written, at once.
+  const [record, task] = await Promise.all([
+    requireMigration(deps, call.path.migration, call.namespace),
+    requireTask(deps, call, taskId, attempt),
+  ]);
   const isCutover = task.input.kind === 'cutover' && task.input.chain.vm === name && task.migration === record.id;
   if (!isCutover) throw bodyInvalid(`${taskId} is not the cutover of ${name} in ${record.id}`);
   if (receipt.vm !== name || receipt.side !== 'source' || receipt.migration !== record.id)
     throw bodyInvalid(`this is no receipt of the source for ${name}`);
 
   const { run } = task.input;
-  await deps.migrations.updateVm(record.id, { name, run }, { sourceReceipt: receipt });
-  assertAgreed(receipt, destinationReceipt(await requireVm(deps, record.id, run, name)));
+  const [vm] = await Promise.all([
+    requireVm(deps, record.id, run, name),
+    deps.migrations.updateVm(record.id, { name, run }, { sourceReceipt: receipt }),
+  ]);
+  assertAgreed(receipt, destinationReceipt(vm));
   const move = { migration: record.id, to: record.to, epoch };
   const ownership = await deps.vms.commit(record.namespace, name, move);
   await deps.migrations.updateVm(record.id, { name, run }, { state: 'committed', endedMs: deps.clock.nowMs() });

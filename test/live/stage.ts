@@ -221,6 +221,7 @@ export class Stage {
       const cursor = this.#cursor + String(sequence).padStart(8, '0');
       this.#rounds.put({ segments, cursor, ...(layerId === undefined ? {} : { layerId }) } as PullRound);
     }
+    if (name === 'getMigration') return { state: 'moving', vms: [{ name: VM, state: 'moving' }] };
     if (name === 'reclaim' || name === 'commitMigration')
       return { owner: name === 'reclaim' ? 'a/h1' : 'b/h1', epoch: 1 };
     return {};

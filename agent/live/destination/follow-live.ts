@@ -2,6 +2,7 @@ import { withDeadline } from '../../../adapters/deadline.ts';
 import type { Cutover, StreamCounts, TaskResult } from '../../../core/api/tasks.ts';
 import { hasCode, LayerMoverError } from '../../../core/errors.ts';
 import { limits } from '../../../core/limits.ts';
+import type { VmEnd } from '../../../core/migration.ts';
 import { reportable } from '../../daemon/reportable.ts';
 import { Stop } from '../../flow/stop.ts';
 import type { Waiting } from '../../images/arrivals.ts';
@@ -32,37 +33,45 @@ export async function followLive(host: TaskHost, outer: TaskRun, input: FollowIn
   if (outcome === 'committed' && early === undefined) return { kind: 'follow', streams: [] };
   const stop = new Stop(outer.signal);
   const run = { ...outer, signal: stop.signal };
+  const over = new AbortController();
+  const done = Promise.withResolvers<void>();
+  const either = AbortSignal.any([outer.signal, over.signal]);
+  // Asked for from the start: a poll that asks for something else than the one that waits takes its time, in the pause.
+  const end = host.news.settled(migration, chain.vm, either);
+  end.catch(() => undefined);
   const guest = new ArrivingGuest(host, run, input, (error) => stop.fail(error));
   try {
-    const streams = early === undefined ? [await receive(host, run, input, guest)] : [];
+    const streams = early === undefined ? [await receive(host, run, input, { guest, end: done.promise })] : [];
     if (early !== undefined) await takeUp(host, run, early, guest, outcome);
     const arrived = early ?? findArrived(host, input)!;
     const bases = await basesUnder(host, run, arrived.layer);
     if (outcome === 'moving') await storeReceipt(host, run, input, [...bases, arrived.layer]);
     // From here on the cloud decides: a QEMU that ends is no reason to give up what may be committed.
-    await conclude(host, outer, arrived, guest, input.live!.cutover);
+    await conclude(host, outer, arrived, { guest, end, cutover: input.live!.cutover });
     await announceBases(host, outer, bases);
     return { kind: 'follow', streams };
   } finally {
+    over.abort(null);
+    done.resolve();
     await guest.leave();
   }
 }
 
 /** Nobody waits longer than it takes once the source may come: polls wait at the API from the first time that all was written. */
-async function receive(host: TaskHost, run: TaskRun, input: FollowInput, guest: ArrivingGuest): Promise<StreamCounts> {
-  const done = Promise.withResolvers<void>();
+async function receive(
+  host: TaskHost,
+  run: TaskRun,
+  input: FollowInput,
+  { guest, end }: { guest: ArrivingGuest; end: Promise<void> },
+): Promise<StreamCounts> {
   let isNear = false;
   const caughtUp = (path: string, cursor: string) => {
-    if (!isNear) void host.news.urgently(() => done.promise);
+    if (!isNear) void host.news.urgently(() => end);
     isNear = true;
     guest.caughtUp(path, cursor);
   };
-  try {
-    const way = { caughtUp, giveUp: () => guest.giveUp() };
-    return (await receiveLive(host, run, await wantedTop(host, run, input), way)).counts;
-  } finally {
-    done.resolve();
-  }
+  const way = { caughtUp, giveUp: () => guest.giveUp() };
+  return (await receiveLive(host, run, await wantedTop(host, run, input), way)).counts;
 }
 
 /**
@@ -89,11 +98,10 @@ async function conclude(
   host: TaskHost,
   run: TaskRun,
   arrived: Waiting,
-  guest: ArrivingGuest,
-  cutover: Cutover,
+  { guest, end, cutover }: { guest: ArrivingGuest; end: Promise<VmEnd>; cutover: Cutover },
 ): Promise<void> {
   const vm = arrived.vm.name;
-  const isCommitted = (await host.news.settled(arrived.migration, vm, run.signal)) === 'committed';
+  const isCommitted = (await end) === 'committed';
   // A guest that boots could run at both sides, one that comes with its memory can't: it boots once nobody takes it back.
   const isOurs = isCommitted && (cutover === 'ram' || (await announceRunning(host, run)));
   const lost = isOurs ? await untilRuns(host, run, arrived, guest) : undefined;

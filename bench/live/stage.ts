@@ -1,0 +1,115 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ApiClient } from '../../adapters/api/client.ts';
+import { systemClock } from '../../adapters/system/clock.ts';
+import { type CloudFile, connect } from '../../bin/connection.ts';
+import { killLaunched } from '../../bin/demo/live/guests.ts';
+import type { Service } from '../../bin/demo/process.ts';
+import type { Blackout, Cutover } from '../../core/api/tasks.ts';
+import type { VmView } from '../../core/api/views.ts';
+import { limits } from '../../core/limits.ts';
+import { hasEnded } from '../../core/migration.ts';
+import { type Link, openLink } from '../../test/live/sites/link.ts';
+import { start } from '../services.ts';
+import { bootGuest, killGuest, launcher, makeGuest } from './guests.ts';
+
+const LOOK_EVERY_MS = 500;
+
+/** A link between each host and the cloud. */
+export interface Way {
+  readonly roundTripMs: number;
+  readonly bytesPerSecond: number;
+}
+
+/** A VM that has moved, and what its pause was. */
+export type MovedVm = VmView & { readonly blackout: Blackout };
+
+/** The embedded cloud, and an agent at each of two sites behind a link: all that goes to the cloud or comes from it crosses one. */
+export class LiveStage {
+  readonly #folder: string;
+  readonly #links: Link[] = [];
+  readonly #agents: ChildProcess[] = [];
+  #cloud: Service | undefined;
+  #client: ApiClient | undefined;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Guests are made before the agents run: these tell of them at once. */
+  async start(vms: readonly string[], way: Way): Promise<void> {
+    for (const side of ['a', 'b']) mkdirSync(this.#at(side), { recursive: true });
+    for (const [seed, vm] of vms.entries()) {
+      await makeGuest(vm, seed, { images: this.#at('a'), state: this.#at('a.state') });
+    }
+    this.#cloud = await start(['cloud', 'start', '--data', this.#at('cloud')], this.#at('cloud.log'));
+    const cloudFile = String(this.#cloud.ready.cloud_file);
+    this.#client = await connect(cloudFile);
+    writeFileSync(this.#at('launcher.json'), JSON.stringify(launcher()));
+    for (const side of ['a', 'b']) await this.#startAgent(side, cloudFile, way);
+  }
+
+  async #startAgent(side: string, cloudFile: string, way: Way): Promise<void> {
+    const cloud = JSON.parse(readFileSync(cloudFile, 'utf8')) as CloudFile;
+    const url = new URL(cloud.api_url);
+    const link = await openLink({ ...way, to: { port: Number(url.port) } });
+    this.#links.push(link);
+    url.port = String(link.port);
+    const own = this.#at(`${side}.cloud.json`);
+    writeFileSync(own, JSON.stringify({ ...cloud, api_url: url.href }));
+    const words = [side, this.#at(side), this.#at(`${side}.state`), own, this.#at('launcher.json')];
+    const agent = fork(join(import.meta.dirname, 'agent.ts'), words, { silent: true });
+    agent.stderr!.pipe(createWriteStream(this.#at(`${side}.log`)));
+    this.#agents.push(agent);
+    const [said] = await Promise.race([once(agent, 'message'), once(agent, 'exit')]);
+    if (said !== 'ready')
+      throw new Error(`the agent of ${side} did not start: ${readFileSync(this.#at(`${side}.log`))}`);
+  }
+
+  /** Boots a guest, moves it from a to b, and ends it. Throws if it does not arrive equal, or nobody measured its pause. */
+  async move(vm: string, cutover: Cutover): Promise<MovedVm> {
+    const guest = await bootGuest(vm, this.#at('a'));
+    try {
+      return await this.#moved(vm, cutover);
+    } finally {
+      await killGuest(guest);
+      await killLaunched(this.#at('b.state'));
+      rmSync(this.#at('b', `${vm}.qcow2`), { force: true });
+    }
+  }
+
+  async #moved(vm: string, cutover: Cutover): Promise<MovedVm> {
+    const client = this.#client!;
+    const live = { cutover, max_downtime_ms: limits.downtime_ms_default, on_no_convergence: 'cutover' } as const;
+    const about = { request_id: `bench-${vm}`, to: 'b/h1', from: 'a/h1', mode: 'live', live } as const;
+    const body = { ...about, vms: [vm] };
+    const { id } = await client.call('createMigration', { body });
+    for (;;) {
+      const migration = await client.call('getMigration', { params: { migration: id } });
+      const [moved] = migration.vms;
+      if (hasEnded(migration.state)) {
+        const blackout = moved?.live?.blackout;
+        if (moved?.equal === true && blackout !== undefined) return { ...moved, blackout };
+        throw new Error(`${vm} did not arrive: ${JSON.stringify(migration)}`);
+      }
+      await systemClock.sleep(LOOK_EVERY_MS);
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const agent of this.#agents.filter(({ exitCode }) => exitCode === null)) {
+      const ended = once(agent, 'exit');
+      agent.kill('SIGTERM');
+      await ended;
+    }
+    await Promise.all(this.#links.map((link) => link.close()));
+    await this.#cloud?.stop();
+    await killLaunched(this.#at('b.state'));
+  }
+
+  #at(...names: string[]): string {
+    return join(this.#folder, ...names);
+  }
+}
