@@ -1,8 +1,10 @@
 import type {
+  CollectionRuns,
   EventSink,
   FingerprintIndex,
   Granter,
   HostRegistry,
+  IdleMarks,
   LayerCatalog,
   MigrationStore,
   ObjectJanitor,
@@ -15,12 +17,16 @@ import type {
 export interface CloudPorts {
   readonly objects: ObjectJanitor;
   readonly index: FingerprintIndex;
+  readonly idle: IdleMarks;
   readonly layers: LayerCatalog;
+  readonly collections: CollectionRuns;
   readonly hosts: HostRegistry;
   readonly vms: VmRegistry;
   readonly migrations: MigrationStore;
   readonly tasks: TaskBoard;
   readonly workflow: Workflow;
+  /** Executions of garbage collection. */
+  readonly collector: Pick<Workflow, 'start'>;
   readonly events: EventSink;
   readonly granter: Granter;
 }

@@ -7,6 +7,7 @@ import { agentVerb } from './verbs/agent.ts';
 import { cloudVerb } from './verbs/cloud.ts';
 import { demoVerb } from './verbs/demo.ts';
 import { doctorVerb } from './verbs/doctor.ts';
+import { gcVerb } from './verbs/gc.ts';
 import { hostVerb } from './verbs/host.ts';
 import { indexVerb } from './verbs/index-rebuild.ts';
 import { layerVerb } from './verbs/layer.ts';
@@ -35,6 +36,7 @@ const verbs = [
   reportVerb,
   layerVerb,
   indexVerb,
+  gcVerb,
   hostVerb,
   vmVerb,
   doctorVerb,

@@ -22,6 +22,12 @@ export const metrics = {
   TaskQueueTime: 'Milliseconds',
   /** How long nothing of a migration has moved, while agents work on it. */
   Standstill: 'Milliseconds',
+  /** Bytes of a namespace's objects that something needs, as a garbage collection has found them. */
+  NeededBytes: 'Bytes',
+  /** Bytes that nothing needs, and that wait until their grace is over. */
+  IdleBytes: 'Bytes',
+  /** Bytes that a garbage collection removed. */
+  RemovedBytes: 'Bytes',
   /** Tasks whose agent stopped polling. */
   SilentAgents: 'Count',
   /** Requests that tables, store or workflow refused because they came too fast. They are made again. */

@@ -2,6 +2,8 @@
 import type { StateChanged } from './api/events.ts';
 import type { HostRef } from './api/names.ts';
 import type { ErrorJson } from './errors.ts';
+import type { ObjectKind } from './format/keys.ts';
+import type { CollectionRun } from './garbage.ts';
 import type { LayerRecord, MigrationRecord, Round, StreamRecord, VmRecord } from './records.ts';
 import type { Task, TaskOutcome } from './task.ts';
 
@@ -40,7 +42,14 @@ export interface ObjectStore extends ObjectReader {
   put(key: string, parts: readonly Uint8Array[]): Promise<'written' | 'present'>;
 }
 
+export interface StoredObject {
+  readonly key: string;
+  readonly bytes: number;
+}
+
 export interface ObjectJanitor extends ObjectStore {
+  /** As `list`, with the objects' sizes. */
+  sizes(prefix: string, limit: number, after?: string): Promise<StoredObject[]>;
   /** Keys with this prefix, ascending, after `after`, `limit` at the most. */
   list(prefix: string, limit: number, after?: string): Promise<string[]>;
   /** Absent keys are no error. */
@@ -74,11 +83,46 @@ export interface FingerprintIndex {
   acquit(namespace: string, pack: string): Promise<void>;
 }
 
+/** Kinds by which objects are marked: a placement shares the mark of its segment, whose id it has. */
+export type MarkedKind = Exclude<ObjectKind, 'placements'>;
+
+/** Since when nothing needs an object, and when its removal began, if it has. */
+export interface IdleMark {
+  readonly sinceMs: number;
+  readonly removedMs?: number | undefined;
+}
+
+/**
+ * Objects of a namespace that nothing needs. A mark stays until something needs the object again, or, from the beginning of
+ * its removal on, for `removal_kept_seconds`. Ids are hex.
+ */
+export interface IdleMarks {
+  /** The marks that there are among these. What was written before is seen. */
+  find(namespace: string, kind: MarkedKind, ids: readonly string[]): Promise<Map<string, IdleMark>>;
+  /** Marks an object unless it is marked. */
+  mark(namespace: string, kind: MarkedKind, id: string, sinceMs: number): Promise<void>;
+  /** Ends a mark if it is as it was seen, or is gone; answers whether. */
+  clear(namespace: string, kind: MarkedKind, id: string, seen: IdleMark): Promise<boolean>;
+  /** Notes that the removal begins, if the mark is as it was seen; answers whether. Done already at the same time: true. */
+  remove(namespace: string, kind: MarkedKind, id: string, seen: IdleMark, atMs: number): Promise<boolean>;
+}
+
+/** The last garbage collection of each namespace. */
+export interface CollectionRuns {
+  find(namespace: string): Promise<CollectionRun | undefined>;
+  /** Replaces what was seen, undefined for none; answers whether that was still there. The same again answers true. */
+  replace(seen: Pick<CollectionRun, 'id' | 'page'> | undefined, run: CollectionRun): Promise<boolean>;
+}
+
 /** Layers whose manifest, placements and packs are in the namespace, and which hosts hold which layers. */
 export interface LayerCatalog {
   record(namespace: string, layer: LayerRecord): Promise<void>;
   /** The store has not all of the layer any more. Who holds it stays known. An absent record is no error. */
   erase(namespace: string, layerId: string): Promise<void>;
+  /** Notes that a migration uses the layer; answers whether the store has all of it. */
+  use(namespace: string, layerId: string, atMs: number): Promise<boolean>;
+  /** Erases a record that is as it was seen; answers whether it was. */
+  retire(namespace: string, seen: LayerRecord): Promise<boolean>;
   /** Notes, before it is done, that something which layers may consist of is removed from the store. */
   noteRemoval(namespace: string, atMs: number): Promise<void>;
   /** When something was removed last; -Infinity if never. */
@@ -188,6 +232,8 @@ export interface MigrationStore {
   putVm(id: string, vm: VmRecord): Promise<void>;
   /** Changes fields. VM_UNKNOWN if there is no such VM, or another run of the migration moves it by now. */
   updateVm(id: string, vm: Pick<VmRecord, 'name' | 'run'>, change: Partial<VmRecord>): Promise<void>;
+  /** A VM that waits is moving from now on. Whoever says so late changes nothing: one that is settled stays so. */
+  startVm(id: string, vm: Pick<VmRecord, 'name' | 'run'>): Promise<void>;
   vms(id: string): Promise<VmRecord[]>;
   /** Replaces the stream's record of one side. */
   putStream(id: string, stream: StreamRecord): Promise<void>;

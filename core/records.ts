@@ -18,6 +18,8 @@ export interface LayerRecord {
   readonly chunkBytes: number;
   readonly dataBytes: number;
   readonly recordedMs: number;
+  /** When a migration used it last after it was recorded. */
+  readonly usedMs?: number | undefined;
 }
 
 /** How running VMs are moved. */

@@ -8,13 +8,15 @@ import { systemRandom } from '../adapters/system/random.ts';
 import { LayerMoverError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { Measure } from '../core/metrics.ts';
-import type { Clock } from '../core/ports.ts';
+import type { Clock, Random } from '../core/ports.ts';
 import type { FunctionLog } from './log.ts';
 import { type FunctionName, type Setting, settings, tableSetting, uses } from './settings.ts';
 
 export interface FunctionCloud extends CloudPorts {
   readonly clock: Clock;
+  readonly random: Random;
   readonly sampling: number;
+  readonly layerUnusedDays: number;
 }
 
 /** How a function tells what it does. */
@@ -50,6 +52,7 @@ export function openCloud(
       keyArn: setting('key'),
       tables: Object.fromEntries(ids.map(table)) as Record<keyof typeof tables, string>,
       stateMachineArn: setting('machine'),
+      collectorArn: setting('collector'),
       busName: setting('bus'),
       roleArn: setting('agentRole'),
       objectEndpoint: objectEndpoint(env),
@@ -57,5 +60,6 @@ export function openCloud(
     { clock: systemClock, random: systemRandom },
   );
   const sampling = Number(setting('sampling') || limits.index_sampling_default);
-  return { ...cloud, clock: systemClock, sampling };
+  const layerUnusedDays = Number(setting('unusedDays') || limits.layer_unused_days_default);
+  return { ...cloud, clock: systemClock, random: systemRandom, sampling, layerUnusedDays };
 }

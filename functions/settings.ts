@@ -3,7 +3,7 @@ import type { Route } from '../core/api/routes.ts';
 
 /** Data that infra and the functions' entries share: what each function uses, and how it is told where that is. */
 
-export type FunctionName = Route['function'] | 'steps' | 'requests';
+export type FunctionName = Route['function'] | 'steps' | 'requests' | 'gc';
 
 /** Names of the environment variables that infra sets. */
 export const settings = {
@@ -11,11 +11,15 @@ export const settings = {
   /** The key of the bucket's objects: sessions of agents may use it. */
   key: 'KEY_ARN',
   machine: 'STATE_MACHINE_ARN',
+  /** The state machine of garbage collection. */
+  collector: 'COLLECTOR_ARN',
   bus: 'BUS_NAME',
   /** The role whose sessions agents get. */
   agentRole: 'AGENT_ROLE_ARN',
   /** One fingerprint in so many has an index row; 1 = all. */
   sampling: 'INDEX_SAMPLING',
+  /** After so many days without a holder or a use the store lets a layer go. */
+  unusedDays: 'LAYER_UNUSED_DAYS',
 } as const;
 export type Setting = keyof typeof settings;
 
@@ -55,13 +59,18 @@ export const uses: Readonly<Record<FunctionName, Uses>> = {
     settings: ['machine', 'bus'],
   },
   layers: { tables: { hosts: 'read', layers: 'read' }, settings: [] },
+  garbage: { tables: { hosts: 'read', layers: 'write' }, settings: ['collector'] },
+  gc: {
+    tables: { index: 'write', layers: 'write', migrations: 'read' },
+    settings: ['bucket', 'sampling', 'unusedDays'],
+  },
   rebuild: { tables: { hosts: 'read', index: 'scan', layers: 'write' }, settings: ['bucket', 'sampling'] },
   requests: {
     tables: { hosts: 'read', migrations: 'write', vms: 'read' },
     settings: ['bucket', 'machine', 'bus'],
   },
   steps: {
-    tables: { hosts: 'read', tasks: 'write', migrations: 'write', vms: 'write', layers: 'read' },
+    tables: { hosts: 'read', tasks: 'write', migrations: 'write', vms: 'write', layers: 'write' },
     settings: ['bucket', 'bus'],
   },
 };

@@ -4,6 +4,7 @@ import { EventBus } from 'aws-cdk-lib/aws-events';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { type TableId, tables } from '../adapters/aws/tables.ts';
+import { DEFAULT_NAMESPACE } from '../core/api/names.ts';
 import { limits } from '../core/limits.ts';
 import {
   EMULATED_CALLERS,
@@ -19,10 +20,13 @@ import { createAgentRole } from './agent-role.ts';
 import { createApi } from './api.ts';
 import type { Bundles } from './bundles.ts';
 import { MoverFunction } from './function.ts';
+import { CollectionSchedule, type GarbageCollectionProps } from './garbage-collection.ts';
 import { createMachine } from './machine.ts';
 import { Requests, type ScheduledRequest } from './requests.ts';
 import { keyActions, MACHINE_RIGHTS, OBJECT_RIGHTS, TABLE_RIGHTS } from './rights.ts';
 import type { Storage } from './storage.ts';
+import { collectionDefinition } from './workflow/collection.ts';
+import { workflowDefinition } from './workflow/definition.ts';
 
 /** What a deployment may set of its control plane. */
 export interface ControlPlaneSettings {
@@ -46,17 +50,23 @@ export interface ControlPlaneSettings {
   readonly callsBurst?: number;
   /** Memory of a function in MiB; its share of a processor grows with it. Default: 512; of `fingerprints` and `rebuild`, 1769. */
   readonly memoryMib?: Readonly<Partial<Record<FunctionName, number>>>;
+  /** When what nothing needs leaves the store, and what that is. Default: every 7 days; layers after 180 days without use. */
+  readonly garbageCollection?: GarbageCollectionProps;
 }
 
 export interface ControlPlaneProps extends ControlPlaneSettings {
   readonly storage: Storage;
   readonly bundles: Bundles;
+  /** Those that are collected by the schedule. Default: `default`. */
+  readonly namespaces?: readonly string[];
 }
 
 /** What can be made anew from code: functions, workflow, API, bus, and the role that agents get sessions of. */
 export class ControlPlane extends Construct {
   readonly api: RestApi;
   readonly machine: StateMachine;
+  /** Garbage collection's. */
+  readonly collector: StateMachine;
   readonly bus: EventBus;
   readonly requests: Requests;
   readonly functions: Readonly<Record<FunctionName, MoverFunction>>;
@@ -64,34 +74,46 @@ export class ControlPlane extends Construct {
   constructor(scope: Construct, id: string, props: ControlPlaneProps) {
     super(scope, id);
     const { storage, bundles, indexSampling = limits.index_sampling_default, schedules = [] } = props;
-    const { logDays = limits.log_days, memoryMib = {} } = props;
+    const { logDays = limits.log_days, memoryMib = {}, garbageCollection = {} } = props;
     this.bus = new EventBus(this, 'Bus');
     const made = FUNCTIONS.map((name) => [
       name,
       createFunction(this, name, { code: bundles[name], logDays, memoryMib: memoryMib[name] }),
     ]);
     this.functions = Object.fromEntries(made);
-    this.machine = createMachine(this, this.functions.steps, logDays);
+    this.machine = createMachine(this, 'Workflow', this.functions.steps, { logDays, definitionOf: workflowDefinition });
+    this.collector = createMachine(this, 'Collector', this.functions.gc, {
+      logDays,
+      definitionOf: collectionDefinition,
+    });
     const agentRole = createAgentRole(this, storage, this.functions.tasks);
     const values: Record<Setting, string> = {
       bucket: storage.bucket.bucketName,
       key: storage.key.keyArn,
       machine: this.machine.stateMachineArn,
+      collector: this.collector.stateMachineArn,
       bus: this.bus.eventBusName,
       agentRole: agentRole.roleArn,
       sampling: String(indexSampling),
+      unusedDays: String(garbageCollection.layerUnusedDays ?? limits.layer_unused_days_default),
     };
     for (const name of FUNCTIONS) {
       this.#tell(name, values, storage);
       this.#allow(name, storage);
     }
-    const { requests, steps, ...answering } = this.functions;
+    const { requests, steps, gc: _, ...answering } = this.functions;
     if (props.emulatedCallers) {
       for (const { lambda } of Object.values(answering)) lambda.addEnvironment(EMULATED_CALLERS, '1');
     }
     const { bus, machine } = this;
     const { bucketName } = storage.bucket;
     this.requests = new Requests(this, 'Events', { bus, bucketName, requests, steps, machine, schedules });
+    new CollectionSchedule(this, 'CollectionSchedule', {
+      machine: this.collector,
+      namespaces: props.namespaces ?? [DEFAULT_NAMESPACE],
+      refused: this.requests.refused,
+      schedule: garbageCollection.schedule,
+    });
     this.api = createApi(this, answering, {
       logDays,
       callsPerSecond: props.callsPerSecond ?? limits.api_calls_per_second,
@@ -119,6 +141,7 @@ export class ControlPlane extends Construct {
     if (onKey.length > 0) fn.allow(onKey, key.keyArn);
     const onMachine = MACHINE_RIGHTS[name];
     if (onMachine !== undefined) fn.allow(onMachine, this.machine.stateMachineArn);
+    if (uses[name].settings.includes('collector')) fn.allow(['states:StartExecution'], this.collector.stateMachineArn);
     if (uses[name].settings.includes('bus')) fn.allow(['events:PutEvents'], this.bus.eventBusArn);
   }
 }
@@ -141,6 +164,8 @@ const PURPOSE: Readonly<Record<FunctionName, string>> = {
   fingerprints: 'batches of fingerprints against the index',
   migrations: 'what users ask of migrations, and commits',
   layers: 'what the store has',
+  garbage: 'what users ask of garbage collection',
+  gc: 'the pages of garbage collection',
   rebuild: 'index and placements made anew from packs, damage taken out',
   requests: 'migrations that events ask for',
   steps: 'the workflow’s own steps',

@@ -7,7 +7,16 @@ const MONTH_SECONDS = 30 * 24 * 3600;
 const TB = 1e12;
 const GB = 1e9;
 /** Of the stack (infra/operations); a test compares. */
-export const ALARMS = 10;
+export const ALARMS = 11;
+
+/** At 16 in flight and some tens of milliseconds each: an estimate, on the low side. */
+const OBJECTS_PER_PAGE = 2_000;
+const PAGE_SECONDS = limits.collection_call_ms / 1000;
+const PAGE_DOLLARS =
+  3 * PRICES.stateTransition +
+  PRICES.functionCall +
+  PRICES.objectPut +
+  ((PAGE_SECONDS * limits.function_memory_mib) / 1024) * PRICES.functionGibSecond;
 
 interface Cost {
   readonly item: string;
@@ -23,7 +32,7 @@ export function idleStack(): Cost[] {
   ];
 }
 
-/** What our own metrics cost in a month in which migrations run in every hour. */
+/** What our own metrics cost in a month in which each has a value in every hour: more they can't. */
 export function busyMetrics(): Cost[] {
   const many = Object.keys(metrics).length - BY_TREATMENT.length + BY_TREATMENT.length * TREATMENTS.length;
   return [{ item: `${many} metrics`, dollars: many * PRICES.metricMonth }];
@@ -60,6 +69,22 @@ export function moved(bytes: number, ratio: number): Cost[] {
   ];
 }
 
+/** What a garbage collection costs over a store of `bytes` (raw), whose layers are as in `moved`. */
+export function collected(bytes: number): Cost[] {
+  const { pack_raw_bytes_max, chunk_bytes_default, segment_chunks, collection_objects_max } = limits;
+  const packs = Math.ceil(bytes / pack_raw_bytes_max);
+  const segments = Math.ceil(bytes / chunk_bytes_default / segment_chunks);
+  const objects = packs + 2 * segments;
+  const lists = Math.ceil(objects / collection_objects_max);
+  const pages = Math.ceil(objects / OBJECTS_PER_PAGE);
+  return [
+    { item: `${lists} LISTs`, dollars: lists * PRICES.objectPut },
+    { item: `${segments} GETs of placements`, dollars: segments * PRICES.objectGet },
+    { item: `${objects} look-ups of marks`, dollars: objects * PRICES.tableReadUnit },
+    { item: `${pages} pages of ${limits.collection_call_ms / 1000} s`, dollars: pages * PAGE_DOLLARS },
+  ];
+}
+
 /** docs/COST.md: `npm run cost`. */
 export function costPage(): string {
   return `# What LayerMover costs on AWS
@@ -77,7 +102,7 @@ ${table(idleHost())}
 An agent polls every ${limits.poll_idle_ms / 1000} s; after ${limits.poll_rest_after_ms / 60_000} minutes without a task it rests and polls every ${limits.poll_rest_ms / 1000} s, so the first
 task after a rest waits that long at the most.
 
-## Metrics, a month in which migrations run in every hour
+## Metrics, a month in which each has a value in every hour
 
 ${table(busyMetrics())}
 
@@ -92,6 +117,12 @@ ${table(moved(TB, 0.5))}
 User data goes the same way without index rows, and is removed from the store when its migration ends. A base layer that the
 destination has costs a few calls, whatever its size. Traffic into AWS, and from S3 to functions of its region, is free;
 traffic to a destination within the same region is, too.
+
+## A garbage collection over that terabyte
+
+${table(collected(TB))}
+
+One a week by default; what it removes costs no more storage.
 
 ## An alarm on it
 

@@ -5,18 +5,26 @@ import { DefinitionBody, LogLevel, StateMachine } from 'aws-cdk-lib/aws-stepfunc
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import type { MoverFunction } from './function.ts';
-import { workflowDefinition } from './workflow/definition.ts';
+import type { Machine } from './workflow/language.ts';
 
-/** The state machine of migrations. It may call the steps function and write its log, nothing else. */
-export function createMachine(scope: Construct, steps: MoverFunction, logDays: number): StateMachine {
-  const { functionArn } = steps.lambda;
-  const role = new Role(scope, 'WorkflowRole', { assumedBy: new ServicePrincipal('states.amazonaws.com') });
+/**
+ * A state machine whose states call one function, by which `definitionOf` is given its ARN. It may call that function and
+ * write its log, nothing else.
+ */
+export function createMachine(
+  scope: Construct,
+  id: string,
+  { lambda }: MoverFunction,
+  { definitionOf, logDays }: { definitionOf: (functionArn: string) => Machine; logDays: number },
+): StateMachine {
+  const { functionArn } = lambda;
+  const role = new Role(scope, `${id}Role`, { assumedBy: new ServicePrincipal('states.amazonaws.com') });
   role.addToPolicy(new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [functionArn] }));
-  const machine = new StateMachine(scope, 'Workflow', {
+  const machine = new StateMachine(scope, id, {
     role,
-    definitionBody: DefinitionBody.fromString(JSON.stringify(workflowDefinition(functionArn))),
+    definitionBody: DefinitionBody.fromString(JSON.stringify(definitionOf(functionArn))),
     logs: {
-      destination: new LogGroup(scope, 'WorkflowLog', {
+      destination: new LogGroup(scope, `${id}Log`, {
         retention: logDays,
         removalPolicy: RemovalPolicy.DESTROY,
       }),
@@ -26,10 +34,6 @@ export function createMachine(scope: Construct, steps: MoverFunction, logDays: n
     },
   });
   acknowledge(role, 'AwsSolutions-IAM5[Resource::*]', 'Log delivery is set up by actions that know no resources.');
-  acknowledge(
-    machine,
-    'AwsSolutions-SF2',
-    'History and log name each state of a migration; traces would add cost, not sight.',
-  );
+  acknowledge(machine, 'AwsSolutions-SF2', 'History and log name each state; traces would add cost, not sight.');
   return machine;
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import * as agent from '../core/api/agent.ts';
 import { statusOfCode } from '../core/api/codes.ts';
+import * as garbage from '../core/api/garbage.ts';
 import { NAMESPACE_HEADER, namespaceName } from '../core/api/names.ts';
 import * as rebuild from '../core/api/rebuild.ts';
 import { type Route, routes } from '../core/api/routes.ts';
@@ -49,7 +50,7 @@ type Names = ReturnType<typeof registry>;
 /** Every schema of the contract under the name that it is exported by. */
 function registry() {
   const names = z.registry<{ id: string }>();
-  for (const [name, schema] of Object.entries({ ...agent, ...views, ...rebuild })) {
+  for (const [name, schema] of Object.entries({ ...agent, ...views, ...rebuild, ...garbage })) {
     if (schema instanceof z.ZodType) names.add(schema, { id: `${name[0]!.toUpperCase()}${name.slice(1)}` });
   }
   return names;

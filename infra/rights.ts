@@ -21,6 +21,7 @@ interface Right {
 const EVERY_KEY = 'ns/*';
 const MIGRATIONS = 'ns/*/migrations/*';
 const keysOf = (kind: ObjectKind) => `ns/*/${kind}/*`;
+const FILTERS = 'ns/*/garbage/*';
 const REQUESTS = `${REQUESTS_PREFIX}*`;
 
 /** On the bucket. Whoever may not list it hears that an absent object is forbidden: that is enough for a footer. */
@@ -29,6 +30,13 @@ export const OBJECT_RIGHTS: Readonly<Partial<Record<FunctionName, readonly Right
   fingerprints: [{ actions: ['s3:GetObject'], keys: EVERY_KEY }],
   requests: [{ actions: ['s3:GetObject'], keys: REQUESTS }],
   steps: [{ actions: ['s3:ListBucket'] }, { actions: ['s3:DeleteObject'], keys: MIGRATIONS }],
+  gc: [
+    { actions: ['s3:ListBucket'] },
+    { actions: ['s3:GetObject'], keys: EVERY_KEY },
+    { actions: ['s3:PutObject', 's3:DeleteObject'], keys: FILTERS },
+    // Those of migrations have these kinds, too.
+    ...OBJECT_KINDS.map((kind) => ({ actions: ['s3:DeleteObject'], keys: keysOf(kind) })),
+  ],
   rebuild: [
     { actions: ['s3:ListBucket'] },
     { actions: ['s3:GetObject'], keys: EVERY_KEY },

@@ -20,7 +20,7 @@ import { acknowledge } from './acknowledge.ts';
 export interface StorageProps {
   /** What becomes of bucket and tables when the stack goes. Default: they are retained. */
   readonly removalPolicy?: RemovalPolicy;
-  /** Namespaces whose left-over migrations the bucket expires by itself. Default: `default`. */
+  /** Namespaces that are collected by the schedule, and whose left-over migrations the bucket expires by itself. Default: `default`. */
   readonly namespaces?: readonly string[];
   /** The key that objects are encrypted with. Default: one of the stack's own, which rotates every year. */
   readonly encryptionKey?: IKey;

@@ -14,6 +14,7 @@ import {
 import { blackout, CUTOVERS, roundStats, surveyedLayer, taskInput, taskResult } from '../../core/api/tasks.ts';
 import { ON_NO_CONVERGENCE } from '../../core/convergence/options.ts';
 import { type ErrorJson, LayerMoverError } from '../../core/errors.ts';
+import { COLLECTION_PHASES, COUNTED_KINDS, type CollectionRun, FATES } from '../../core/garbage.ts';
 import { KINDS } from '../../core/kinds.ts';
 import { MIGRATION_STATES, VM_STATES } from '../../core/migration.ts';
 import { POLICIES, TREATMENTS } from '../../core/plan.ts';
@@ -36,6 +37,7 @@ const storedError: z.ZodType<ErrorJson> = z.lazy(() =>
 export const claimItem = z.object({ owner: z.string(), untilMs: count });
 export const rowItem = z.object({ pk: z.string(), pack: digest });
 export const condemnedItem = z.object({ condemned: digest });
+export const idleItem = z.object({ idle: digest, sinceMs: count, removedMs: count.optional() });
 
 export const layerItem: z.ZodType<LayerRecord> = z.object({
   layerId: digest,
@@ -46,6 +48,30 @@ export const layerItem: z.ZodType<LayerRecord> = z.object({
   chunkBytes: count,
   dataBytes: count,
   recordedMs: count,
+  usedMs: count.optional(),
+});
+
+const tally = z.object({ objects: count, bytes: count });
+
+export const collectionItem: z.ZodType<CollectionRun> = z.object({
+  namespace: namespaceName,
+  id: z.string(),
+  dryRun: z.boolean(),
+  state: z.enum(['running', 'done', 'failed']),
+  page: count,
+  phase: z.enum(COLLECTION_PHASES),
+  after: z.string().optional(),
+  filter: z.string().optional(),
+  startedMs: count,
+  updatedMs: count,
+  endedMs: count.optional(),
+  error: storedError.optional(),
+  counts: z.object({
+    objects: z.record(z.enum(COUNTED_KINDS), z.record(z.enum(FATES), tally)),
+    layersKept: count,
+    layersWithdrawn: count,
+    rowsRemoved: count,
+  }),
 });
 
 export const hostItem: z.ZodType<HostRecord> = z.object({

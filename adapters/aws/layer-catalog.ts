@@ -17,6 +17,14 @@ export function createLayerCatalog(table: Table): LayerCatalog {
     async erase(namespace, layerId) {
       await table.remove({ pk: namespace, sk: layerId });
     },
+    use(namespace, layerId, atMs) {
+      return table.update({ pk: namespace, sk: layerId }, { usedMs: atMs }, { text: 'attribute_exists(#pk)' });
+    },
+    retire(namespace, { layerId, recordedMs, usedMs }) {
+      const since = usedMs === undefined ? 'attribute_not_exists(#usedMs)' : '#usedMs = :used';
+      const values = { recorded: recordedMs, ...(usedMs === undefined ? {} : { used: usedMs }) };
+      return table.remove({ pk: namespace, sk: layerId }, { text: `#recordedMs = :recorded AND ${since}`, values });
+    },
     async noteRemoval(namespace, atMs) {
       await table.put({ ...removalKey(namespace), atMs });
     },

@@ -51,6 +51,11 @@ export function createMigrationStore(table: Table): MigrationStore {
       const where = { text: '#run = :in_run', values: { in_run: run } };
       if (!(await table.update({ pk: id, sk: `vm#${name}` }, change, where))) throw vmUnknown(id, name, run);
     },
+    async startVm(id, { name, run }) {
+      const text = '#run = :in_run AND #state = :from';
+      const where = { text, values: { in_run: run, from: 'waiting' } };
+      await table.update({ pk: id, sk: `vm#${name}` }, { state: 'moving' }, where);
+    },
     async vms(id) {
       const items = await parts(id, 'vm#');
       return items.map((item) => readItem(vmItem, item));

@@ -1,6 +1,6 @@
 import { type _Error, DeleteObjectsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { LayerMoverError } from '../../core/errors.ts';
-import type { ObjectJanitor } from '../../core/ports.ts';
+import type { ObjectJanitor, StoredObject } from '../../core/ports.ts';
 import { type BucketOptions, createBucketObjects } from './bucket-objects.ts';
 import { createAttempts } from './object-failure.ts';
 
@@ -11,23 +11,27 @@ const KEYS_PER_CALL = 1000;
 export function createObjectJanitor(options: BucketOptions): ObjectJanitor {
   const { client, bucket: Bucket } = options;
   const attempt = createAttempts(options.retry);
+
+  async function sizes(prefix: string, limit: number, after?: string): Promise<StoredObject[]> {
+    const found: StoredObject[] = [];
+    let last = after;
+    let isMore = true;
+    while (isMore && found.length < limit) {
+      const MaxKeys = Math.min(KEYS_PER_CALL, limit - found.length);
+      const StartAfter = last === undefined ? {} : { StartAfter: last };
+      const command = new ListObjectsV2Command({ Bucket, Prefix: prefix, MaxKeys, ...StartAfter });
+      const page = await attempt('list', prefix, () => client.send(command));
+      found.push(...(page.Contents ?? []).map(({ Key, Size }) => ({ key: Key!, bytes: Size ?? 0 })));
+      last = found.at(-1)?.key;
+      isMore = page.IsTruncated === true;
+    }
+    return found;
+  }
+
   return {
     ...createBucketObjects(options),
-    async list(prefix, limit, after) {
-      const keys: string[] = [];
-      let last = after;
-      let isMore = true;
-      while (isMore && keys.length < limit) {
-        const MaxKeys = Math.min(KEYS_PER_CALL, limit - keys.length);
-        const StartAfter = last === undefined ? {} : { StartAfter: last };
-        const command = new ListObjectsV2Command({ Bucket, Prefix: prefix, MaxKeys, ...StartAfter });
-        const page = await attempt('list', prefix, () => client.send(command));
-        keys.push(...(page.Contents ?? []).map(({ Key }) => Key!));
-        last = keys.at(-1);
-        isMore = page.IsTruncated === true;
-      }
-      return keys;
-    },
+    sizes,
+    list: async (prefix, limit, after) => (await sizes(prefix, limit, after)).map(({ key }) => key),
     async remove(keys) {
       for (let at = 0; at < keys.length; at += KEYS_PER_CALL) {
         const Objects = keys.slice(at, at + KEYS_PER_CALL).map((Key) => ({ Key }));

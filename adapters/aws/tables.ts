@@ -11,11 +11,14 @@ export interface TableSpec {
 }
 
 export const tables = {
-  /** `<namespace>#<hook>` → pack; `claim#<namespace>#<batch>` → whose claim; `condemned#<namespace>#<pack>` → on its way out. */
+  /**
+   * `<namespace>#<hook>` → pack; `claim#<namespace>#<batch>` → whose claim; `condemned#<namespace>#<pack>` → on its way out;
+   * `idle#<namespace>#<kind>#<id>` → since when nothing needs the object.
+   */
   index: { partitionKey: 'pk', expiry: 'expires_s', indexes: {} },
   /**
    * `<namespace>`, `<layer id>` → layer; `<namespace>#<layer id>`, `<site/host>` → that the host holds it;
-   * `removed#<namespace>`, `last` → when something was removed from the store.
+   * `removed#<namespace>`, `last` → when something was removed from the store; `collection#<namespace>`, `last` → garbage collection.
    */
   layers: { partitionKey: 'pk', sortKey: 'sk', indexes: {} },
   /** `<namespace>`, `<site/host>` → host; `identity#<ARN>`, `namespace` → the namespace that it is bound to. */

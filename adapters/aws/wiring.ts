@@ -2,10 +2,12 @@ import { limits } from '../../core/limits.ts';
 import type { Clock, Random } from '../../core/ports.ts';
 import type { CloudPorts } from '../cloud-ports.ts';
 import type { AwsClients } from './clients.ts';
+import { createCollectionRuns } from './collection-runs.ts';
 import { createEvents } from './events.ts';
 import { createFingerprintIndex } from './fingerprint-index.ts';
 import { createGranter } from './granter.ts';
 import { createHostRegistry } from './host-registry.ts';
+import { createIdleMarks } from './idle-marks.ts';
 import { createLayerCatalog } from './layer-catalog.ts';
 import { createMigrationStore } from './migration-store.ts';
 import { createObjectJanitor } from './object-janitor.ts';
@@ -23,6 +25,8 @@ export interface Deployment {
   readonly keyArn: string;
   readonly tables: TableNames;
   readonly stateMachineArn: string;
+  /** The state machine of garbage collection. */
+  readonly collectorArn: string;
   readonly busName: string;
   /** The role whose sessions agents get. */
   readonly roleArn: string;
@@ -36,7 +40,8 @@ export function createAwsCloud(
   deployment: Deployment,
   { clock, random }: { clock: Clock; random: Random },
 ): CloudPorts {
-  const { region, bucket, keyArn, tables, stateMachineArn, busName, roleArn, objectEndpoint } = deployment;
+  const { region, bucket, keyArn, tables, stateMachineArn, collectorArn, busName, roleArn, objectEndpoint } =
+    deployment;
   const retry = {
     clock,
     random,
@@ -48,12 +53,15 @@ export function createAwsCloud(
   return {
     objects: createObjectJanitor({ client: clients.s3, bucket, retry }),
     index: createFingerprintIndex(table('index')),
+    idle: createIdleMarks(table('index')),
     layers: createLayerCatalog(table('layers')),
+    collections: createCollectionRuns(table('layers')),
     hosts: createHostRegistry(table('hosts')),
     vms: createVmRegistry(table('vms')),
     migrations: createMigrationStore(table('migrations')),
     tasks: createTaskBoard(table('tasks'), clock),
     workflow: createWorkflow({ client: clients.sfn, stateMachineArn }),
+    collector: createWorkflow({ client: clients.sfn, stateMachineArn: collectorArn }),
     events: createEvents({ client: clients.events, busName }),
     granter: createGranter({ client: clients.sts, roleArn, bucket, keyArn, region, endpoint: objectEndpoint }),
   };

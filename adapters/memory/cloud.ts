@@ -1,9 +1,11 @@
 import type { Clock } from '../../core/ports.ts';
 import type { CloudPorts } from '../cloud-ports.ts';
+import { createMemoryCollectionRuns } from './collection-runs.ts';
 import { createMemoryEvents } from './events.ts';
 import { createMemoryFingerprintIndex } from './fingerprint-index.ts';
 import { createMemoryGranter } from './granter.ts';
 import { createMemoryHostRegistry } from './host-registry.ts';
+import { createMemoryIdleMarks } from './idle-marks.ts';
 import { createMemoryLayerCatalog } from './layer-catalog.ts';
 import { createMemoryMigrationStore } from './migration-store.ts';
 import { createMemoryObjects } from './objects.ts';
@@ -16,12 +18,15 @@ export function createMemoryCloud(clock: Clock) {
   return {
     objects: createMemoryObjects(),
     index: createMemoryFingerprintIndex(),
+    idle: createMemoryIdleMarks(),
     layers: createMemoryLayerCatalog(),
+    collections: createMemoryCollectionRuns(),
     hosts: createMemoryHostRegistry(),
     vms: createMemoryVmRegistry(),
     migrations: createMemoryMigrationStore(),
     tasks: createMemoryTaskBoard(clock),
     workflow: createMemoryWorkflow(),
+    collector: createMemoryWorkflow(),
     events: createMemoryEvents(),
     granter: createMemoryGranter(clock),
   } satisfies CloudPorts;

@@ -20,6 +20,18 @@ export function createMemoryLayerCatalog(): LayerCatalog {
     async erase(namespace, layerId) {
       layers.delete(key(namespace, layerId));
     },
+    async use(namespace, layerId, atMs) {
+      const at = key(namespace, layerId);
+      const layer = layers.get(at);
+      if (layer !== undefined) layers.set(at, { ...layer, usedMs: atMs });
+      return layer !== undefined;
+    },
+    async retire(namespace, { layerId, recordedMs, usedMs }) {
+      const at = key(namespace, layerId);
+      const layer = layers.get(at);
+      if (layer?.recordedMs !== recordedMs || layer.usedMs !== usedMs) return false;
+      return layers.delete(at);
+    },
     async noteRemoval(namespace, atMs) {
       removals.set(namespace, atMs);
     },

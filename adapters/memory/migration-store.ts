@@ -50,6 +50,10 @@ export function createMemoryMigrationStore(): MigrationStore {
       if (known?.run !== run) throw vmUnknown(id, name, run);
       partsOf(id).vms.set(name, plain({ ...known, ...change }));
     },
+    async startVm(id, { name, run }) {
+      const known = partsOf(id).vms.get(name);
+      if (known?.run === run && known.state === 'waiting') partsOf(id).vms.set(name, { ...known, state: 'moving' });
+    },
     async vms(id) {
       return inOrder(partsOf(id).vms);
     },

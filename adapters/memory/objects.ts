@@ -11,6 +11,11 @@ export function createMemoryObjects(): ObjectJanitor {
     return bytes;
   }
 
+  async function list(prefix: string, limit: number, after = ''): Promise<string[]> {
+    const keys = [...objects.keys()].filter((key) => key.startsWith(prefix) && key > after);
+    return keys.sort().slice(0, limit);
+  }
+
   return {
     async put(key, parts) {
       if (objects.has(key)) return 'present';
@@ -27,9 +32,10 @@ export function createMemoryObjects(): ObjectJanitor {
       const bytes = existing(key);
       return { bytes: Buffer.from(bytes.subarray(Math.max(0, bytes.length - count))), size: bytes.length };
     },
-    async list(prefix, limit, after = '') {
-      const keys = [...objects.keys()].filter((key) => key.startsWith(prefix) && key > after);
-      return keys.sort().slice(0, limit);
+    list,
+    async sizes(prefix, limit, after) {
+      const keys = await list(prefix, limit, after);
+      return keys.map((key) => ({ key, bytes: existing(key).length }));
     },
     async remove(keys) {
       for (const key of keys) objects.delete(key);

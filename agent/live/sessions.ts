@@ -20,6 +20,8 @@ import { LiveSession } from './session.ts';
 /** Which VM's session is meant, and what of its top layer must be known to begin one. */
 export interface SessionOf {
   readonly migration: string;
+  /** Of the migration: its destination begins anew, and so does the session. */
+  readonly run: number;
   readonly vm: string;
   readonly chunkBytes: number;
   /** Layer id of the layer below; 32 zero bytes if there is none. */
@@ -30,8 +32,11 @@ export type RunningImage = Required<Pick<VmImage, 'name' | 'top' | 'running'>>;
 
 interface Open {
   readonly session: LiveSession;
+  readonly run: number;
   /** Ends the wait for the next task. */
   inUse: AbortController;
+  /** Resolves when the task that uses it has ended. */
+  used: Promise<unknown>;
 }
 
 export interface SessionsOptions {
@@ -82,20 +87,20 @@ export class Sessions {
    */
   async use<T>(of: SessionOf, signal: AbortSignal, work: (session: LiveSession) => Promise<T>): Promise<T> {
     const open = await this.#take(of, signal);
-    try {
-      const done = await work(open.session);
-      this.#leave(of.vm, open);
-      return done;
-    } catch (error) {
-      const isOver = signal.aborted || isAway(error) || hasCode(error, 'TRACKING_LOST', 'STATE_CORRUPT');
-      if (isOver) await this.#end(of.vm, open);
-      else {
-        // Whatever comes next, the guest is not slowed down for a migration that does not go on.
-        await open.session.slowDown(undefined).catch(() => undefined);
-        this.#leave(of.vm, open);
-      }
-      throw error;
-    }
+    const working = this.#work(open, of.vm, signal, work);
+    open.used = working.catch(() => undefined);
+    return working;
+  }
+
+  /**
+   * Ends the session that an earlier run of a migration has left, once no task uses it: QEMU's monitor takes one connection
+   * at a time. The guest is as it was then.
+   */
+  async release(vm: string): Promise<void> {
+    const open = this.#open.get(vm);
+    await open?.used;
+    if (open !== undefined) await this.#end(vm, open);
+    await this.settled(vm);
   }
 
   /** Notes that the guest is about to be handed over, or no longer. */
@@ -130,15 +135,34 @@ export class Sessions {
     await Promise.all(this.#settling.values());
   }
 
+  async #work<T>(open: Open, vm: string, signal: AbortSignal, work: (session: LiveSession) => Promise<T>): Promise<T> {
+    try {
+      const done = await work(open.session);
+      this.#leave(vm, open);
+      return done;
+    } catch (error) {
+      const isOver = signal.aborted || isAway(error) || hasCode(error, 'TRACKING_LOST', 'STATE_CORRUPT');
+      if (isOver) await this.#end(vm, open);
+      else {
+        // Whatever comes next, the guest is not slowed down for a migration that does not go on.
+        await open.session.slowDown(undefined).catch(() => undefined);
+        this.#leave(vm, open);
+      }
+      throw error;
+    }
+  }
+
   async #take(of: SessionOf, signal: AbortSignal): Promise<Open> {
     await this.settled(of.vm);
     const known = this.#open.get(of.vm);
-    if (known !== undefined && known.session.migration === of.migration && !known.session.qmp.ended.aborted) {
+    const isSame = known?.session.migration === of.migration && known.run === of.run;
+    if (known !== undefined && isSame && !known.session.qmp.ended.aborted) {
       known.inUse.abort(null);
       return known;
     }
     if (known !== undefined) await this.#end(of.vm, known);
-    const open = { session: await this.#begin(of, signal), inUse: new AbortController() };
+    const session = await this.#begin(of, signal);
+    const open = { session, run: of.run, inUse: new AbortController(), used: Promise.resolve() };
     this.#open.set(of.vm, open);
     return open;
   }

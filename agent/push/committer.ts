@@ -22,7 +22,7 @@ export class Committer {
   /** The next round's number. */
   sequence: number;
 
-  /** `note` keeps what is stored in mind for a later attempt. */
+  /** `note` keeps what is committed in mind for a later attempt. */
   constructor(sink: PushSink, note: Note, sequence = 0) {
     this.#sink = sink;
     this.#note = note;
@@ -51,7 +51,8 @@ export class Committer {
     await this.#last;
     const stored = inOrder(segments, limits.segments_in_flight, (each) => this.#store(each, packs));
     const [changed] = await Promise.all([changedOf(stored), this.#sink.put('layers', layerId, [bytes]), packs]);
-    await Promise.all([this.#note(changed), this.#name(changed, layerId)]);
+    await this.#name(changed, layerId);
+    await this.#note(changed);
   }
 
   async #round(): Promise<void> {
@@ -59,8 +60,10 @@ export class Committer {
     const segments = [...this.#pending];
     this.#pending.clear();
     const changed = await changedOf(inOrder(segments, limits.segments_in_flight, (each) => this.#store(each)));
+    if (changed.length === 0) return;
+    await this.#name(changed);
+    // Garbage collection keeps what was committed for as long as the migration may go on; what was only put it does not.
     await this.#note(changed);
-    if (changed.length > 0) await this.#name(changed);
   }
 
   /** Commits what is durable, in as few rounds as may be; the last one names the layer if it is whole. */

@@ -5,7 +5,6 @@ import { mustCatchUp } from '../../core/convergence/catch-up.ts';
 import { errorToJson, hasCode, LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { assertAgreed, type Receipt } from '../../core/receipt.ts';
-import { isRefusal } from '../daemon/patient-client.ts';
 import { abortable } from '../flow/abortable.ts';
 import type { PushJournal } from '../journal/push-journal.ts';
 import { type Handover, ramHandover, stopHandover } from '../live/handover.ts';
@@ -215,9 +214,11 @@ class LiveCutover {
         return false;
       }
       // Proven: no processor of the guest has run at the destination.
-      if (!(await this.#takeBack())) throw error;
-      await handover.giveUp();
-      await this.#host.live.note(vm, undefined);
+      if (!(await this.#takeBack())) await this.#letGo();
+      else {
+        await handover.giveUp();
+        await this.#host.live.note(vm, undefined);
+      }
       throw error;
     }
   }
@@ -226,17 +227,22 @@ class LiveCutover {
   async #recover(handover: Handover, error: unknown, isCommitting: boolean): Promise<void> {
     const { live, log } = this.#host;
     const { vm } = this.#input.chain;
-    const isUnknown = isCommitting && !isRefusal(error);
     log.warn({ vm, error: errorToJson(error) }, 'the VM is not handed over');
+    // A stale epoch alone proves that no attempt passed: another refusal may be that of a second one.
+    const isUnknown = isCommitting && !hasCode(error, 'EPOCH_STALE');
+    const isOurs = async () => !isUnknown || (await this.#takeBack());
     const isStopped = this.#input.live.cutover === 'stop';
-    if (isUnknown && isStopped && !(await this.#takeBack())) {
-      // It is the destination's: what runs here is not to run any more.
-      await quit(this.#session.qmp);
-      return live.gone(vm);
-    }
+    if (isStopped && !(await isOurs())) return this.#letGo();
     await handover.giveUp();
-    if (isUnknown && !isStopped) await this.#takeBack();
+    // A guest whose memory has not gone runs nowhere else: it does not wait for the cloud to answer.
+    if (!isStopped && !(await isOurs())) return this.#letGo();
     await live.note(vm, undefined);
+  }
+
+  /** The VM is the destination's: what runs here is not to run any more. */
+  async #letGo(): Promise<void> {
+    await quit(this.#session.qmp);
+    await this.#host.live.gone(this.#input.chain.vm);
   }
 
   /** Asked until the cloud answers: what the guest may do hangs on it. */

@@ -23,7 +23,7 @@ export async function round(host: TaskHost, run: TaskRun, input: RoundInput): Pr
 
 /** The session that a task of a running VM goes on with. */
 export function sessionOf(input: Extract<TaskInput, { kind: 'round' | 'cutover' }>): SessionOf {
-  const { migration, chain, chunk_bytes: chunkBytes } = input;
+  const { migration, run, chain, chunk_bytes: chunkBytes } = input;
   const { parent } = topTransfer(input);
-  return { migration, vm: chain.vm, chunkBytes, parent: parent === null ? NO_DIGEST : fromHex(parent) };
+  return { migration, run, vm: chain.vm, chunkBytes, parent: parent === null ? NO_DIGEST : fromHex(parent) };
 }

@@ -2,7 +2,9 @@ import type { LayerTransfer, StreamCounts, TaskInput } from '../../core/api/task
 import { geometryOf } from '../../core/chunk.ts';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
+import { limits } from '../../core/limits.ts';
 import type { DiskLayer } from '../disk/layer.ts';
+import type { PushSink } from '../push/port.ts';
 import { pushLayer } from '../push/push-layer.ts';
 import { createMeter } from './meter.ts';
 import { createSink, scopeOf } from './sink.ts';
@@ -10,13 +12,48 @@ import { createSource } from './source.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
 /**
- * Pushes one layer as its transfer says, and records it if all of it is in the namespace's store then.
+ * Pushes one layer as its transfer says, and records it if all of it is in the namespace's store then. What it relied on may
+ * just be leaving the store: then it is sent once more.
  * Errors: LAYER_CHANGED if it is not the layer that was surveyed, and those of pushLayer.
  */
 export async function sendLayer(
   host: TaskHost,
   run: TaskRun,
   { migration, chunk_bytes: chunkBytes }: { migration: string; chunk_bytes: number },
+  transfer: LayerTransfer,
+  layer: DiskLayer,
+): Promise<{ layerId: string; counts: StreamCounts }> {
+  const sink = countingOn(createSink(host, run, migration, transfer));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await sendOnce(host, run, { migration, chunkBytes, sink }, transfer, layer);
+    } catch (error) {
+      if (!hasCode(error, 'OBJECT_LEAVING') || attempt === limits.leaving_attempts_max) throw error;
+      host.log.info(
+        { migration, layer: transfer.layer.name },
+        'what the store had of it is being removed: it is sent anew',
+      );
+      await host.clock.sleep(limits.removal_fence_ms, run.signal);
+    }
+  }
+}
+
+/** A push that begins anew goes on counting: a round that is there already is not replaced. */
+function countingOn(sink: PushSink): PushSink {
+  let rounds = 0;
+  return { ...sink, commit: (round) => sink.commit({ ...round, sequence: rounds++ }) };
+}
+
+interface Sending {
+  readonly migration: string;
+  readonly chunkBytes: number;
+  readonly sink: PushSink;
+}
+
+async function sendOnce(
+  host: TaskHost,
+  run: TaskRun,
+  { migration, chunkBytes, sink }: Sending,
   transfer: LayerTransfer,
   layer: DiskLayer,
 ): Promise<{ layerId: string; counts: StreamCounts }> {
@@ -31,7 +68,7 @@ export async function sendLayer(
     totalBytes: surveyed.data_bytes,
     pool: host.pool,
     manifests: host.manifests,
-    sink: createSink(host, run, migration, transfer),
+    sink,
     clock: host.clock,
     zstd: host.zstd,
     signal: run.cut,

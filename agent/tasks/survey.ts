@@ -45,6 +45,7 @@ async function surveyRunning(
   asked: readonly Kind[] | undefined,
 ) {
   const vm = runningImage(image);
+  await host.live.release(vm.name);
   const qmp = await connectQmp(unixSocket(vm.running.qmp), { clock: host.clock, signal: run.signal });
   try {
     const { disk, bases } = await examine(qmp, vm, host.images, run.signal);

@@ -67,5 +67,6 @@ async function settleRam(
   if ((await migrationStatus(qmp, signal)) !== 'completed') await cancelMigration(qmp, deps.clock);
   if ((await migrationStatus(qmp, signal)) === 'completed') return quit(qmp);
   await resumeGuest(qmp);
-  await takeBack(deps, of, signal);
+  // A destination that has waited in vain may have the VM for good: its disk is what counts then.
+  if (!(await takeBack(deps, of, signal))) await quit(qmp);
 }

@@ -1,4 +1,5 @@
 import type { RunningVm } from '../../agent/images/running-vms.ts';
+import type { CollectionView } from '../../core/api/garbage.ts';
 import type { DamagedObject, RebuildCounts, RebuildPhase } from '../../core/api/rebuild.ts';
 import type {
   HostView,
@@ -64,6 +65,9 @@ export interface Messages {
     chunk?: number;
     equal: boolean;
   };
+  /** How far `gc` is, and its end. */
+  collecting: { collection: CollectionView };
+  collected: { collection: CollectionView };
   report: { migration: string; file: string };
   host: { host: HostView };
   /** A running VM that the agent of this host may migrate. */

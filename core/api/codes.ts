@@ -12,6 +12,7 @@ export const statusOfCode: Readonly<Record<string, number>> = {
   LAYER_UNKNOWN: 404,
   HOST_UNKNOWN: 404,
   VM_UNKNOWN: 404,
+  COLLECTION_UNKNOWN: 404,
   VM_AMBIGUOUS: 409,
   VM_ALREADY_THERE: 409,
   VM_LEASED: 409,
@@ -29,6 +30,8 @@ export const statusOfCode: Readonly<Record<string, number>> = {
   OBJECT_MISSING: 409,
   OBJECT_TOO_LARGE: 409,
   PACK_CONDEMNED: 409,
+  OBJECT_LEAVING: 409,
+  COLLECTION_RUNNING: 409,
   BODY_TOO_LARGE: 413,
   ABORTED: 409,
 };

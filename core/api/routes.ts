@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import * as agent from './agent.ts';
+import { collectionView, garbageRequest } from './garbage.ts';
 import { rebuildAnswer, rebuildRequest } from './rebuild.ts';
 import * as views from './views.ts';
 
@@ -8,7 +9,7 @@ export interface Route {
   readonly method: 'GET' | 'PUT' | 'POST';
   readonly path: string;
   /** Which function answers: its folder in functions/. */
-  readonly function: 'hosts' | 'tasks' | 'fingerprints' | 'migrations' | 'layers' | 'rebuild';
+  readonly function: 'hosts' | 'tasks' | 'fingerprints' | 'migrations' | 'layers' | 'garbage' | 'rebuild';
   /**
    * Who calls it: a host's agent, for its own host and tasks alone; agents and users; or users alone, if absent. A host's
    * policy has the first two (bin/enrol/policy.ts).
@@ -225,6 +226,21 @@ export const routes = {
     path: '/layers/{layer}',
     function: 'layers',
     answer: views.storedLayerView,
+  },
+  collectGarbage: {
+    summary: 'Begins a garbage collection of the namespace; the same id again is the same one',
+    method: 'POST',
+    path: '/garbage',
+    function: 'garbage',
+    body: garbageRequest,
+    answer: collectionView,
+  },
+  getCollection: {
+    summary: 'How far a garbage collection is, or how it ended; the last one alone is known',
+    method: 'GET',
+    path: '/garbage/{collection}',
+    function: 'garbage',
+    answer: collectionView,
   },
   rebuildIndex: {
     summary: 'One page of a rebuild: index rows and placements are made from packs, what is damaged is taken out',

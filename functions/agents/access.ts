@@ -37,6 +37,14 @@ export async function requireNamespace({ hosts }: Pick<Ports, 'hosts'>, { namesp
   });
 }
 
+/** Throws CALLER_REFUSED if the caller is bound to a host: it speaks for that, not for all of a namespace. `what` it asked for. */
+export async function requireUnbound({ hosts }: Pick<Ports, 'hosts'>, { caller }: Caller, what: string): Promise<void> {
+  if ((await hosts.boundTo(caller)) === undefined) return;
+  throw new LayerMoverError('CALLER_REFUSED', `${caller} speaks for a host and can't ${what}`, {
+    hint: 'use an operator’s credentials',
+  });
+}
+
 /** A task of the caller's host, in whatever state. Throws TASK_UNKNOWN or CALLER_REFUSED. */
 export async function requireOwnTask(ports: Ports, caller: Caller, id: string): Promise<Task> {
   const task = await ports.tasks.find(id);

@@ -4,18 +4,21 @@ import { decodeQuestion, encodeAnswer } from '../../core/format/batch.ts';
 import { refuse } from '../../core/format/bytes.ts';
 import { limits } from '../../core/limits.ts';
 import { hasEnded } from '../../core/migration.ts';
-import type { Clock } from '../../core/ports.ts';
 import type { Task } from '../../core/task.ts';
 import { requireTask } from '../agents/access.ts';
 import type { Telling } from '../cloud.ts';
 import { claimOwner, migrationOf } from '../packs/claim-owner.ts';
 import { contentsOf, type PackDeps, packsFor } from '../packs/find-packs.ts';
+import { leavingAmong, type UseDeps } from '../packs/in-use.ts';
+import type { ChunkPlace, PackContents } from '../packs/pack-contents.ts';
 import type { Call } from '../rest/call.ts';
 import { findAll, framesOf } from './answer-batch.ts';
 
-export interface FingerprintDeps extends PackDeps, Pick<CloudPorts, 'hosts' | 'tasks' | 'migrations'>, Telling {
-  readonly clock: Clock;
-}
+export interface FingerprintDeps
+  extends PackDeps,
+    UseDeps,
+    Pick<CloudPorts, 'hosts' | 'tasks' | 'migrations'>,
+    Telling {}
 
 /**
  * Answers a batch of fingerprints (docs/FORMAT.md, fingerprint batch). The rows of its hooks name packs, whose footers
@@ -28,7 +31,7 @@ export async function checkBatch(deps: FingerprintDeps, call: Call<'checkFingerp
   refuseZeros(batch);
   const packs = (await packsFor(deps, task.namespace, batch)).slice(0, limits.batch_footers_max);
   const contents = await contentsOf(deps, task.namespace, packs);
-  const places = findAll(batch, [...contents.values()]);
+  const places = await findUsable(deps, task.namespace, batch, contents);
   const numbers = framesOf(places);
   const claimedUntilMs = places.includes(undefined) ? await claim(deps, task, batch) : 0;
   return encodeAnswer({
@@ -39,6 +42,23 @@ export async function checkBatch(deps: FingerprintDeps, call: Call<'checkFingerp
       return { status: 'have', frame: numbers.get(place.frame)!, rawOffset: place.rawOffset };
     }),
   });
+}
+
+/** Where each fingerprint lies. A pack that is named is in use from here on; one that garbage collection removes is passed over. */
+async function findUsable(
+  deps: FingerprintDeps,
+  namespace: string,
+  batch: Buffer,
+  contents: ReadonlyMap<string, PackContents>,
+): Promise<(ChunkPlace | undefined)[]> {
+  const left = new Map(contents);
+  for (;;) {
+    const places = findAll(batch, [...left.values()]);
+    const named = new Set(places.filter((place) => place !== undefined).map(({ frame }) => toHex(frame.pack)));
+    const leaving = await leavingAmong(deps, namespace, 'packs', [...named]);
+    if (leaving.size === 0) return places;
+    for (const pack of leaving) left.delete(pack);
+  }
 }
 
 /** No chunk has this fingerprint: whoever asks for it has lost track of what it scanned. */

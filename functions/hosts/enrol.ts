@@ -1,5 +1,6 @@
 import type { HostRef } from '../../core/api/names.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import { requireUnbound } from '../agents/access.ts';
 import type { Call, Caller } from '../rest/call.ts';
 import type { HostDeps } from './deps.ts';
 
@@ -19,13 +20,11 @@ export async function enrol(deps: HostDeps, call: Call<'enrolHost'>) {
  * who is bound to a host, IDENTITY_BOUND for an identity of another namespace or the caller's own: it would speak for hosts
  * alone from now on.
  */
-export async function bind({ hosts }: HostDeps, { namespace, caller, path, body }: Call<'bindHost'>) {
+export async function bind({ hosts }: HostDeps, call: Call<'bindHost'>) {
+  const { namespace, caller, path, body } = call;
   const ref: HostRef = `${path.site}/${path.host}`;
   const { identity } = body;
-  if ((await hosts.boundTo(caller)) !== undefined)
-    throw new LayerMoverError('CALLER_REFUSED', `${caller} speaks for a host and can't bind any`, {
-      hint: 'use an operator’s credentials',
-    });
+  await requireUnbound({ hosts }, call, 'bind any');
   if (identity === caller)
     throw new LayerMoverError('IDENTITY_BOUND', 'an operator that was bound to a host could bind no other', {
       hint: 'give the host a role or a user of its own',

@@ -3,23 +3,25 @@ import { LayerMoverError } from '../../core/errors.ts';
 import { isHook, toHex } from '../../core/fingerprint.ts';
 import type { Footer } from '../../core/format/footer.ts';
 import { namespaceScope, objectKey } from '../../core/format/keys.ts';
+import { takeIntoUse, type UseDeps } from './in-use.ts';
 import { readFooter } from './read-footer.ts';
 
-interface RowDeps extends Pick<CloudPorts, 'objects' | 'index'> {
+interface RowDeps extends UseDeps, Pick<CloudPorts, 'index'> {
   /** One fingerprint in so many gets an index row. */
   readonly sampling: number;
 }
 
 /**
  * Writes the index rows of packs of the namespace's (ids in hex) from their own footers; answers how many were new. Throws
- * OBJECT_MISSING or FORMAT_REFUSED if one is not what its id says, PACK_CONDEMNED if a rebuild is taking it out: then no
- * row is written.
+ * OBJECT_MISSING or FORMAT_REFUSED if one is not what its id says, PACK_CONDEMNED if a rebuild is taking it out,
+ * OBJECT_LEAVING if garbage collection is: then no row is written.
  *
  * A rebuild condemns a pack before it looks for its rows, and acquits it once the object is gone. So if it came in
  * between, a pack with new rows is either condemned now, or was removed: then the rows go again.
  */
 export async function addRows(deps: RowDeps, namespace: string, packs: readonly string[]): Promise<number> {
   await refuseCondemned(deps, namespace, packs);
+  await takeIntoUse(deps, namespace, 'packs', packs);
   const footers = await Promise.all(packs.map((pack) => readFooter(deps.objects, namespace, pack)));
   const rows = packs.map((pack, at) => ({ pack, hooks: hooksIn(footers[at]!, deps.sampling) }));
   let added = 0;
@@ -35,7 +37,8 @@ export async function addRows(deps: RowDeps, namespace: string, packs: readonly 
   return added;
 }
 
-function hooksIn({ chunks }: Footer, sampling: number): string[] {
+/** Those of a pack’s fingerprints that have index rows, each once, in hex. */
+export function hooksIn({ chunks }: Footer, sampling: number): string[] {
   const hooks = chunks.filter((chunk) => isHook(chunk.fingerprint, sampling));
   return [...new Set(hooks.map((chunk) => toHex(chunk.fingerprint)))];
 }

@@ -24,7 +24,9 @@ export async function mend(page: Page, id: string): Promise<string | undefined> 
   const places = await findIn(page, fingerprints, [...new Set([...(await page.packsFor(fingerprints)), ...named])]);
   const found = places.filter((place) => place !== undefined);
   if (found.length < places.length) return `${why}; ${places.length - found.length} of its chunks are in no sound pack`;
-  await page.replacePlacement(id, encodePlacement(placementOf(content, found)));
+  const made = placementOf(content, found);
+  await page.takeIntoUse(packsOf(made));
+  await page.replacePlacement(id, encodePlacement(made));
   return undefined;
 }
 

@@ -5,9 +5,10 @@ import { limits } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
 import { contentsOf, type PackDeps, packsFor } from '../packs/find-packs.ts';
 import { FooterCache } from '../packs/footer-cache.ts';
+import { takeIntoUse } from '../packs/in-use.ts';
 import type { PackContents } from '../packs/pack-contents.ts';
 
-export interface RebuildDeps extends Pick<CloudPorts, 'objects' | 'index' | 'layers'> {
+export interface RebuildDeps extends Pick<CloudPorts, 'objects' | 'index' | 'idle' | 'layers'> {
   readonly clock: Clock;
   /** One fingerprint in so many gets an index row. */
   readonly sampling: number;
@@ -67,6 +68,11 @@ export class Page {
     await this.noteRemoval();
     await this.deps.objects.remove([this.keyOf(kind, id)]);
     this.counts.objects_removed++;
+  }
+
+  /** Throws OBJECT_LEAVING if garbage collection is removing one of the packs; otherwise it will not. */
+  async takeIntoUse(packs: readonly string[]): Promise<void> {
+    await takeIntoUse(this.deps, this.namespace, 'packs', packs);
   }
 
   /** Puts a placement in the place of one that is damaged or gone. Whoever looks between the two hears that there is none. */

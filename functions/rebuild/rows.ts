@@ -48,8 +48,8 @@ export function writeRows(page: Page, after?: string): Promise<string | undefine
       const added = await addRows(page.deps, page.namespace, [id]);
       page.counts.rows_written += added;
     } catch (error) {
-      // Condemned; or it went, or was damaged, since it was judged: then the next rebuild sees to it.
-      if (!isDamage(error) && !hasCode(error, 'PACK_CONDEMNED', 'OBJECT_MISSING')) throw error;
+      // Condemned, or being removed; or it went, or was damaged, since it was judged: then the next rebuild sees to it.
+      if (!isDamage(error) && !hasCode(error, 'PACK_CONDEMNED', 'OBJECT_LEAVING', 'OBJECT_MISSING')) throw error;
     }
   });
 }

@@ -14,16 +14,19 @@ export function aboutCall({ namespace, caller, path, query, body }: AnyCall): Fi
     caller,
     ...(task === undefined ? {} : { task }),
     ...(migration === undefined ? {} : { migration }),
+    ...(path.collection === undefined ? {} : { collection: path.collection }),
     ...(path.site === undefined ? {} : { host: `${path.site}/${path.host}` }),
     ...fieldOf(body, 'vm'),
     ...fieldOf(body, 'request_id'),
   };
 }
 
-/** A migration that was just asked for has its id in the answer alone. */
+/** What was just asked for has its id in the answer. */
 export function aboutAnswer(route: RouteName, answered: unknown): Fields {
-  const id = route === 'createMigration' ? textOf(answered, 'id') : undefined;
-  return id === undefined ? {} : { migration: id };
+  const id = textOf(answered, 'id');
+  if (id === undefined) return {};
+  if (route === 'createMigration') return { migration: id };
+  return route === 'collectGarbage' ? { collection: id } : {};
 }
 
 function fieldOf(value: unknown, name: string): Fields {

@@ -1,5 +1,6 @@
 import type { APIGatewayProxyEvent } from 'aws-lambda';
 import { z } from 'zod';
+import { collectionId } from '../../core/api/garbage.ts';
 import {
   DEFAULT_NAMESPACE,
   digest,
@@ -15,7 +16,14 @@ import { callerOf } from './caller.ts';
 import { check } from './check.ts';
 
 /** The forms of the names that paths carry. */
-const pathNames = { site: placeName, host: placeName, task: taskId, migration: migrationId, layer: digest };
+const pathNames = {
+  site: placeName,
+  host: placeName,
+  task: taskId,
+  migration: migrationId,
+  layer: digest,
+  collection: collectionId,
+};
 const pathSchema = z.object(pathNames).partial();
 
 /** Reads a proxy event of API Gateway (REST, format 1.0) as a call of `route`; refuses whatever the contract does not allow. */

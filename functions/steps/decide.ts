@@ -15,7 +15,7 @@ export async function decide(deps: StepDeps, { migration, run, vm: name, round }
   const record = await requireRunning(deps, migration, run);
   const gang = await movingGangOf(deps, record);
   if (name === gang[0]?.name) await changeState(deps, record, ['preparing', 'seeding', 'moving'], { state: 'moving' });
-  if (round === 0) await deps.migrations.updateVm(migration, { name, run }, { state: 'moving' });
+  if (round === 0) await deps.migrations.startVm(migration, { name, run });
   const decision = await decideLive(deps, record, name, round);
   return { decision, round: round + 1 };
 }

@@ -1,13 +1,13 @@
 import { STORE_DAMAGED } from '../../core/damage.ts';
 import type { ErrorJson } from '../../core/errors.ts';
-import { migrationScope } from '../../core/format/keys.ts';
 import { limits } from '../../core/limits.ts';
-import { endState, RUNNING } from '../../core/migration.ts';
+import { endState, hasEnded, RUNNING } from '../../core/migration.ts';
 import type { MigrationRecord } from '../../core/records.ts';
 import { changeState } from '../records/change-state.ts';
 import { gangOf, requireRun } from '../records/require-migration.ts';
 import type { StepDeps } from './deps.ts';
 import type { InputOf } from './input.ts';
+import { removeObjects } from './remove-objects.ts';
 import { settle } from './settle.ts';
 
 /**
@@ -15,50 +15,52 @@ import { settle } from './settle.ts';
  * a while, for it may be resumed. Called again until done.
  */
 export async function finish(deps: StepDeps, { migration, run, round }: InputOf<'finish'>) {
-  if (round === 0) await end(deps, await requireRun(deps, migration, run));
   const record = await requireRun(deps, migration, run);
-  const gone = (await isKept(deps, record)) || (await removeObjects(deps, record));
+  const isOver = hasEnded(record.state);
+  const end = isOver ? record : await settleAll(deps, record);
+  // What was sent is not sent again, unless some of it is damaged: an object that is there can't be replaced.
+  const isDamaged = end.state === 'failed' && (await hasDamage(deps, record, end));
+  // Whoever resumes it must find nothing that is being removed: then its end comes last.
+  const endsLast = isDamaged && !isOver;
+  if (!endsLast && round === 0) await close(deps, record, end);
+  const isGone = (end.state === 'failed' && !endsLast) || (await removeObjects(deps, record));
+  const more = !isGone && round + 1 < limits.cleanup_rounds_max;
+  if (endsLast && !more) await close(deps, record, end);
   return {
-    state: record.state,
-    error: record.error?.code ?? 'ENDED',
-    cause: record.error?.message ?? `the migration ended as ${record.state}`,
-    more: !gone && round + 1 < limits.cleanup_rounds_max,
+    state: end.state,
+    error: end.error?.code ?? 'ENDED',
+    cause: end.error?.message ?? `the migration ended as ${end.state}`,
+    more,
     round: round + 1,
   };
 }
 
-/** What is kept is not sent again. If any of it is damaged, all must be: an object that is there can't be replaced. */
-async function isKept(deps: StepDeps, record: MigrationRecord): Promise<boolean> {
-  if (record.state !== 'failed') return false;
-  const errors = [record.error, ...(await gangOf(deps, record)).map((vm) => vm.error)];
-  return !errors.some((error) => (STORE_DAMAGED as readonly string[]).includes(error?.code ?? ''));
+type End = Pick<MigrationRecord, 'state' | 'error'>;
+
+async function hasDamage(deps: StepDeps, record: MigrationRecord, { error }: End): Promise<boolean> {
+  const errors = [error, ...(await gangOf(deps, record)).map((vm) => vm.error)];
+  return errors.some((each) => (STORE_DAMAGED as readonly string[]).includes(each?.code ?? ''));
 }
 
 /** Whatever went before, no VM stays unsettled: agents keep or drop a VM's files by what its record says. */
-async function end(deps: StepDeps, record: MigrationRecord): Promise<void> {
+async function settleAll(deps: StepDeps, record: MigrationRecord): Promise<End> {
   for (const vm of await gangOf(deps, record)) await settle(deps, record, vm, record.error ?? UNFINISHED);
   for (const name of record.vmNames) await deps.vms.release(record.namespace, name, record.id);
   const gang = await gangOf(deps, record);
-  const states = gang.map((vm) => vm.state);
-  const state = endState(states, record.abortRequested ?? false);
+  const state = endState(
+    gang.map((vm) => vm.state),
+    record.abortRequested ?? false,
+  );
   const error = record.error ?? gang.find((vm) => vm.error !== undefined)?.error;
-  const endedMs = deps.clock.nowMs();
-  const told = error === undefined || state === 'committed' ? {} : { error };
-  await changeState(deps, record, RUNNING, { state, endedMs, ...told });
+  return error === undefined || state === 'committed' ? { state } : { state, error };
+}
+
+async function close(deps: StepDeps, record: MigrationRecord, { state, error }: End): Promise<void> {
+  const told = error === undefined ? {} : { error };
+  await changeState(deps, record, RUNNING, { state, endedMs: deps.clock.nowMs(), ...told });
 }
 
 const UNFINISHED: ErrorJson = {
   code: 'WORKFLOW_FAILED',
   message: 'the workflow ended before this VM was moved; its history tells why',
 };
-
-/** True when the migration's scope is empty. What a late agent still writes there the bucket's own rule expires. */
-async function removeObjects({ objects }: StepDeps, { namespace, id }: MigrationRecord): Promise<boolean> {
-  const prefix = `${migrationScope(namespace, id)}/`;
-  for (let page = 0; page < limits.cleanup_pages_max; page++) {
-    const keys = await objects.list(prefix, limits.events_list_per_cleanup_max);
-    await objects.remove(keys);
-    if (keys.length < limits.events_list_per_cleanup_max) return true;
-  }
-  return false;
-}

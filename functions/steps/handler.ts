@@ -1,6 +1,5 @@
-import { type ErrorJson, LayerMoverError } from '../../core/errors.ts';
+import { LayerMoverError } from '../../core/errors.ts';
 import { type Fields, refusalOf } from '../log.ts';
-import { boundedError } from '../records/bounded-error.ts';
 import { check } from '../rest/check.ts';
 import { commit, verify } from './confirm.ts';
 import { decide } from './decide.ts';
@@ -9,6 +8,7 @@ import { dispatch } from './dispatch.ts';
 import { ended } from './ended.ts';
 import { finish } from './finish.ts';
 import { type InputOf, type Step, stepInput } from './input.ts';
+import { named } from './named-error.ts';
 import { plan } from './plan.ts';
 import { prepare } from './prepare.ts';
 import { rollback, rollbackVm } from './rollback.ts';
@@ -51,18 +51,3 @@ function aboutOf(event: unknown): Fields {
   const { token: _, ...fields } = (event ?? {}) as Record<string, unknown>;
   return fields;
 }
-
-/**
- * The workflow hears of an error what Lambda tells it, its name and message: the code, to match on, and all that users
- * may see of it as JSON.
- */
-function named(error: unknown): Error {
-  const told = error instanceof LayerMoverError ? boundedError(error.toJSON(), 0) : INTERNAL;
-  return Object.assign(new Error(JSON.stringify(told), { cause: error }), { name: told.code });
-}
-
-const INTERNAL: ErrorJson = {
-  code: 'INTERNAL',
-  message: 'a step of the workflow failed for a reason of its own',
-  hint: 'the functions’ logs tell it',
-};

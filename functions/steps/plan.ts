@@ -45,7 +45,7 @@ async function lookUp(deps: StepDeps, record: MigrationRecord, gang: readonly Vm
   const tops = gang.map((vm) => layersOf(vm).at(-1)?.layer_id).filter((id) => id !== undefined);
   const stored = new Set<string>();
   for (const id of new Set([...bases, ...tops])) {
-    if ((await deps.layers.find(record.namespace, id)) !== undefined) stored.add(id);
+    if (await deps.layers.use(record.namespace, id, deps.clock.nowMs())) stored.add(id);
   }
   return { bringers, stored, present: await deps.layers.present(record.namespace, record.to, [...bringers.keys()]) };
 }

@@ -5,6 +5,7 @@ import { decodeRoot } from '../../core/format/root.ts';
 import { limits } from '../../core/limits.ts';
 import type { Task } from '../../core/task.ts';
 import { requireTask } from '../agents/access.ts';
+import { takeIntoUse } from '../packs/in-use.ts';
 import type { Call } from '../rest/call.ts';
 import { bodyInvalid } from '../rest/check.ts';
 import type { TaskDeps } from './deps.ts';
@@ -13,7 +14,7 @@ import { requirePushed } from './pushed.ts';
 /**
  * Records that the namespace's store has all of a layer. If a rebuild took something out while it was sent, what was
  * found there at first may be gone by now: then it is not recorded, and the next migration asks for each chunk again.
- * Throws BODY_INVALID if its root says otherwise.
+ * Throws BODY_INVALID if its root says otherwise, OBJECT_LEAVING if garbage collection is removing that.
  */
 export async function recordLayer(deps: TaskDeps, call: Call<'recordLayer'>) {
   const { attempt, layer_id: layerId, layer, chunk_bytes } = call.body;
@@ -21,6 +22,7 @@ export async function recordLayer(deps: TaskDeps, call: Call<'recordLayer'>) {
   const pushed = requirePushed(task.input, (each) => each.stream === layerId || each.stream.startsWith('ud:'), layerId);
   if (pushed.treatment !== 'dedup')
     throw bodyInvalid(`${layerId} does not go to the namespace: it goes ${pushed.treatment}`);
+  await takeIntoUse(deps, task.namespace, 'layers', [layerId]);
   const root = await readRoot(deps, task.namespace, layerId);
   const parent = isNone(root.parent) ? null : toHex(root.parent);
   const { virtualBytes, chunkBytes } = root.geometry;

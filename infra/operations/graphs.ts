@@ -13,6 +13,7 @@ export function graphs(controlPlane: ControlPlane, stack: string, watches: reado
     migrations(controlPlane, watches),
     bytes(stack),
     times(stack),
+    store(controlPlane, stack, watches),
     calls(controlPlane, watches),
     troubles(stack, watches),
   ];
@@ -67,6 +68,22 @@ function times(stack: string): GraphWidget[] {
       title: 'What waits: tasks for an agent, migrations for anything, ms',
       left: [of('TaskQueueTime', 'p50'), of('TaskQueueTime', 'Maximum')],
       right: [of('Standstill', 'Maximum')],
+    }),
+  ];
+}
+
+function store({ collector }: ControlPlane, stack: string, watches: readonly Watch[]): GraphWidget[] {
+  const of = (name: MetricName, label: string) => measured(stack, name, { label });
+  return [
+    new GraphWidget({
+      ...WIDE,
+      title: 'Bytes in the store, as garbage collections find them',
+      left: [of('NeededBytes', 'needed'), of('IdleBytes', 'not needed, and wait'), of('RemovedBytes', 'removed')],
+    }),
+    new GraphWidget({
+      ...WIDE,
+      title: 'Garbage collections',
+      left: [collector.metricStarted(), collector.metricSucceeded(), ...metricOf(watches, 'GarbageCollectionFailed')],
     }),
   ];
 }

@@ -33,6 +33,14 @@ export function stuck(stack: string, machine: StateMachine): MathExpression {
   });
 }
 
+/** Garbage collections that failed, or ran into their time. */
+export function collectionsFailed({ collector }: ControlPlane): MathExpression {
+  return total('collections', 'garbage collections that failed', [
+    collector.metricFailed(SUM),
+    collector.metricTimedOut(SUM),
+  ]);
+}
+
 /** One metric of all functions together. */
 export function ofFunctions({ functions }: ControlPlane, name: 'Errors' | 'Throttles', label: string): MathExpression {
   return total(

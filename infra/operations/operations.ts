@@ -6,7 +6,7 @@ import { Construct } from 'constructs';
 import type { ControlPlane } from '../control-plane.ts';
 import type { Storage } from '../storage.ts';
 import { graphs } from './graphs.ts';
-import { dollarsPerHour, measured, ofFunctions, stuck, tableThrottles } from './metrics.ts';
+import { collectionsFailed, dollarsPerHour, measured, ofFunctions, stuck, tableThrottles } from './metrics.ts';
 
 export interface OperationsProps {
   readonly storage: Storage;
@@ -74,6 +74,12 @@ function watchesOf({ storage, controlPlane, dollarsPerHourMax }: OperationsProps
       metric: measured(stack, 'SilentAgents', { label: 'agents that fell silent' }),
       above: 0,
       description: 'a host’s agent stopped polling in the middle of a task.',
+    },
+    {
+      name: 'GarbageCollectionFailed',
+      metric: collectionsFailed(controlPlane),
+      above: 0,
+      description: 'garbage collection came to no end; what nothing needs stays in the store.',
     },
     {
       name: 'FunctionErrors',

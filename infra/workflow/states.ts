@@ -40,11 +40,11 @@ const handOutAgain: Retrier = {
   BackoffRate: 1,
 };
 
-/** What every state is about: the migration, and which run of it. */
+/** What every state of a migration is about: the migration, and which run of it. */
 const ABOUT = { 'migration.$': '$.migration', 'run.$': '$.run' };
 
-/** Makes the states of one machine: all of them call the same function. */
-export function statesOf(functionName: string) {
+/** Makes the states of one machine: all of them call the same function, and say what they are `about`. */
+export function statesOf(functionName: string, about: Payload = ABOUT) {
   /** Runs one of the function's steps. */
   function step(name: string, payload: Payload, next: Transition, options: Options = {}): TaskState {
     const { keep, last = false } = options;
@@ -53,7 +53,7 @@ export function statesOf(functionName: string) {
     return {
       Type: 'Task',
       Resource: 'arn:aws:states:::lambda:invoke',
-      Parameters: { FunctionName: functionName, Payload: { step: name, ...ABOUT, ...payload } },
+      Parameters: { FunctionName: functionName, Payload: { step: name, ...about, ...payload } },
       ...(selected === undefined ? {} : { ResultSelector: Object.fromEntries(selected) }),
       ResultPath: keep?.at ?? null,
       TimeoutSeconds: limits.step_state_seconds,
@@ -68,7 +68,7 @@ export function statesOf(functionName: string) {
     const payload = {
       step: 'dispatch',
       kind,
-      ...ABOUT,
+      ...about,
       'what.$': what,
       'token.$': '$$.Task.Token',
     };

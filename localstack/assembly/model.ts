@@ -22,15 +22,20 @@ export interface CloudModel {
   readonly ignored: Readonly<Record<string, string>>;
 }
 
-/** What becomes of the events of a bus that a pattern matches. */
+/** What becomes of the events of a bus that a pattern matches, and what happens again and again. */
 export interface RuleModel {
+  readonly arn: string;
   readonly bus: string;
-  readonly pattern: Pattern;
+  readonly pattern: Pattern | undefined;
+  readonly everyMs: number | undefined;
   readonly targets: readonly TargetModel[];
 }
 
 export interface TargetModel {
-  readonly functionArn: string;
+  /** Of a function or a state machine. */
+  readonly arn: string;
+  /** What it is given instead of the event. */
+  readonly input?: string;
   readonly attempts: number;
   /** Name of the dead-letter queue. */
   readonly queue?: string;

@@ -5,6 +5,7 @@ import { type Clock, systemRandom } from '../clock.ts';
 import type { Dynamo } from '../dynamodb/dynamodb.ts';
 import { createEvents } from '../events/api.ts';
 import { Delivery } from '../events/delivery.ts';
+import { Schedules } from '../events/schedule.ts';
 import { type CreatedObject, executionEnded, objectCreated } from '../events/sources.ts';
 import type { KeyStore } from '../identity/keys.ts';
 import { createLambda } from '../lambda/lambda.ts';
@@ -54,8 +55,12 @@ export function openServices({ model, dataDir, clock, keys, endpointUrl, dynamo 
   });
   const delivery = new Delivery({
     rules: model.rules,
-    invoke: async (functionArn, payload) => {
-      const { functionError, payload: answer } = await lambda.invoke(functionArn, payload);
+    invoke: async (arn, payload) => {
+      if (isMachine(arn)) {
+        await states.call('StartExecution', { stateMachineArn: arn, input: payload });
+        return {};
+      }
+      const { functionError, payload: answer } = await lambda.invoke(arn, payload);
       return functionError === undefined ? {} : { error: JSON.parse(answer) as unknown };
     },
     dir: join(dataDir, 'deliveries'),
@@ -63,6 +68,8 @@ export function openServices({ model, dataDir, clock, keys, endpointUrl, dynamo 
     clock,
   });
   events.subscribe(delivery.listen);
+  const onTime = delivery.deliver.bind(delivery);
+  const schedules = new Schedules({ rules: model.rules, dir: dataDir, clock, account, region, onTime });
   const states = createStates({
     machines: model.machines,
     dir: join(dataDir, 'executions'),
@@ -89,11 +96,17 @@ export function openServices({ model, dataDir, clock, keys, endpointUrl, dynamo 
     resume() {
       states.resume();
       delivery.resume();
+      schedules.start();
     },
     async close() {
+      schedules.stop();
       delivery.stop();
       await states.stop();
       await Promise.all([lambda.stop(), s3.close()]);
     },
   };
+}
+
+function isMachine(arn: string): boolean {
+  return arn.startsWith('arn:aws:states:');
 }

@@ -11,8 +11,8 @@ import { transform } from './transform.ts';
 
 export interface DeliveryOptions {
   readonly rules: readonly RuleModel[];
-  /** Invokes a function with JSON; throws or answers an error if it failed. */
-  readonly invoke: (functionArn: string, payload: string) => Promise<{ readonly error?: unknown }>;
+  /** Gives a function, or an execution of a state machine, JSON; throws or answers an error if that failed. */
+  readonly invoke: (arn: string, payload: string) => Promise<{ readonly error?: unknown }>;
   /** Deliveries under way, a file each. */
   readonly dir: string;
   /** Dead-letter queues: `<name>.jsonl`. */
@@ -26,7 +26,7 @@ interface Waiting {
 }
 
 /**
- * Hands events to the functions that rules name, at least once: a delivery is on disk before it begins, and what the last
+ * Hands events to the targets that rules name, at least once: a delivery is on disk before it begins, and what the last
  * run left is delivered again. One that fails for good goes to its target's queue.
  */
 export class Delivery {
@@ -43,10 +43,15 @@ export class Delivery {
   /** Sees every event of the buses. */
   readonly listen: Listener = (event, bus) => {
     for (const rule of this.#options.rules) {
-      if (rule.bus !== bus || !matches(rule.pattern, event)) continue;
-      for (const target of rule.targets) this.#start({ target, event });
+      if (rule.pattern === undefined || rule.bus !== bus || !matches(rule.pattern, event)) continue;
+      this.deliver(rule, event);
     }
   };
+
+  /** Hands an event to all targets of one rule. */
+  deliver(rule: RuleModel, event: object): void {
+    for (const target of rule.targets) this.#start({ target, event });
+  }
 
   /** Delivers what an earlier run did not come to. */
   resume(): void {
@@ -73,12 +78,12 @@ export class Delivery {
 
   async #deliver(file: string, { target, event }: Waiting): Promise<void> {
     const { clock, queueDir } = this.#options;
-    const payload = target.transformer === undefined ? JSON.stringify(event) : transform(target.transformer, event);
+    const payload = inputOf(target, event);
     let error: unknown;
     for (let attempt = 0; attempt < target.attempts; attempt++) {
       if (attempt > 0) await delay(clock, limits.delivery_pause_ms);
       if (this.#stopped) return;
-      error = await this.#attempt(target.functionArn, payload);
+      error = await this.#attempt(target.arn, payload);
       if (this.#stopped) return;
       if (error === undefined) break;
     }
@@ -88,13 +93,18 @@ export class Delivery {
     rmSync(file, { force: true });
   }
 
-  async #attempt(functionArn: string, payload: string): Promise<unknown> {
+  async #attempt(arn: string, payload: string): Promise<unknown> {
     try {
-      return (await this.#options.invoke(functionArn, payload)).error;
+      return (await this.#options.invoke(arn, payload)).error;
     } catch (error) {
       return String(error);
     }
   }
+}
+
+function inputOf({ input, transformer }: TargetModel, event: object): string {
+  if (input !== undefined) return input;
+  return transformer === undefined ? JSON.stringify(event) : transform(transformer, event);
 }
 
 function parse(text: string): Waiting | undefined {

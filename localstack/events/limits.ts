@@ -11,4 +11,6 @@ export const limits = {
   deliveries_at_once: 8,
   /** Between two attempts at one delivery. */
   delivery_pause_ms: 1000,
+  /** A machine that slept, or whose clock was set, finds rules on a schedule due this much late at the most. */
+  schedule_look_ms: 60_000,
 } as const;

@@ -5,6 +5,7 @@ import { systemClock } from '../../adapters/system/clock.ts';
 import { DEFAULT_NAMESPACE } from '../../core/api/names.ts';
 import { type Route, routes } from '../../core/api/routes.ts';
 import { createHandler as createFingerprints } from '../../functions/fingerprints/handler.ts';
+import { createHandler as createGarbage } from '../../functions/garbage/handler.ts';
 import { createHandler as createHosts } from '../../functions/hosts/handler.ts';
 import { createHandler as createLayers } from '../../functions/layers/handler.ts';
 import { createHandler as createMigrations } from '../../functions/migrations/handler.ts';
@@ -29,6 +30,7 @@ export function createLocalCloud() {
     fingerprints: createFingerprints(deps),
     migrations: createMigrations(deps),
     layers: createLayers(deps),
+    garbage: createGarbage(deps),
     rebuild: createRebuild(deps),
   };
   /** What a test does to a call before it is answered, or instead. */

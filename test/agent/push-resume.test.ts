@@ -86,6 +86,16 @@ describe('a push that was interrupted', () => {
     await expectArrives([second], content);
   });
 
+  it('relies on nothing of a round that was refused: its migration had ended, and what it rests on is removed', async () => {
+    const first = new AttemptStore('migration');
+    first.commit = () => Promise.reject(new Error('cancelled'));
+    await expect(push(first)).rejects.toThrow('cancelled');
+    for (const key of [...first.objects.keys()]) if (key.startsWith('packs/')) first.objects.delete(key);
+    const second = new AttemptStore('migration', first);
+    await push(second);
+    await expectArrives([second]);
+  });
+
   const harms: [string, (store: AttemptStore, id: string) => void, string?][] = [
     ['its version is gone', (store, id) => store.objects.delete(`segments/${id}`)],
     ['its placement is gone', (store, id) => store.objects.delete(`placements/${id}`)],

@@ -68,6 +68,25 @@ describe.each(tableClouds)('LayerCatalog on $name', ({ start }) => {
     expect(await cloud.here.layers.list(namespace, 9)).toEqual([]);
   });
 
+  it('notes who used a layer last, and retires one that was not used since it was looked at', async () => {
+    const namespace = fresh('ns');
+    const layer = layerRecord('used');
+    expect(await cloud.here.layers.use(namespace, layer.layerId, 5)).toBe(false);
+    expect(await cloud.here.layers.find(namespace, layer.layerId)).toBeUndefined();
+    expect(await cloud.here.layers.retire(namespace, layer)).toBe(false);
+    await cloud.here.layers.record(namespace, layer);
+    expect(await cloud.there.layers.use(namespace, layer.layerId, 7)).toBe(true);
+    expect(await cloud.here.layers.retire(namespace, layer)).toBe(false);
+    const used = (await cloud.here.layers.find(namespace, layer.layerId))!;
+    expect(used).toEqual({ ...layer, usedMs: 7 });
+    expect(await cloud.here.layers.use(namespace, layer.layerId, 8)).toBe(true);
+    expect(await cloud.there.layers.retire(namespace, used)).toBe(false);
+    expect(await cloud.there.layers.retire(namespace, { ...used, usedMs: 8 })).toBe(true);
+    expect(await cloud.here.layers.find(namespace, layer.layerId)).toBeUndefined();
+    await cloud.here.layers.record(namespace, layer);
+    expect(await cloud.there.layers.retire(namespace, layer)).toBe(true);
+  });
+
   it('knows who holds what', async () => {
     const namespace = fresh('ns');
     const ids = Array.from({ length: 130 }, (_, i) => digestOf(`held ${i}`));

@@ -122,6 +122,21 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
     expect(await cloud.here.migrations.vms(freshMigration())).toEqual([]);
   });
 
+  it('starts a VM that waits, and none that is settled, of another run or unknown', async () => {
+    const id = freshMigration();
+    const states = { 'web-1': 'waiting', 'web-2': 'rolled-back', 'web-3': 'committed', 'web-4': 'waiting' } as const;
+    for (const [name, state] of Object.entries(states))
+      await cloud.here.migrations.putVm(id, { ...vmRecord(name), state });
+    for (const name of ['web-1', 'web-2', 'web-3', 'web-5']) await cloud.there.migrations.startVm(id, { name, run: 1 });
+    await cloud.there.migrations.startVm(id, { name: 'web-4', run: 2 });
+    expect((await cloud.here.migrations.vms(id)).map((vm) => [vm.name, vm.state])).toEqual([
+      ['web-1', 'moving'],
+      ['web-2', 'rolled-back'],
+      ['web-3', 'committed'],
+      ['web-4', 'waiting'],
+    ]);
+  });
+
   it('replaces the record of a stream on one side only', async () => {
     const [id, stream] = [freshMigration(), digestOf('layer')];
     await cloud.here.migrations.putStream(id, streamRecord(stream, 'source', 1));

@@ -114,6 +114,10 @@ describe.each(objectClouds)('ObjectJanitor on $name', ({ start }) => {
     expect(await cloud.there.list(prefix, 2, sorted[1])).toEqual(sorted.slice(2, 4));
     expect(await cloud.there.list(prefix, 2, sorted[4])).toEqual([]);
     expect(await cloud.there.list(`${prefix}a/`, 10)).toEqual(sorted.slice(1, 3));
+    await cloud.here.put(`${prefix}d`, [Buffer.from('more')]);
+    const sized = [...sorted.slice(3).map((key) => ({ key, bytes: 1 })), { key: `${prefix}d`, bytes: 4 }];
+    expect(await cloud.there.sizes(prefix, 9, sorted[2])).toEqual(sized);
+    expect(await cloud.there.sizes(prefix, 1, sorted[2])).toEqual(sized.slice(0, 1));
   });
 
   it('removes what is there, and minds nothing else', async () => {

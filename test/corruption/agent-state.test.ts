@@ -95,7 +95,8 @@ describe(`seed ${SEED}`, () => {
       expect(moved.state, `seed ${SEED}`).toBe(name === 'root' ? 'committed' : 'failed');
       if (name === 'segments') {
         expect(moved.error).toMatchObject({ code: 'MANIFEST_CORRUPT', data: { layer: 'os.qcow2', chunk: 0 } });
-        expect(filesIn(hosts.at('c'))).toEqual([]);
+        // Its agent hears of the end with its next poll.
+        await expect.poll(() => filesIn(hosts.at('c')), { timeout: 20_000 }).toEqual([]);
         expect((await move('web-2', 'c')).state).toBe('committed');
       }
       await expectEqual(hosts.at('a', 'web-2.qcow2'), hosts.at('c', 'web-2.qcow2'));

@@ -81,6 +81,13 @@ describe('a bound identity', () => {
     expect(await cloud.hosts.list('default')).toHaveLength(3);
   });
 
+  it('begins no garbage collection, and an operator does', async () => {
+    const body = { id: `g${'0'.repeat(20)}` };
+    expect(await status('collectGarbage', session('one'), { body })).toBe('CALLER_REFUSED');
+    expect(await cloud.collections.find('default')).toBeUndefined();
+    expect(await status('collectGarbage', userArn('operator'), { body })).toBe('ok');
+  });
+
   it('binds nobody, and is bound in no other namespace', async () => {
     expect(await bind('h4', userArn('friend'), session('one'))).toBe('CALLER_REFUSED');
     expect(await bind('h3', ROLE, userArn('operator'), 'other')).toBe('IDENTITY_BOUND');
@@ -92,14 +99,15 @@ describe('a bound identity', () => {
     createMigration: { request_id: 'from-elsewhere', vms: ['web-1'], to: 'b/h2' },
     resumeMigration: { run: 1 },
     reclaim: { vm: 'web-1' },
+    collectGarbage: { id: `g${'0'.repeat(20)}` },
     rebuildIndex: { phase: 'packs', check: false },
     bindHost: { identity: userArn('friend') },
   };
   const open = Object.entries<Route>(routes).filter(([, { by }]) => by !== 'host') as [RouteName, Route][];
   it.each(open)('hears nothing of another namespace by %s', async (name) => {
-    const params = { site: 'c', host: 'h3', migration: `m${'0'.repeat(20)}`, layer: '0'.repeat(64) };
+    const params = { site: 'c', host: 'h3', migration: `m${'0'.repeat(20)}`, layer: '0'.repeat(64), collection: 'g0' };
     expect(await status(name, session('one'), { params, body: bodies[name] }, 'other')).toBe('CALLER_REFUSED');
-    if (name !== 'bindHost')
+    if (name !== 'bindHost' && name !== 'collectGarbage')
       expect(await status(name, session('one'), { params, body: bodies[name] })).not.toBe('CALLER_REFUSED');
   });
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { migrationScope } from '../../core/format/keys.ts';
+import { migrationScope, objectKey } from '../../core/format/keys.ts';
 import { limits } from '../../core/limits.ts';
 import { MIGRATION } from './support/cloud.ts';
 import { receipt } from './support/samples.ts';
@@ -182,6 +182,24 @@ describe('finish', () => {
     await s.cloud.objects.put(`${prefix}packs/x`, [Buffer.of(1)]);
     expect(await s.step({ step: 'finish', round: 0 })).toMatchObject({ state: 'failed', more: false });
     expect(await s.cloud.objects.list(prefix, 9)).toHaveLength(1);
+  });
+
+  it('removes them before its end if some of them are damaged: whoever resumes it finds nothing that is about to go', async () => {
+    const error = { code: 'CHUNK_CORRUPT', message: 'a chunk is another' };
+    await s.cloud.migrations.update({ id: MIGRATION, run: 1 }, ['requested'], { error });
+    const kinds = ['packs', 'placements', 'segments', 'layers'] as const;
+    for (const kind of kinds) await s.cloud.objects.put(objectKey(prefix.slice(0, -1), kind, 'ab'), [Buffer.of(1)]);
+    const { remove } = s.cloud.objects;
+    const removed: { keys: readonly string[]; state: string | undefined }[] = [];
+    s.cloud.objects.remove = async (keys) => {
+      if (keys.length > 0) removed.push({ keys, state: (await s.record())?.state });
+      await remove.call(s.cloud.objects, keys);
+    };
+    expect(await s.step({ step: 'finish', round: 0 })).toMatchObject({ state: 'failed', more: false });
+    expect((await s.record())?.state).toBe('failed');
+    expect(removed.map(({ keys }) => keys[0]!.split('/')[4])).toEqual(['layers', 'segments', 'placements', 'packs']);
+    expect(removed.map(({ state }) => state)).not.toContain('failed');
+    expect(await s.cloud.objects.list(prefix, 9)).toEqual([]);
   });
 
   it('gives up after so many rounds', async () => {

@@ -41,7 +41,22 @@ it('samples the index as it is told, where it is read and where it is written', 
   const told = Object.values(template.findResources('AWS::Lambda::Function'))
     .map(({ Properties }) => Properties.Environment.Variables[settings.sampling])
     .filter((value) => value !== undefined);
-  expect(told).toEqual(['1', '1', '1']);
+  expect(told).toEqual(['1', '1', '1', '1']);
+});
+
+it('collects each namespace at the wanted times, and layers after the wanted days; or by hand alone', () => {
+  const rules = Object.values(template.findResources('AWS::Events::Rule')).filter(
+    ({ Properties }) => Properties.ScheduleExpression !== undefined,
+  );
+  const told = rules.map(({ Properties }) => [Properties.ScheduleExpression, JSON.parse(Properties.Targets[0].Input)]);
+  expect(told).toEqual(['team-a', 'team-b'].map((namespace) => ['rate(7 days)', { namespace, dry_run: false }]));
+  const stack = new Stack(new App({ outdir: path.join(dir, 'by-hand') }), 'ByHand');
+  new LayerMover(stack, 'Mover', { bundles, garbageCollection: { schedule: false, layerUnusedDays: 30 } });
+  const byHand = Template.fromStack(stack);
+  byHand.resourcePropertiesCountIs('AWS::Events::Rule', { ScheduleExpression: Match.anyValue() }, 0);
+  byHand.hasResourceProperties('AWS::Lambda::Function', {
+    Environment: { Variables: Match.objectLike({ [settings.unusedDays]: '30' }) },
+  });
 });
 
 it('lets go of bucket and tables if it is told to', () => {

@@ -66,7 +66,7 @@ describe('grants', () => {
       if ([Action].flat().every((action) => LOG_DELIVERY.includes(action))) continue;
       const text = JSON.stringify(Resource)
         .replaceAll('/requests/*', '')
-        .replace(/\/ns\/\*\/(migrations|packs|placements|segments|layers)\/\*/g, '')
+        .replace(/\/ns\/\*\/(migrations|packs|placements|segments|layers|garbage)\/\*/g, '')
         .replaceAll('/ns/*', '');
       expect(text, policy).not.toContain('*');
     }
@@ -112,7 +112,10 @@ describe('grants', () => {
       's3:ListBucket',
       's3:PutObject',
     ]);
-    expect(actionsOf('workflow')).toEqual(['lambda:InvokeFunction', ...LOG_DELIVERY]);
+    expect(without('gc')).toEqual(without('rebuild'));
+    expect(without('garbage')).toEqual([...log, 'states:StartExecution']);
+    for (const machine of ['workflow', 'collector'])
+      expect(actionsOf(machine), machine).toEqual(['lambda:InvokeFunction', ...LOG_DELIVERY]);
   });
 
   it('let agents create objects but never replace one, and only through the tasks function', () => {
@@ -304,7 +307,7 @@ describe('the gateway', () => {
 
 describe('the workflow', () => {
   it('is the one definition, on the steps function', () => {
-    const [machine] = model.machines;
+    const machine = model.machines.find((each) => each.name.includes('Workflow'));
     const steps = model.functions.find((each) => each.name.includes('Steps'))!;
     expect(machine?.definition).toEqual(JSON.parse(JSON.stringify(workflowDefinition(steps.arn))));
     expect(steps.timeoutSeconds).toBe(limits.step_seconds);

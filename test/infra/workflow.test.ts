@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { limits, relations } from '../../core/limits.ts';
+import { relations } from '../../core/limit-relations.ts';
+import { limits } from '../../core/limits.ts';
 import { stepInput, TASK_STATES } from '../../functions/steps/input.ts';
 import { workflowDefinition } from '../../infra/workflow/definition.ts';
 import type { Branch, State, TaskState } from '../../infra/workflow/language.ts';

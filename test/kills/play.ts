@@ -1,10 +1,9 @@
-import { appendFileSync } from 'node:fs';
-import path from 'node:path';
+import { arm } from './arm.ts';
 import { chanceOf } from './chance.ts';
 import { hashesOf } from './hashes.ts';
 import { type Images, makeImages } from './images.ts';
 import { judge } from './judge.ts';
-import { drawKill, type Kill, type Victim, watchFor } from './points.ts';
+import { drawKill, type Kill, type Victim } from './points.ts';
 import { packBytesMost, packBytesSent } from './sent.ts';
 import type { Service } from './service.ts';
 import { type Call, World } from './world.ts';
@@ -97,11 +96,15 @@ class Stage {
 
   /** The same command again until it says how the migration ended. */
   async migrate(kills: readonly Kill[], words: readonly string[]): Promise<void> {
-    const disarm = this.#arm(kills);
+    const points = kills.map(({ point }) => point);
+    const disarm = arm(this.#world.front, points, {
+      strike: (at) => this.#restarts.add(this.#strike(kills[at]!)),
+      note: (line) => this.#world.note(line),
+    });
     for (let calls = 1; ; calls++) {
       this.#call = this.#world.call(...words);
       const { code, stdout, stderr } = await this.#call.ended;
-      this.#note(`the command ended with ${code}`);
+      this.#world.note(`the command ended with ${code}`);
       if (code === 0) break;
       if ((code !== 'SIGKILL' && code !== 4) || calls === CALLS_MAX) {
         this.problems.push(`the command ended with ${code}: ${stderr} ${stdout.slice(-2000)}`);
@@ -112,44 +115,9 @@ class Stage {
     await Promise.all(this.#restarts);
   }
 
-  #arm(kills: readonly Kill[]): () => void {
-    const { front } = this.#world;
-    const timers: NodeJS.Timeout[] = [];
-    const waiting = new Map<Kill, (seen: { line: string; method: string; path: string; number: number }) => boolean>();
-    const strike = (kill: Kill) => {
-      waiting.delete(kill);
-      this.#restarts.add(this.#strike(kill));
-    };
-    for (const kill of kills) {
-      const { point } = kill;
-      if (point.at === 'time') timers.push(setTimeout(() => strike(kill), point.ms));
-      else waiting.set(kill, watchFor(point));
-    }
-    const lost = new Map<number, Kill>();
-    front.judge = (seen) => {
-      for (const [kill, matches] of waiting) {
-        if (kill.point.at !== 'request' || !matches(seen)) continue;
-        this.#note(`${kill.point.verdict} ${seen.line}`);
-        if (kill.point.verdict === 'pass') timers.push(setTimeout(() => strike(kill), kill.point.afterMs));
-        else lost.set(seen.number, kill);
-        return kill.point.verdict;
-      }
-      return 'pass';
-    };
-    front.onLoss = ({ number }) => {
-      const kill = lost.get(number);
-      lost.delete(number);
-      if (kill !== undefined) strike(kill);
-    };
-    return () => {
-      front.judge = () => 'pass';
-      for (const timer of timers) clearTimeout(timer);
-    };
-  }
-
   async #strike({ victims, restartMs }: Kill): Promise<void> {
     this.struck++;
-    this.#note(`kill -9 ${victims.join(', ')}; again after ${restartMs} ms`);
+    this.#world.note(`kill -9 ${victims.join(', ')}; again after ${restartMs} ms`);
     await Promise.all(victims.map((victim) => this.#kill(victim)));
     await new Promise((resolve) => setTimeout(resolve, restartMs));
     await Promise.all(victims.map((victim) => this.#restart(victim)));
@@ -169,9 +137,5 @@ class Stage {
 
   #service(victim: Exclude<Victim, 'cli'>): Service {
     return victim === 'cloud' ? this.#world.cloud : this.#world.agents.get(victim)!;
-  }
-
-  #note(line: string): void {
-    appendFileSync(path.join(this.#world.folder, 'story.log'), `${new Date().toISOString()} ${line}\n`);
   }
 }

@@ -16,14 +16,17 @@ export type Point =
       readonly afterMs: number;
     };
 
-export interface Kill {
+export interface Strike<V extends string> {
   readonly point: Point;
-  readonly victims: readonly Victim[];
+  readonly victims: readonly V[];
   readonly restartMs: number;
 }
+export type Kill = Strike<Victim>;
 
 /** Moments that matter, as the requests that mark them, and how many of each a run has about. */
-const MOMENTS: readonly (readonly [match: string, most: number])[] = [
+export type Moments = readonly (readonly [match: string, most: number])[];
+
+const MOMENTS: Moments = [
   ['.', 250],
   ['^POST \\S+/poll', 60],
   ['^POST /v1/migrations$', 1],
@@ -52,14 +55,14 @@ const MOMENTS: readonly (readonly [match: string, most: number])[] = [
 export function drawKill(chance: Chance): Kill {
   const victims = VICTIMS.filter(() => chance.next() < 0.35);
   return {
-    point: chance.next() < 0.3 ? { at: 'time', ms: chance.int(0, 3000) } : drawRequest(chance),
+    point: chance.next() < 0.3 ? { at: 'time', ms: chance.int(0, 3000) } : drawRequest(chance, MOMENTS),
     victims: victims.length > 0 ? victims : [chance.pick(VICTIMS)],
     restartMs: chance.pick([0, chance.int(0, 300), chance.int(300, 2500)]),
   };
 }
 
-function drawRequest(chance: Chance): Point {
-  const [match, most] = chance.pick(MOMENTS);
+export function drawRequest(chance: Chance, moments: Moments): Extract<Point, { at: 'request' }> {
+  const [match, most] = chance.pick(moments);
   const verdict = chance.pick(['pass', 'lose-request', 'lose-answer'] as const);
   // The migration's end comes milliseconds after its commit: renames and clean-up are hit by waiting a little.
   const afterMs = verdict === 'pass' ? chance.pick([0, chance.int(0, 20), chance.int(0, 200)]) : 0;

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { appendFileSync, mkdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -72,11 +72,11 @@ export class World {
   }
 
   /** An agent, not yet started: `a` is a/h1, `b` is b/h2. */
-  agent(site: 'a' | 'b', options: ServiceOptions & { images?: string } = {}): Service {
-    const { images = this.imagesOf(site) } = options;
+  agent(site: 'a' | 'b', options: ServiceOptions & { images?: string; words?: readonly string[] } = {}): Service {
+    const { images = this.imagesOf(site), words: more = [] } = options;
     mkdirSync(images, { recursive: true });
     const host = site === 'a' ? 'h1' : 'h2';
-    const words = ['agent', '--site', site, '--host', host, '--images', images, '--cloud', this.cloudFile];
+    const words = ['agent', '--site', site, '--host', host, '--images', images, '--cloud', this.cloudFile, ...more];
     const service = new Service(site, words, path.join(this.folder, `agent-${site}.log`), options);
     this.agents.set(site, service);
     return service;
@@ -97,6 +97,11 @@ export class World {
       resolve({ code: child.exitCode ?? child.signalCode ?? 'unknown', stdout, stderr }),
     );
     return { ended: promise, kill: (signal) => void child.kill(signal) };
+  }
+
+  /** A line of the run's story, with the time. */
+  note(line: string): void {
+    appendFileSync(path.join(this.folder, 'story.log'), `${new Date().toISOString()} ${line}\n`);
   }
 
   async close(keep = false): Promise<void> {

@@ -8,6 +8,7 @@ import { systemRandom } from '../../adapters/system/random.ts';
 import { createPlaces } from '../../agent/daemon/places.ts';
 import { openState } from '../../agent/daemon/state.ts';
 import { openChain } from '../../agent/disk/layer.ts';
+import { abortable } from '../../agent/flow/abortable.ts';
 import { Journals } from '../../agent/journal/journals.ts';
 import { Launcher, type LauncherOptions } from '../../agent/launch/launcher.ts';
 import { followLive } from '../../agent/live/destination/follow-live.ts';
@@ -103,7 +104,7 @@ export function eachDestination({ chunkBytes = 64 * KiB }: { chunkBytes?: number
       journals: new Journals(folder.at('s', 'journal'), { files, clock: systemClock, log }),
       news: {
         rounds: () => rounds,
-        settled: () => settled.promise,
+        settled: (_: string, __: string, signal: AbortSignal) => abortable(settled.promise, signal),
         urgently: async (work: () => Promise<unknown>) => work(),
       },
       places: { source: createPlaces(1), destination: createPlaces(1) },

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { systemFiles } from '../../adapters/system/files.ts';
 import type { Files, OpenFile } from '../../core/files.ts';
@@ -61,14 +61,16 @@ describe('a running VM that does not come', () => {
     await expectNothing();
   });
 
-  it('leaves nothing when its source took it back after the commit', async () => {
-    const followed = to.follow(await to.host());
+  it('leaves nothing when its source took it back after the commit, and does not boot', async () => {
+    const file = { command: ['/usr/bin/touch', to.at('booted'), '{qmp}', '{disk}'] };
+    const followed = to.follow(await to.host({ launcher: { path: 'launcher.json', file } }));
     await to.push([FIRST], 'last');
     await expect.poll(() => to.bodies('storeReceipt')).toHaveLength(1);
     to.refused.add('announceRunning');
     to.settle('committed');
     to.end('rolled-back');
     await expect(followed).rejects.toMatchObject({ code: 'ROLLED_BACK' });
+    expect(existsSync(to.at('booted'))).toBe(false);
     await expectNothing();
   });
 
@@ -109,10 +111,12 @@ describe('a running VM whose disk has arrived', () => {
   const to = eachDestination();
 
   it('is taken up by the next attempt: read back once more as long as the source has it, not after the commit', async () => {
-    const first = await to.host();
-    void to.follow(first).catch(() => undefined);
+    const dies = new AbortController();
+    const first = to.follow(await to.host(), { signal: dies.signal });
     await to.push([FIRST], 'last');
     await expect.poll(() => to.bodies('storeReceipt')).toHaveLength(1);
+    dies.abort();
+    await expect(first).rejects.toThrow();
     const again = to.follow(await to.host(), { attempt: 2 });
     await expect.poll(() => to.bodies('storeReceipt')).toHaveLength(2);
     to.settle('committed');

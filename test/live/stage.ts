@@ -106,7 +106,7 @@ export class Stage {
 
   /** The agent's run is no more, and did nothing about it. */
   async die(): Promise<void> {
-    const of = { migration: MIGRATION, vm: VM, chunkBytes: CHUNK, parent: NO_DIGEST };
+    const of = { migration: MIGRATION, run: 1, vm: VM, chunkBytes: CHUNK, parent: NO_DIGEST };
     await this.host.live.use(of, new AbortController().signal, async ({ qmp }) => qmp.close());
   }
 

@@ -71,9 +71,10 @@ describe('deliveries', () => {
     rmSync(dir, { recursive: true });
   });
 
-  const target: TargetModel = { functionArn: 'arn:aws:lambda:x:y:function:f', attempts: 3, queue: 'refused' };
+  const target: TargetModel = { arn: 'arn:aws:lambda:x:y:function:f', attempts: 3, queue: 'refused' };
   const rule = (change: Partial<RuleModel> = {}): RuleModel => {
-    return { bus: 'main', pattern: { 'detail-type': ['asked'] }, targets: [target], ...change };
+    const named = { arn: 'arn:aws:events:x:y:rule/r', everyMs: undefined };
+    return { ...named, bus: 'main', pattern: { 'detail-type': ['asked'] }, targets: [target], ...change };
   };
   const open = (rules: readonly RuleModel[]) =>
     new Delivery({
@@ -81,8 +82,8 @@ describe('deliveries', () => {
       clock,
       dir: join(dir, 'deliveries'),
       queueDir: join(dir, 'queues'),
-      invoke: async (functionArn, payload) => {
-        invoked.push([functionArn, JSON.parse(payload)]);
+      invoke: async (arn, payload) => {
+        invoked.push([arn, JSON.parse(payload)]);
         const answer = answers.shift() ?? {};
         if (answer instanceof Error) throw answer;
         return answer;
@@ -104,7 +105,7 @@ describe('deliveries', () => {
     bus.events.subscribe(open([rule(), rule({ bus: 'default' }), rule({ pattern: { source: ['else'] } })]).listen);
     await put(entry, { ...entry, DetailType: 'told' });
     await clock.run();
-    expect(invoked).toMatchObject([[target.functionArn, { 'detail-type': 'asked', detail: { vm: 'web' } }]]);
+    expect(invoked).toMatchObject([[target.arn, { 'detail-type': 'asked', detail: { vm: 'web' } }]]);
     expect(waiting()).toEqual([]);
     expect(queued()).toEqual([]);
   });
@@ -142,13 +143,13 @@ describe('deliveries', () => {
     bus.events.subscribe(open([rule({ targets: [{ ...target, transformer }] })]).listen);
     await put(entry);
     await clock.run();
-    expect(invoked).toEqual([[target.functionArn, { step: 'ended', execution: 'web' }]]);
+    expect(invoked).toEqual([[target.arn, { step: 'ended', execution: 'web' }]]);
   });
 
   test('of events that a service emits come from the default bus', async () => {
     bus.events.subscribe(open([rule({ bus: 'default', pattern: { source: ['aws.s3'] } })]).listen);
     bus.events.emit({ source: 'aws.s3', 'detail-type': 'Object Created', detail: { object: { key: 'k' } } });
     await clock.run();
-    expect(invoked).toMatchObject([[target.functionArn, { source: 'aws.s3', detail: { object: { key: 'k' } } }]]);
+    expect(invoked).toMatchObject([[target.arn, { source: 'aws.s3', detail: { object: { key: 'k' } } }]]);
   });
 });

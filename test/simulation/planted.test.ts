@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Files } from '../../core/files.ts';
+import { limits } from '../../core/limits.ts';
 import { type Options, simulate } from './simulate.ts';
 import type { Ports } from './world/cloud.ts';
 
@@ -37,6 +38,25 @@ function neverReleases(ports: Ports): Ports {
   return { ...ports, vms: { ...ports.vms, release: async () => undefined } };
 }
 
+/** Objects that come into use when their grace is nearly over, and stay marked as if they had not. */
+function forgetsUses(ports: Ports): Ports {
+  const { idle } = ports;
+  let latestMs = 0;
+  return {
+    ...ports,
+    idle: {
+      ...idle,
+      async mark(namespace, kind, id, sinceMs) {
+        latestMs = Math.max(latestMs, sinceMs);
+        await idle.mark(namespace, kind, id, sinceMs);
+      },
+      async clear(namespace, kind, id, mark) {
+        return latestMs - mark.sinceMs >= limits.garbage_grace_ms || (await idle.clear(namespace, kind, id, mark));
+      },
+    },
+  };
+}
+
 /** A file system that says bytes are on disk when they are not. */
 function withoutSync(files: Files): Files {
   return { ...files, open: async (path, how) => ({ ...(await files.open(path, how)), sync: async () => undefined }) };
@@ -68,6 +88,7 @@ describe('the judges of the simulation shout when', () => {
   it.each([
     ['packs are promised before they are stored', { breakPorts: storesLate }, 'order'],
     ['leases are not given back', { breakPorts: neverReleases }, 'lease'],
+    ['garbage collection does not hear of uses', { breakPorts: forgetsUses }, 'garbage'],
     ['bytes are not on disk when a VM is committed', { breakFiles: withoutSync }, 'commit'],
     ['a name is not on disk when a VM is committed', { breakFiles: withoutSyncOfNames }, 'commit'],
     ['an image gets its name and is not whole', { breakFiles: forgetsTheEnd }, 'names'],

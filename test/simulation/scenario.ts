@@ -1,9 +1,12 @@
 import type { HostRef } from '../../core/api/names.ts';
+import type { Cloud } from './world/cloud.ts';
+import { age } from './world/collector.ts';
 import type { Dice } from './world/dice.ts';
 import type { Host } from './world/host.ts';
 import { IMAGES } from './world/host.ts';
 import { Content, drawLayer, readShown, type Shown } from './world/images.ts';
 import type { Order } from './world/operator.ts';
+import type { SimulatedTime } from './world/time.ts';
 
 export interface Vm {
   readonly name: string;
@@ -73,4 +76,33 @@ export function drawOrders(dice: Dice, hosts: readonly Host[], vms: readonly Vm[
     });
   }
   return orders;
+}
+
+export function mostlyDedup(dice: Dice, order: Order): Order {
+  return { ...order, policy: dice.pick(['dedup', 'dedup', order.policy]) };
+}
+
+interface Scene {
+  readonly dice: Dice;
+  readonly time: SimulatedTime;
+  readonly cloud: Cloud;
+  readonly hosts: readonly Host[];
+  readonly vms: readonly Vm[];
+}
+
+/** The same hosts and VMs a long time afterwards: much of what the store holds is garbage by now, and then VMs move again. */
+export async function secondAct({ dice, time, cloud, hosts, vms }: Scene) {
+  await age(cloud.ports, time.nowMs(), dice);
+  const placed: Vm[] = [];
+  for (const vm of vms) {
+    const owner = (await cloud.ports.vms.find('default', vm.name))?.owner;
+    placed.push({ ...vm, source: hosts.find(({ ref }) => ref === owner) ?? vm.source });
+  }
+  const beganMs = time.sinceStartMs;
+  const spanMs = dice.scale(20_000, 200_000);
+  const orders = drawOrders(dice, hosts, placed, spanMs).map((order): Order => {
+    const { abortMs, ...rest } = mostlyDedup(dice, order);
+    return { ...rest, ...(abortMs === undefined ? {} : { abortMs: beganMs + abortMs }) };
+  });
+  return { orders, calmMs: beganMs + spanMs };
 }

@@ -4,15 +4,16 @@ import { judgeEnd } from './judge/end.ts';
 import { Violations } from './judge/violations.ts';
 import { type Committed, watchCloud } from './judge/watch-cloud.ts';
 import { HostWatch, holds } from './judge/watch-host.ts';
-import { drawHosts, drawOrders, drawVms, type Vm } from './scenario.ts';
+import { drawHosts, drawOrders, drawVms, mostlyDedup, secondAct, type Vm } from './scenario.ts';
 import { createSimulatedClient } from './world/client.ts';
 import { Cloud, type Ports } from './world/cloud.ts';
+import { Collector } from './world/collector.ts';
 import { Dice } from './world/dice.ts';
 import { EventLog } from './world/event-log.ts';
 import { drawPlan, NO_FAULTS, type Plan } from './world/faults.ts';
 import { Host } from './world/host.ts';
 import { Network } from './world/network.ts';
-import { Operator } from './world/operator.ts';
+import { Operator, type Order } from './world/operator.ts';
 import { SimulatedTime } from './world/time.ts';
 
 export interface Simulated {
@@ -37,6 +38,8 @@ export interface Options {
 
 /** Once faults have ended every migration must come to its end within this time. */
 const PATIENCE_MS = 6 * 3_600_000;
+/** Garbage is collected within this time of an act's begin. */
+const COLLECTING_MS = 60_000;
 /** What agents do on their own once all is done and all are up: settle files, end what they hold. */
 const AFTER_MS = 40_000;
 
@@ -49,6 +52,8 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
   const names = drawHosts(dice.fork('hosts'));
   const plan = drawPlan(dice.fork('plan'), names.length);
   let calmMs = plan.calmMs;
+  /** When the faults of the present act end, as its orders were made. */
+  let stormMs = plan.calmMs;
   const rates = () => (time.sinceStartMs < calmMs ? plan.rates : NO_FAULTS);
   const committed: Committed[] = [];
   const commits: Committed[] = [];
@@ -60,13 +65,14 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
       }),
     );
   const cloud = new Cloud({ time, dice: dice.fork('cloud'), rates, log, between: watch });
-  const operator = userOf({ cloud, time, dice: dice.fork('user'), rates, log, calmMs: plan.calmMs });
+  const { operator, collector } = usersOf({ cloud, time, dice: dice.fork('user'), rates, log, calmMs: () => stormMs });
   const watches = names.map(({ site, host }) => new HostWatch(`${site}/${host}`, violations));
   const hosts = names.map(({ site, host }, at) => {
     const { onFile, onCall: check } = watches[at]!;
     const onCall: typeof check = (name, body) => {
       check(name, body);
       operator.onCall(name, body);
+      collector.onCall(name);
     };
     const deaths = plan.deaths.filter((death) => death.host === at);
     const between = options.breakFiles ?? same;
@@ -86,7 +92,10 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
     });
   });
   const vms = await drawVms(dice.fork('vms'), hosts);
-  const orders = drawOrders(dice.fork('orders'), hosts, vms, plan.calmMs);
+  let isSecondAct = !dice.fork('acts').chance(0.6);
+  const drawn = drawOrders(dice.fork('orders'), hosts, vms, plan.calmMs);
+  // What is deduplicated stays in the store: the second act will find it there.
+  const orders = isSecondAct ? drawn : drawn.map((order) => mostlyDedup(dice, order));
   for (const [at, host] of hosts.entries()) {
     for (const path of host.files.paths('/images')) watches[at]!.own.add(path);
     await host.files.makeFolder('/proc');
@@ -96,13 +105,27 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
     host.start();
   }
   strike(plan, hosts, time, () => time.sinceStartMs < calmMs);
-  let left = orders.length;
-  for (const order of orders) {
-    operator.see(order).then(
-      () => left--,
-      (error: Error) => violations.note('liveness', error.message),
-    );
-  }
+  let left = 0;
+  const ask = (asked: readonly Order[]) => {
+    left += asked.length;
+    for (const order of asked) {
+      operator.see(order).then(
+        () => left--,
+        (error: Error) => violations.note('liveness', error.message),
+      );
+    }
+  };
+  ask(orders);
+  collector.strike(COLLECTING_MS);
+  const beginSecondAct = async () => {
+    isSecondAct = true;
+    const act = await secondAct({ dice: dice.fork('second act'), time, cloud, hosts, vms });
+    calmMs = act.calmMs;
+    stormMs = act.calmMs;
+    orders.push(...act.orders);
+    ask(act.orders);
+    collector.strike(COLLECTING_MS);
+  };
 
   let steps = 0;
   let doneMs = Number.POSITIVE_INFINITY;
@@ -111,14 +134,15 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
     steps++;
     await judgeStep({ committed, vms, hosts, watches, violations });
     const now = time.sinceStartMs;
-    if (left === 0 && doneMs === Number.POSITIVE_INFINITY) {
+    if (left === 0 && !isSecondAct && hosts.every((host) => host.isUp)) await beginSecondAct();
+    if (left === 0 && isSecondAct && doneMs === Number.POSITIVE_INFINITY) {
       doneMs = now;
       calmMs = Math.min(calmMs, now);
       for (const host of hosts) host.calm();
     }
-    if (left === 0 && hosts.some((host) => !host.isUp)) doneMs = now;
+    if (left === 0 && isSecondAct && hosts.some((host) => !host.isUp)) doneMs = now;
     if (what === undefined || now > doneMs + AFTER_MS) break;
-    if (left > 0 && now > plan.calmMs + PATIENCE_MS) violations.note('liveness', `${left} orders are not done`);
+    if (left > 0 && now > stormMs + PATIENCE_MS) violations.note('liveness', `${left} orders are not done`);
   }
   if (violations.found.length === 0) {
     await stopAll(hosts, time);
@@ -155,14 +179,17 @@ function strike(plan: Plan, hosts: readonly Host[], time: SimulatedTime, isStorm
   for (const { host, atMs, byMs } of plan.jumps) at(atMs, () => (hosts[host]!.skewMs += byMs));
 }
 
-function userOf(
+function usersOf(
   world: Omit<ConstructorParameters<typeof Operator>[0], 'api'> & { cloud: Cloud; rates: () => Plan['rates'] },
 ) {
   const { cloud, time, dice, rates, log, calmMs } = world;
   const network = new Network({ time, dice, rates, log, of: 'user' });
   const random = { bytes: (count: number) => dice.bytes(count) };
   const api = createSimulatedClient({ caller: 'user', cloud, network, clock: time.clock(() => 0), random });
-  return new Operator({ api, time, dice, log, calmMs });
+  return {
+    operator: new Operator({ api, time, dice, log, calmMs }),
+    collector: new Collector({ api, time, dice: dice.fork('collector'), log }),
+  };
 }
 
 interface Judged {

@@ -136,6 +136,35 @@ describeWithGuest('a cutover', () => {
     await guest.written(5);
   });
 
+  it.each(['ram', 'stop'] as const)(
+    'by %s whose commit passed unheard, and is refused when it is asked again, takes the VM back first',
+    async (kind) => {
+      await prepare();
+      await incoming();
+      stage.answers.commitMigration = () => {
+        throw coded('ABORTED');
+      };
+      await expect(stage.cutover(kind)).rejects.toMatchObject({ code: 'ABORTED' });
+      expect(stage.calls.at(-1)).toBe('reclaim');
+      expect(await running(guest.qmp)).toBe('running');
+    },
+  );
+
+  it('with RAM whose destination has the VM for good leaves nothing running here', async () => {
+    Object.assign(limits, { commit_unknown_ms_max: 200 });
+    await prepare();
+    await incoming();
+    stage.answers.commitMigration = () => {
+      throw coded('API_TIMEOUT');
+    };
+    stage.answers.reclaim = () => {
+      throw coded('VM_RUNS_ELSEWHERE');
+    };
+    const ended = once(guest.process, 'exit');
+    await expect(stage.cutover('ram')).rejects.toMatchObject({ code: 'API_TIMEOUT' });
+    await ended;
+  });
+
   it('is given up while the guest is stopped: it runs on', async () => {
     await prepare();
     stage.isSilent = true;

@@ -104,6 +104,15 @@ describeWithGuest('a round that fails', () => {
     await guest.written(5);
   });
 
+  it('is no hindrance to the migration that goes on at once: it surveys, and begins with all of the layer', async () => {
+    const first = await stage.round(0);
+    await stage.survey();
+    expect(await ours()).toMatchObject(CLEAN);
+    const again = await stage.round(0);
+    if (first.kind !== 'round' || again.kind !== 'round') throw new Error('no rounds');
+    expect(again.stats.dirty_bytes).toBeGreaterThanOrEqual(first.stats.dirty_bytes);
+  });
+
   it('or none that comes within live_idle_ms: the guest is as it was', async () => {
     Object.assign(limits, { live_idle_ms: 50 });
     await stage.round(0);

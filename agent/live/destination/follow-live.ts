@@ -1,5 +1,5 @@
 import { withDeadline } from '../../../adapters/deadline.ts';
-import type { StreamCounts, TaskResult } from '../../../core/api/tasks.ts';
+import type { Cutover, StreamCounts, TaskResult } from '../../../core/api/tasks.ts';
 import { hasCode, LayerMoverError } from '../../../core/errors.ts';
 import { limits } from '../../../core/limits.ts';
 import type { VmEnd } from '../../../core/migration.ts';
@@ -47,7 +47,7 @@ export async function followLive(host: TaskHost, outer: TaskRun, input: FollowIn
     const bases = await basesUnder(host, run, arrived.layer);
     if (outcome === 'moving') await storeReceipt(host, run, input, [...bases, arrived.layer]);
     // From here on the cloud decides: a QEMU that ends is no reason to give up what may be committed.
-    await conclude(host, outer, arrived, { guest, end });
+    await conclude(host, outer, arrived, { guest, end, cutover: input.live!.cutover });
     await announceBases(host, outer, bases);
     return { kind: 'follow', streams };
   } finally {
@@ -98,13 +98,15 @@ async function conclude(
   host: TaskHost,
   run: TaskRun,
   arrived: Waiting,
-  { guest, end: told }: { guest: ArrivingGuest; end: Promise<VmEnd> },
+  { guest, end, cutover }: { guest: ArrivingGuest; end: Promise<VmEnd>; cutover: Cutover },
 ): Promise<void> {
   const vm = arrived.vm.name;
-  const end = await told;
-  const lost = end === 'committed' ? await untilRuns(host, run, arrived, guest) : undefined;
-  if (lost !== undefined) await untilTakenBack(host, run, arrived);
-  if (end === 'committed') await announceRunning(host, run);
+  const isCommitted = (await end) === 'committed';
+  // A guest that boots could run at both sides, one that comes with its memory can't: it boots once nobody takes it back.
+  const isOurs = isCommitted && (cutover === 'ram' || (await announceRunning(host, run)));
+  const lost = isOurs ? await untilRuns(host, run, arrived, guest) : undefined;
+  if (isCommitted && (!isOurs || (lost !== undefined && cutover === 'ram'))) await untilTakenBack(host, run, arrived);
+  if (isOurs && cutover === 'ram') await announceRunning(host, run);
   if ((await settle(host, arrived, run.signal)) === 'rolled-back') {
     throw new LayerMoverError('ROLLED_BACK', `${vm} stays with its source`);
   }
@@ -139,11 +141,13 @@ async function untilTakenBack(host: TaskHost, { signal }: TaskRun, { migration, 
   }
 }
 
-/** From now on the source can't take the VM back; if it has done so already, that is what the cloud tells next. */
-async function announceRunning(host: TaskHost, { task, attempt, signal }: TaskRun): Promise<void> {
+/** From now on the source can't take the VM back. False if it has done so already: the cloud will tell that it is rolled back. */
+async function announceRunning(host: TaskHost, { task, attempt, signal }: TaskRun): Promise<boolean> {
   try {
     await host.api.call('announceRunning', { params: { task }, body: { attempt }, signal });
+    return true;
   } catch (error) {
     if (!hasCode(error, 'VM_OWNED_ELSEWHERE')) throw error;
+    return false;
   }
 }

@@ -10,7 +10,10 @@ import { systemRandom } from '../../../adapters/system/random.ts';
 import { startTables } from './tables.ts';
 
 /** The ports that live in tables. */
-export type TablePorts = Pick<CloudPorts, 'index' | 'layers' | 'hosts' | 'vms' | 'migrations' | 'tasks'>;
+export type TablePorts = Pick<
+  CloudPorts,
+  'index' | 'idle' | 'layers' | 'collections' | 'hosts' | 'vms' | 'migrations' | 'tasks'
+>;
 
 export interface TableCloud {
   readonly clock: ManualClock;
@@ -48,6 +51,7 @@ async function startAws(): Promise<TableCloud> {
       bucket: 'unused',
       tables: tables.names,
       stateMachineArn: 'unused',
+      collectorArn: 'unused',
       busName: 'unused',
       roleArn: 'unused',
       keyArn: 'arn:aws:kms:eu-central-1:111122223333:key/objects',

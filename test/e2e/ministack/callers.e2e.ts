@@ -86,6 +86,7 @@ describe('refused at the gateway', () => {
       'a migration': () => api.call('createMigration', { body: request }),
       'an abort': () => api.call('abortMigration', { params }),
       layers: () => api.call('listLayers', {}),
+      'a garbage collection': () => api.call('collectGarbage', { body: { id: `g${'0'.repeat(20)}` } }),
       'a rebuild': () => api.call('rebuildIndex', { body: { phase: 'packs', check: false } }),
     }))
       expect(await outcome(asked()), what).toBe('CALLER_REFUSED');
@@ -103,6 +104,12 @@ describe('refused by the functions', () => {
     expect(await outcome(again.call('bindHost', { ...at('d', 'free'), body: { identity: h1.role } }))).toBe(
       'CALLER_REFUSED',
     );
+  });
+
+  it('a garbage collection, whatever the policy allows', async () => {
+    const api = await wide.api('collects');
+    const body = { id: `g${'0'.repeat(20)}` };
+    expect(await outcome(api.call('collectGarbage', { body }))).toBe('CALLER_REFUSED');
   });
 
   it('another namespace', async () => {

@@ -7,6 +7,7 @@ import type { TaskInput } from '../../../core/api/tasks.ts';
 import { type Problem, problem } from '../../../core/api/views.ts';
 import type { Clock } from '../../../core/ports.ts';
 import { createHandler as createFingerprints } from '../../../functions/fingerprints/handler.ts';
+import { createHandler as createGarbage } from '../../../functions/garbage/handler.ts';
 import { createHandler as createHosts } from '../../../functions/hosts/handler.ts';
 import { createHandler as createLayers } from '../../../functions/layers/handler.ts';
 import { createHandler as createMigrations } from '../../../functions/migrations/handler.ts';
@@ -38,6 +39,7 @@ export function createTestCloud<C extends Clock>({ clock, ports = {}, sampling =
     fingerprints: createFingerprints(deps),
     migrations: createMigrations(deps),
     layers: createLayers(deps),
+    garbage: createGarbage(deps),
     rebuild: createRebuild(deps),
   };
 

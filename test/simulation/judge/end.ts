@@ -33,7 +33,7 @@ export async function judgeEnd(end: End): Promise<void> {
 async function judgeVms({ cloud, hosts, vms, orders, operator, violations }: End): Promise<void> {
   for (const vm of vms) {
     const ownership = await cloud.ports.vms.find('default', vm.name);
-    const order = orders.find((each) => each.vms.includes(vm.name));
+    const order = orders.findLast((each) => each.vms.includes(vm.name));
     const wasAborted = operator.ended.some((each) => each.state === 'aborted' && each.vm_names.includes(vm.name));
     if (ownership === undefined) {
       if (order !== undefined && !wasAborted) violations.note('owner', `${vm.name} has no owner`);

@@ -8,6 +8,7 @@ import type { Ownership } from '../../../core/ports.ts';
 import { contentDigest } from '../../../core/receipt.ts';
 import type { Ports } from '../world/cloud.ts';
 import type { Violations } from './violations.ts';
+import { watchStore } from './watch-store.ts';
 
 export interface Committed {
   readonly vm: string;
@@ -39,14 +40,21 @@ export function watchCloud(ports: Ports, violations: Violations, onCommit: (comm
     return migration !== undefined && (await isOver(migration));
   }
 
+  async function isLeaving(segment: string): Promise<boolean> {
+    const mark = (await ports.idle.find('default', 'segments', [segment])).get(segment);
+    return mark?.removedMs !== undefined;
+  }
+
   async function isOver(migration: string): Promise<boolean> {
     const record = await migrations.find(migration);
     return record !== undefined && hasEnded(record.state);
   }
 
-  function checkObject(key: string, bytes: Buffer): void {
+  async function checkObject(key: string, bytes: Buffer): Promise<void> {
     const [scope, kind] = scopeOf(key);
     const id = key.split('/').at(-1)!;
+    // Garbage collection may take what it rests on at this very moment: then its round is refused.
+    if (scope === 'ns/default' && kind === 'segments' && (await isLeaving(id))) return;
     if (kind === 'placements') {
       for (const { pack } of decodePlacement(bytes).frames) {
         if (!somewhere(scope, 'packs', toHex(pack))) violations.note('order', `placement ${id} names an absent pack`);
@@ -75,25 +83,26 @@ export function watchCloud(ports: Ports, violations: Violations, onCommit: (comm
     runners.set(`${migration} ${vm}`, whom);
   }
 
-  return {
+  const watched: Ports = {
     ...ports,
     objects: {
       ...objects,
       async put(key, parts) {
         const bytes = Buffer.concat(parts);
-        if (await isLate(key)) return await objects.put(key, parts);
+        if (scopeOf(key) === undefined) return await objects.put(key, parts);
+        const late = await isLate(key);
         const known = keys.get(key);
         if (known !== undefined && !/\/placements\//.test(key) && !known.equals(bytes)) {
           violations.note('objects', `${key} was put with other bytes`);
         }
-        if (known === undefined) checkObject(key, bytes);
+        if (!late) await checkObject(key, bytes);
         const outcome = await objects.put(key, parts);
         if (known === undefined) keys.set(key, bytes);
         return outcome;
       },
       async remove(gone) {
         for (const key of gone) {
-          if (!(await isLate(key))) violations.note('removal', `${key} is still needed`);
+          if (/\/migrations\//.test(key) && !(await isLate(key))) violations.note('removal', `${key} is still needed`);
           keys.delete(key);
         }
         await objects.remove(gone);
@@ -170,4 +179,5 @@ export function watchCloud(ports: Ports, violations: Violations, onCommit: (comm
       },
     },
   };
+  return watchStore(watched, keys, violations);
 }

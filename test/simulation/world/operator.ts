@@ -28,7 +28,7 @@ export interface OperatorOptions {
   readonly dice: Dice;
   readonly log: EventLog;
   /** Faults end then: a migration that fails is asked for again afterwards, and must succeed. */
-  readonly calmMs: number;
+  readonly calmMs: () => number;
 }
 
 const LOOK_MS = 3_000;
@@ -49,7 +49,7 @@ export class Operator {
 
   /** Resolves once the VMs of the order are where they should be, or stay for the user's sake. Gives the last view. */
   async see(order: Order): Promise<MigrationView> {
-    const { time, dice, log, calmMs } = this.#options;
+    const { time, dice, log } = this.#options;
     await time.sleep(order.atMs);
     let askedMs = time.sinceStartMs;
     let view = await this.#ask(order, order.vms);
@@ -63,10 +63,13 @@ export class Operator {
         return await this.see({ ...next, to: onward, atMs: dice.scale(1, 30_000) });
       }
       if (view.state !== 'failed') return view;
-      if (askedMs > calmMs + SETTLED_MS)
+      if (askedMs > this.#options.calmMs() + SETTLED_MS)
         throw new Error(`${view.id} failed in the calm: ${JSON.stringify(view.error)}`);
       await time.sleep(
-        Math.max(dice.scale(100, 60_000), dice.chance(0.7) ? calmMs + SETTLED_MS + 1 - time.sinceStartMs : 0),
+        Math.max(
+          dice.scale(100, 60_000),
+          dice.chance(0.7) ? this.#options.calmMs() + SETTLED_MS + 1 - time.sinceStartMs : 0,
+        ),
       );
       askedMs = time.sinceStartMs;
       const done = new Set(view.vms.filter(({ state }) => state === 'committed').map(({ name }) => name));

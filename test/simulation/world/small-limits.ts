@@ -22,6 +22,10 @@ Object.assign(limits, {
   poll_idle_ms: 8_000,
   poll_fast_ms: 250,
   poll_linger_ms: 3_000,
+  collection_call_ms: 0,
+  collection_objects_max: 6,
+  collection_in_flight: 3,
+  collection_filter_bytes: 1024,
 });
 
 Object.assign(diskLimits, {

@@ -1,0 +1,81 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { RunningVms } from '../../../agent/images/running-vms.ts';
+import { chanceOf } from '../chance.ts';
+import { hashesOf } from '../hashes.ts';
+import type { Played } from '../play.ts';
+import { packBytesSent } from '../sent.ts';
+import { World } from '../world.ts';
+import { makeGuestDisks } from './disks.ts';
+import { Guests } from './guests.ts';
+import { judgeLive } from './judge.ts';
+import { Lookout } from './lookout.ts';
+import { drawLiveStrike, type LiveStrike } from './points.ts';
+import { LiveStage } from './stage.ts';
+
+/** What a run of the live harness does. All of it follows from the seed. */
+export interface LivePlay {
+  readonly seed: number;
+  readonly vms: readonly string[];
+  readonly cutover: 'ram' | 'stop';
+  readonly chunkBytes: number;
+  readonly kills: readonly LiveStrike[];
+}
+
+const BOOT_MS = 60_000;
+
+export function drawLivePlay(seed: number): LivePlay {
+  const chance = chanceOf(seed);
+  const vms = chance.next() < 0.25 ? ['web-1', 'web-2'] : ['web-1'];
+  const cutover = chance.next() < 0.7 ? 'ram' : 'stop';
+  const chunkBytes = chance.pick([16_384, 65_536, 65_536]);
+  const kills = Array.from({ length: chance.pick([1, 1, 2, 2, 3]) }, () => drawLiveStrike(chance, vms));
+  return { seed, vms, cutover, chunkBytes, kills };
+}
+
+/** Plays one run in a folder of its own; the folder stays if `keep` or something was wrong. */
+export async function playLive({ seed, vms, cutover, chunkBytes, kills }: LivePlay, keep = false): Promise<Played> {
+  const beganMs = performance.now();
+  const world = await World.open();
+  const guests = new Guests(world.folder);
+  const lookout = new Lookout(guests, vms, (line) => world.note(line));
+  const stage = new LiveStage(world, guests);
+  let problems: string[] = ['it was not played to its end'];
+  try {
+    await prepare(world, guests, vms, seed);
+    const before = await hashesOf(world.imagesOf('a'));
+    const route = ['--to', 'b/h2', '--from', 'a/h1', '--chunk', String(chunkBytes), '--live', '--cutover', cutover];
+    await stage.migrate(kills, ['migrate', ...vms, ...route, '--request-id', `kills-live-${seed}`]);
+    const judged = await judgeLive({ world, guests, vms, before, hurt: stage.hurt });
+    problems = [...stage.problems, ...lookout.problems, ...judged];
+  } catch (error) {
+    problems = [...stage.problems, ...lookout.problems, String((error as Error).stack)];
+  }
+  await lookout.end();
+  for (const vm of vms) for (const site of ['a', 'b'] as const) await guests.kill(site, vm);
+  const sentBytes = packBytesSent(world);
+  await world.close(keep || problems.length > 0);
+  return { problems, struck: stage.struck, milliseconds: performance.now() - beganMs, sentBytes, folder: world.folder };
+}
+
+/** Guests that run and acknowledge, and agents that know them. */
+async function prepare(world: World, guests: Guests, vms: readonly string[], seed: number): Promise<void> {
+  const images = world.imagesOf('a');
+  await makeGuestDisks(images, vms, chanceOf(seed ^ 0x5eed));
+  await mkdir(path.join(images, '.layermover'));
+  const known = new RunningVms(path.join(images, '.layermover', 'running'), images);
+  for (const name of vms) {
+    await guests.start('a', name);
+    await known.put({
+      name,
+      qmp: guests.qmpOf(name),
+      disks: [{ node: 'disk0', top: path.join(images, `${name}.qcow2`) }],
+    });
+  }
+  const launcher = path.join(world.folder, 'launcher.json');
+  await writeFile(launcher, JSON.stringify(guests.launcher()));
+  const arrives = ['--launcher', launcher, '--migration-address', 'unix'];
+  await Promise.all([world.agent('a').start(), world.agent('b', { words: arrives }).start()]);
+  await world.enrolled();
+  for (const vm of vms) if (!(await guests.goesOn(vm, BOOT_MS))) throw new Error(`${vm} does not boot`);
+}
