@@ -48,7 +48,7 @@ async function begin(chunkBytes = 64 * 1024) {
     throttle: disk.throttle,
   };
   const session = await LiveSession.begin(options, never);
-  const store = new MemoryStore('migration');
+  const store = new MemoryStore('migration', 'unordered');
   let sequence = 0;
   const round = (number: number, isLast = false, signal = never) =>
     session.round(number, signal, async (layer) => {
