@@ -121,7 +121,9 @@ class Connection {
   }
 
   #closed(): void {
-    if (!this.dead) this.cut();
+    // An answer that one side no longer waits for, or can't give any more, is lost as well.
+    if (!this.dead && this.#verdict === 'lose-answer') this.#lose();
+    else if (!this.dead) this.cut();
     if (this.#client.destroyed && this.#cloud.destroyed) this.onGone();
   }
 

@@ -46,8 +46,9 @@ export class Lookout {
   }
 
   #judge(vm: string, site: Site, askedMs: number): void {
-    if (site === 'b') this.#seenAtB.set(vm, Math.min(this.#seenAtB.get(vm) ?? performance.now(), performance.now()));
-    else if (askedMs > (this.#seenAtB.get(vm) ?? Number.POSITIVE_INFINITY) && this.problems.length === 0)
+    const seenMs = this.#seenAtB.get(vm);
+    if (site === 'b') this.#seenAtB.set(vm, seenMs ?? performance.now());
+    else if (seenMs !== undefined && askedMs > seenMs && this.problems.length === 0)
       this.problems.push(`${vm} ran at its source after it had run at its destination`);
   }
 }
