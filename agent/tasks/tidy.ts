@@ -50,6 +50,9 @@ export class Tidy {
     const { arrivals, log } = this.#host;
     for (const arrived of arrivals.waiting()) {
       try {
+        // A running VM's task comes again as long as its migration runs, and starts its guest if that is still to be done.
+        if (arrived.live && (await endsOf(this.#host, [arrived.migration], signal)).get(arrived.migration) === 'open')
+          continue;
         await settle(this.#host, arrived, signal);
       } catch (error) {
         if (!isRefusal(error)) throw error;

@@ -45,8 +45,10 @@ export class ArrivingGuest {
   /** After a restart of the agent: finds the QEMU that its last run started, if there is one. */
   async reopen(): Promise<void> {
     const { migration, chain } = this.#input;
-    const found = this.#host.launcher?.reopen({ migration, vm: chain.vm }, this.#run.signal);
-    this.#starting = found?.catch(() => undefined);
+    const owner = { migration, vm: chain.vm };
+    // Where none was started one that boots still may be.
+    if (this.#host.launches.find(owner) === undefined) return;
+    this.#starting = this.#host.launcher?.reopen(owner, this.#run.signal).catch(() => undefined);
     await this.#starting;
   }
 
