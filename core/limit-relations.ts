@@ -47,6 +47,10 @@ export const relations: readonly (readonly [string, boolean])[] = [
     limits.removal_fence_ms >= 2 * limits.function_seconds * 1000,
   ],
   [
+    'whoever is refused comes back when a removal that had just begun again is over, too',
+    limits.leaving_wait_ms > limits.removal_fence_ms + limits.collection_call_ms,
+  ],
+  [
     'a removed object is told of for longer than a call may take',
     limits.removal_kept_seconds >= limits.task_seconds_max,
   ],

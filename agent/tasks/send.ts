@@ -33,7 +33,7 @@ export async function sendLayer(
         { migration, layer: transfer.layer.name },
         'what the store had of it is being removed: it is sent anew',
       );
-      await host.clock.sleep(limits.removal_fence_ms, run.signal);
+      await host.clock.sleep(limits.leaving_wait_ms, run.signal);
     }
   }
 }

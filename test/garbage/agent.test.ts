@@ -1,8 +1,8 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { limits } from '../../core/limits.ts';
 import { expectEqual, twoHosts } from '../agent/hosts.ts';
 import { migrate } from '../agent/play.ts';
-import { writeChain } from '../agent/support.ts';
+import { hastyClock, writeChain } from '../agent/support.ts';
 import { expectKept } from '../rebuild/support.ts';
 
 /** What an agent relied on turns out to be leaving the store, so many times. */
@@ -34,11 +34,14 @@ describe('an agent whose round is refused for what is being removed', () => {
     return (await migrate(hosts.cloud(), { vms: ['web-1'], to: 'b/h1', chunk_bytes: 16 * 1024 })).ended;
   }
 
-  it('waits for the fence and sends the layer once more', async () => {
+  it('waits until the removal is over and sends the layer once more', async () => {
+    const sleep = vi.spyOn(hastyClock, 'sleep');
     const refused = refuseRounds(limits.leaving_attempts_max - 1);
     const ended = await move();
     expect(refused.count).toBe(limits.leaving_attempts_max - 1);
     expect(ended.state, JSON.stringify(ended.error)).toBe('committed');
+    const waits = sleep.mock.calls.filter(([ms]) => ms === limits.leaving_wait_ms);
+    expect(waits).toHaveLength(limits.leaving_attempts_max - 1);
     await expectEqual(hosts.at('a', 'web-1.qcow2'), hosts.at('b', 'web-1.qcow2'));
     await expectKept(hosts.cloud().ports);
   });

@@ -92,6 +92,7 @@ interface Scene {
 
 /** The same hosts and VMs a long time afterwards: much of what the store holds is garbage by now, and then VMs move again. */
 export async function secondAct({ dice, time, cloud, hosts, vms }: Scene) {
+  cloud.era++;
   await age(cloud.ports, time.nowMs(), dice);
   const placed: Vm[] = [];
   for (const vm of vms) {

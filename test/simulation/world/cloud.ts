@@ -45,6 +45,8 @@ export interface CloudOptions {
 /** All functions over a cloud in memory, under the real workflow, in simulated time and with faults. */
 export class Cloud {
   readonly ports: Ports;
+  /** Grows when the world is made older than any request can be: what was on its way before is lost. */
+  era = 0;
   readonly #options: CloudOptions;
   readonly #states: States;
   readonly #deps: Ports & { clock: { nowMs(): number; sleep: never } };

@@ -53,10 +53,11 @@ export function createSimulatedStore({
     const failed = () => new LayerMoverError('OBJECT_STORE_FAILED', `could not ${kind} ${key}`);
     const once = async () => {
       const { storeFails, storeFailsAfter } = rates();
+      const { era } = cloud;
       const answer = await network
         .exchange(kind, async () => {
           await time.sleep(dice.scale(1, 400));
-          if (dice.chance(storeFails)) return { broken: true };
+          if (dice.chance(storeFails) || cloud.era !== era) return { broken: true };
           const done = await work().then(
             (value) => ({ value }),
             (error) => ({ error }),
