@@ -78,7 +78,8 @@ it.each([
   const types = await typesIn(outdir);
   expect(types).toMatchObject({
     'AWS::Lambda::Function': FUNCTIONS.length,
-    'AWS::StepFunctions::StateMachine': 1,
+    // Of migrations, and of garbage collection.
+    'AWS::StepFunctions::StateMachine': 2,
     'AWS::S3::Bucket': 1,
     'AWS::ApiGateway::RestApi': 1,
   });

@@ -4,7 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { METRICS_NAMESPACE, metrics, STACK_DIMENSION } from '../../core/metrics.ts';
 import { layermover, qemuImg, qemuIo, Stage } from './command.ts';
 
-/** One migration on the embedded cloud, followed by its id through the logs of functions and agents; its metrics are there. */
+/**
+ * One migration on the embedded cloud, followed by its id through the logs of functions and agents; its metrics are there,
+ * and those of a garbage collection.
+ */
 interface Line {
   readonly message?: string;
   readonly msg?: string;
@@ -45,6 +48,8 @@ beforeAll(async () => {
   const first = await migrate('web-1', '--request-id', REQUEST);
   const second = await migrate('web-2');
   expect([first.code, second.code], first.stdout + second.stdout).toEqual([0, 0]);
+  const collected = await layermover(['gc', '--cloud', cloudFile, '--json']);
+  expect(collected.code, collected.stderr).toBe(0);
   migration = String(first.lines.at(-1)?.migration);
 }, 120_000);
 afterAll(() => stage.close());
