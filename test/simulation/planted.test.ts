@@ -4,7 +4,7 @@ import { limits } from '../../core/limits.ts';
 import { type Options, simulate } from './simulate.ts';
 import type { Ports } from './world/cloud.ts';
 
-const SEEDS = 80;
+const SEEDS = 400;
 
 /** Whether a fault that was planted makes the judges shout this rule, in one of the first seeds. */
 async function shouts(options: Options, rule: string): Promise<boolean> {
