@@ -34,12 +34,12 @@ def takes_metric_math(record):
 
 
 def knows_tokens(resource_of):
-    """AWS judges SendTaskSuccess and its like by the machine that waits for the token; MiniStack by no resource. Ours is the only one."""
+    """AWS judges SendTaskSuccess and its like by the machine that waits for the token; MiniStack by no resource. One of ours waits."""
     parameters = inspect.signature(resource_of)
 
     def known(*args, **kwargs):
         given = parameters.bind(*args, **kwargs).arguments
-        machines = list(stepfunctions._state_machines)
+        machines = [arn for arn, machine in stepfunctions._state_machines.items() if "waitForTaskToken" in machine["definition"]]
         if given["service"] == "states" and len(machines) == 1 and b"taskToken" in bytes(given["body"] or b""):
             return machines[0]
         return resource_of(*args, **kwargs)

@@ -82,7 +82,7 @@ const REFUSED = ['AccessDenied', 'AccessDeniedException'];
 /** By the grants of functions/settings.ts and infra/rights.ts. An input that is none is no refusal. */
 const MAY: Readonly<Record<Name, readonly Ability[]>> = {
   hosts: ['read', 'write'],
-  tasks: ['read', 'get', 'become'],
+  tasks: ['read', 'own', 'get', 'become'],
   fingerprints: ['read', 'get'],
   migrations: ['read', 'own', 'start', 'emit'],
   layers: ['read'],
