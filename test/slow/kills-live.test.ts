@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { findProgram } from '../../bin/demo/live/needs.ts';
 import { drawLivePlay, playLive } from '../kills/live/play.ts';
 
-/** Some runs of `npm run kills -- --live`: each strikes, at another side and in another phase. */
-const SEEDS = [300, 1370, 1904] as const;
+/** Some runs of `npm run kills -- --live`: each strikes at another side, at a request that every run makes. */
+const SEEDS = [3622, 1370, 1904] as const;
 
 const missing = ['qemu-system-x86_64', 'qemu-img'].filter((name) => findProgram(name) === undefined);
 const skip = missing.length > 0 && process.env.CI === undefined;
