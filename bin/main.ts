@@ -10,7 +10,7 @@ import { doctorVerb } from './verbs/doctor.ts';
 import { gcVerb } from './verbs/gc.ts';
 import { hostVerb } from './verbs/host.ts';
 import { indexVerb } from './verbs/index-rebuild.ts';
-import { layerVerb } from './verbs/layer.ts';
+import { layerVerb } from './verbs/layer/layer.ts';
 import { listVerb } from './verbs/list.ts';
 import { migrateVerb } from './verbs/migrate.ts';
 import { receiptVerb } from './verbs/receipt.ts';

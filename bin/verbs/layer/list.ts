@@ -1,12 +1,12 @@
-import { Command } from 'commander';
-import { connect } from '../connection.ts';
-import { advise } from '../output/failure.ts';
-import { jsonLine } from '../output/json-lines.ts';
-import { type Column, table } from '../output/table.ts';
-import { bytes } from '../output/units.ts';
-import { visible } from '../output/visible.ts';
-import { allPages, limitOf } from '../pages.ts';
-import { CLOUD_OPTION, verb } from './verb.ts';
+import type { Command } from 'commander';
+import { connect } from '../../connection.ts';
+import { advise } from '../../output/failure.ts';
+import { jsonLine } from '../../output/json-lines.ts';
+import { type Column, table } from '../../output/table.ts';
+import { bytes } from '../../output/units.ts';
+import { visible } from '../../output/visible.ts';
+import { allPages, limitOf } from '../../pages.ts';
+import { CLOUD_OPTION, verb } from '../verb.ts';
 
 const COLUMNS: readonly Column[] = [
   { head: 'layer' },
@@ -39,11 +39,9 @@ async function run(options: { limit: string; cloud?: string; json?: boolean }): 
   process.stdout.write(`${table(COLUMNS, rows)}\n`);
 }
 
-export function layerVerb(): Command {
-  return new Command('layer').description('Base layers that the namespace knows.').addCommand(
-    verb('list', 'List them, and the hosts that hold them.', 'layermover layer list')
-      .option('--limit <n>', 'how many', '100')
-      .option(...CLOUD_OPTION)
-      .action(run),
-  );
+export function layerListVerb(): Command {
+  return verb('list', 'List them, and the hosts that hold them.', 'layermover layer list')
+    .option('--limit <n>', 'how many', '100')
+    .option(...CLOUD_OPTION)
+    .action(run);
 }
