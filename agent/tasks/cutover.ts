@@ -3,10 +3,10 @@ import { assertAgreed, type Receipt, type ReceiptLayer } from '../../core/receip
 import { type FileIdentity, identitiesOf, sameFiles } from '../catalog/identity.ts';
 import { assertNotHeld } from '../disk/held.ts';
 import type { Chain } from '../disk/layer.ts';
+import { cutoverLive } from '../live/source/cutover-live.ts';
 import { nameOf, topOf, withChain } from './chains.ts';
 import { commitVm } from './commit.ts';
 import { forgetManifest } from './know.ts';
-import { cutoverRunning } from './live-cutover.ts';
 import { vmOutcome } from './outcome.ts';
 import { receiptLayer } from './receipts.ts';
 import { layerChanged, sendLayer } from './send.ts';
@@ -20,7 +20,7 @@ type CutoverInput = Extract<TaskInput, { kind: 'cutover' }>;
  * Errors: IMAGE_HELD, LAYER_CHANGED, RECEIPTS_DIFFER, EPOCH_STALE and those of sendLayer.
  */
 export async function cutover(host: TaskHost, run: TaskRun, input: CutoverInput): Promise<TaskResult> {
-  if (input.live !== undefined) return cutoverRunning(host, run, { ...input, live: input.live });
+  if (input.live !== undefined) return cutoverLive(host, run, { ...input, live: input.live });
   const { migration, chain: wanted } = input;
   // An attempt before this one may have committed and not come to report it.
   const outcome = run.attempt > 1 ? await vmOutcome(host.api, migration, wanted.vm, run.signal) : 'moving';

@@ -1,8 +1,8 @@
-import type { Receipt } from '../../core/receipt.ts';
-import type { LiveCutoverInput } from './live-cutover.ts';
-import { receiptLayer } from './receipts.ts';
-import { layerChanged } from './send.ts';
-import type { TaskHost } from './task.ts';
+import type { Receipt } from '../../../core/receipt.ts';
+import { receiptLayer } from '../../tasks/receipts.ts';
+import { layerChanged } from '../../tasks/send.ts';
+import type { TaskHost } from '../../tasks/task.ts';
+import type { LiveCutoverInput } from './cutover-of.ts';
 
 /**
  * What a running VM holds, now that its last round is sent: the layers that were surveyed, unchanged by the catalog's word, and
