@@ -7,10 +7,11 @@ import type { Log } from '../daemon/log.ts';
 import type { QemuDisk } from '../qemu/disks.ts';
 import type { Qmp } from '../qemu/qmp.ts';
 import { setThrottle, slower, type Throttle } from '../qemu/throttle.ts';
+import { BitmapTracker } from './bitmap-tracker.ts';
 import type { LiveBook } from './book.ts';
 import type { LiveLayer } from './live-layer.ts';
 import { perSecond, writtenBytes } from './measure.ts';
-import { Tracker } from './tracker.ts';
+import type { RoundKind, Tracking } from './tracking.ts';
 
 export interface SessionOptions {
   readonly qmp: Qmp;
@@ -46,25 +47,25 @@ export class LiveSession {
   /** Of the last round that was committed, as far as it is known. */
   cursor: string | undefined;
   readonly #options: SessionOptions;
-  readonly #tracker: Tracker;
+  readonly #tracking: Tracking;
   #isSlowed = false;
 
-  private constructor(options: SessionOptions, tracker: Tracker) {
+  private constructor(options: SessionOptions, tracking: Tracking) {
     this.qmp = options.qmp;
     this.geometry = options.geometry;
     this.book = options.book;
     this.vm = options.vm;
     this.migration = options.migration;
     this.#options = options;
-    this.#tracker = tracker;
+    this.#tracking = tracking;
   }
 
-  /** Errors: those of Tracker.begin. */
+  /** Errors: those of BitmapTracker.begin. */
   static async begin(options: SessionOptions, signal: AbortSignal): Promise<LiveSession> {
     const { qmp, clock, log, disk, socket, geometry } = options;
     const granularity = Math.min(geometry.chunkBytes, limits.bitmap_granularity_bytes_max);
-    const tracker = await Tracker.begin({ qmp, clock, log, node: disk.node, socket, granularity }, signal);
-    return new LiveSession(options, tracker);
+    const tracking = await BitmapTracker.begin({ qmp, clock, log, node: disk.node, socket, granularity }, signal);
+    return new LiveSession(options, tracking);
   }
 
   /**
@@ -82,16 +83,25 @@ export class LiveSession {
 
   /** True once a round has copied all that the top layer held. */
   get hasAll(): boolean {
-    return this.#tracker.hasAll;
+    return this.#tracking.hasAll;
   }
 
-  /** Bytes that the guest has written since the last round began. Errors: those of Tracker.remainingBytes. */
+  /** Bytes that the guest has written since the last round began. Errors: those of Tracking.remainingBytes. */
   remainingBytes(signal: AbortSignal): Promise<number> {
-    return this.#tracker.remainingBytes(signal);
+    return this.#tracking.remainingBytes(signal);
   }
 
-  /** Reads and sends one round, and measures it. Errors: those of Tracker.round and of `push`. */
-  async round(round: number, signal: AbortSignal, push: (layer: LiveLayer) => Promise<Sent>): Promise<RoundStats> {
+  /** False if what the guest writes is followed no more: a new session must be begun. */
+  get isAlive(): boolean {
+    return this.#tracking.isAlive;
+  }
+
+  /** Reads and sends one round, and measures it. Errors: those of Tracking.round and of `push`. */
+  async round(
+    { number: round, ...kind }: RoundKind & { readonly number: number },
+    signal: AbortSignal,
+    push: (layer: LiveLayer) => Promise<Sent>,
+  ): Promise<RoundStats> {
     const { qmp, clock, disk, book } = this.#options;
     const beganMs = clock.nowMs();
     // Asked before the round begins, which does not wait for the answer.
@@ -100,7 +110,7 @@ export class LiveSession {
     let dirtyBytes = 0;
     let sent: Sent;
     try {
-      sent = await this.#tracker.round(signal, async (layer) => {
+      sent = await this.#tracking.round(kind, signal, async (layer) => {
         const pushed = await push(layer);
         dirtyBytes = layer.touchedBytes;
         return pushed;
@@ -110,7 +120,7 @@ export class LiveSession {
       book.ended('failed');
       throw error;
     }
-    const remaining = await this.#tracker.remainingBytes(signal);
+    const remaining = await this.#tracking.remainingBytes(signal);
     const milliseconds = clock.nowMs() - beganMs;
     return {
       round,
@@ -133,22 +143,29 @@ export class LiveSession {
   async end(): Promise<boolean> {
     const { log, vm } = this.#options;
     let isDone = true;
-    for (const put of [() => this.slowDown(undefined), () => this.#tracker.end()]) {
+    for (const put of [() => this.slowDown(undefined), () => this.#tracking.end()]) {
       await put().catch((error: unknown) => {
         isDone = false;
         log.warn({ vm, error: errorToJson(error) }, 'something of a migration is left at a running VM');
       });
     }
-    await this.forget();
+    await this.#close();
     return isDone;
   }
 
   /** Lets go of a VM that has gone: there is nothing to put back. Never rejects. */
   async forget(): Promise<void> {
-    const { log, vm, book } = this.#options;
+    await this.#quietly(this.#tracking.forget());
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
     this.qmp.close();
-    await book
-      .remove()
-      .catch((error: unknown) => log.warn({ vm, error: errorToJson(error) }, 'a file can’t be removed'));
+    await this.#quietly(this.#options.book.remove());
+  }
+
+  async #quietly(removed: Promise<void>): Promise<void> {
+    const { log, vm } = this.#options;
+    await removed.catch((error: unknown) => log.warn({ vm, error: errorToJson(error) }, 'a file can’t be removed'));
   }
 }

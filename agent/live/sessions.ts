@@ -141,7 +141,8 @@ export class Sessions {
       this.#leave(vm, open);
       return done;
     } catch (error) {
-      const isOver = signal.aborted || isAway(error) || hasCode(error, 'TRACKING_LOST', 'STATE_CORRUPT');
+      const isUseless = !open.session.isAlive || hasCode(error, 'TRACKING_LOST', 'STATE_CORRUPT');
+      const isOver = signal.aborted || isAway(error) || isUseless;
       if (isOver) await this.#end(vm, open);
       else {
         // Whatever comes next, the guest is not slowed down for a migration that does not go on.

@@ -59,7 +59,7 @@ export async function sendRound(
   const signals = { signal: run.cut, drain: run.signal, progress: tell };
   const earlier = { before: { journal, source: createSource(host, run, migration, transfer) } };
   let pushed: PushedRound | undefined;
-  const stats = await session.round(number, run.signal, async (layer) => {
+  const stats = await session.round({ number, isLast }, run.signal, async (layer) => {
     const totalBytes = before === 0 ? surveyed.data_bytes : 0;
     const runs = touchedRuns(layer.extents(), geometry);
     const { fill } = layer;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createManualClock } from '../../adapters/memory/manual-clock.ts';
-import { Tracker } from '../../agent/live/tracker.ts';
+import { BitmapTracker } from '../../agent/live/bitmap-tracker.ts';
 import type { Qmp } from '../../agent/qemu/qmp.ts';
 import { RamMigration } from '../../agent/qemu/ram.ts';
 import { QmpSchema } from '../../agent/qemu/schema.ts';
@@ -40,7 +40,7 @@ describe('a running VM', () => {
       socket: '/s',
       granularity: limits.bitmap_granularity_bytes_max,
     };
-    const tracker = await Tracker.begin(options, never);
+    const tracker = await BitmapTracker.begin(options, never);
     const ended = expect(tracker.end()).rejects.toMatchObject({ code: 'QMP_TIMEOUT' });
     await clock.advance(limits.live_cleanup_ms);
     await ended;

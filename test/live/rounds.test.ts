@@ -51,7 +51,7 @@ async function begin(chunkBytes = 64 * 1024) {
   const store = new MemoryStore('migration', 'unordered');
   let sequence = 0;
   const round = (number: number, isLast = false, signal = never) =>
-    session.round(number, signal, async (layer) => {
+    session.round({ number, isLast }, signal, async (layer) => {
       const pushed = await pushRound({
         name: 'top',
         totalBytes: 0,

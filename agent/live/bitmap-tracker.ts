@@ -12,8 +12,9 @@ import { isSaying } from '../qemu/failure.ts';
 import { OURS } from '../qemu/ours.ts';
 import type { Qmp } from '../qemu/qmp.ts';
 import { contextsOf, type LiveLayer, liveLayer, type Which } from './live-layer.ts';
+import type { RoundKind, Tracking } from './tracking.ts';
 
-export interface TrackerOptions {
+export interface BitmapTrackerOptions {
   readonly qmp: Qmp;
   readonly clock: Clock;
   readonly log: Log;
@@ -32,21 +33,21 @@ const EXPORT = `${OURS}export`;
  * now on is noted in the next bitmap; the one before is exported and read; the export goes, by QEMU's own hand; and only then
  * the bitmap. A round that fails gives what it had to the next one.
  */
-export class Tracker {
-  readonly #options: TrackerOptions;
+export class BitmapTracker implements Tracking {
+  readonly #options: BitmapTrackerOptions;
   #number = 0;
   /** The first round is done. */
   hasAll = false;
   #lost: unknown;
 
-  private constructor(options: TrackerOptions) {
+  private constructor(options: BitmapTrackerOptions) {
     this.#options = options;
   }
 
   /** Clears away what an earlier run left, and begins. Errors: NBD_SERVER_TAKEN, those of Qmp.execute. */
-  static async begin(options: TrackerOptions, signal: AbortSignal): Promise<Tracker> {
+  static async begin(options: BitmapTrackerOptions, signal: AbortSignal): Promise<BitmapTracker> {
     const { qmp, node, socket, granularity } = options;
-    const tracker = new Tracker(options);
+    const tracker = new BitmapTracker(options);
     await removeOurExports(qmp, signal);
     await removeOurBitmaps(qmp, signal);
     await startServer(qmp, socket, signal);
@@ -58,7 +59,7 @@ export class Tracker {
    * Lets `use` read one round: all that the top layer holds at first, then what was written since the round before.
    * Errors: those of `use`, of Qmp.execute and of openNbd; TRACKING_LOST if an earlier one left nothing to go on with.
    */
-  async round<T>(signal: AbortSignal, use: (layer: LiveLayer) => Promise<T>): Promise<T> {
+  async round<T>(_: RoundKind, signal: AbortSignal, use: (layer: LiveLayer) => Promise<T>): Promise<T> {
     if (this.#lost !== undefined) throw trackingLost(this.#lost);
     if (this.hasAll) return await this.#changed(signal, use);
     const done = await this.#read({ kind: 'all' }, signal, use);
@@ -75,6 +76,10 @@ export class Tracker {
     return bitmap.dirtyBytes;
   }
 
+  get isAlive(): boolean {
+    return this.#lost === undefined;
+  }
+
   /** Takes all that is ours out of QEMU. Errors: those of Qmp.execute, QMP_TIMEOUT. */
   async end(): Promise<void> {
     await this.#cleanly(async (signal) => {
@@ -84,6 +89,9 @@ export class Tracker {
       await removeOurBitmaps(qmp, signal);
     });
   }
+
+  /** All that it has is in QEMU. */
+  async forget(): Promise<void> {}
 
   get #bitmap(): string {
     return `${OURS}${this.#number}`;
