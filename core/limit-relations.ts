@@ -16,6 +16,8 @@ export const relations: readonly (readonly [string, boolean])[] = [
   ],
   ['a round names all segments of a pack', limits.pack_segments_max <= limits.segments_per_round_commit_max],
   ['a buffer holds at least one chunk', limits.chunk_bytes_max <= limits.scan_buffer_bytes],
+  ['pairs that are compared never wait for each other', 2 * limits.compare_pairs_in_flight <= limits.scan_buffers],
+  ['disks are compared in whole chunks', limits.compare_window_bytes % limits.chunk_bytes_max === 0],
   ['a placement of the most runs fits', 32 + 61 * limits.segment_chunks <= limits.placement_bytes_max],
   [
     'a disk at the default chunk fits its segments',

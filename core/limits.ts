@@ -156,6 +156,14 @@ export const limits = {
   /** How long a guest is stopped for its destination to agree, beside what its last bytes take. */
   pause_ms_max: 20_000,
 
+  // Layers made of flat disks, and layers compared
+  /** Whose map is looked at at a time, of both disks. */
+  compare_window_bytes: 64 * MiB,
+  /** A buffer of each disk for each. */
+  compare_pairs_in_flight: 2,
+  /** There must be room for so much more whenever so much was written: other disks grow on the same file system. */
+  derive_room_bytes: 64 * MiB,
+
   // API
   api_body_bytes_max: 1 * MiB,
   /** What the gateway lets through of all callers together; a busy host makes about ten calls a second. */

@@ -29,30 +29,31 @@ export interface ChainOptions {
  * DISK_TOO_LARGE and those of readHeader and readMetadata.
  */
 export async function openChain(topPath: string, options: ChainOptions): Promise<Chain> {
-  const files: HostFile[] = [];
+  const opened: HostFile[] = [];
+  const files = new Map<number, string>();
   const close = async () => {
-    await Promise.all(files.map((file) => file.close()));
+    await Promise.all(opened.map((file) => file.close()));
   };
   try {
-    const images = await openImages(topPath, options, files);
+    const images = await openImages(topPath, options, opened, files);
     const layers: DiskLayer[] = [];
     for (const image of images.reverse()) layers.push(new ImageLayer(image, layers.at(-1)));
-    return { layers, close };
+    return { layers, files, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** The images from the top down; what was opened is in `opened` even if this throws. */
+/** The images from the top down; what was opened is in `opened` even if this throws, and in `seen` by what it is. */
 async function openImages(
   topPath: string,
   { imageFolder, topFormat, files = systemFiles }: ChainOptions,
   opened: HostFile[],
+  seen: Map<number, string>,
 ): Promise<Image[]> {
   const folder = await resolveFolder(files, imageFolder);
   const images: Image[] = [];
-  const seen = new Set<string>();
   const open = async (path: string, missing: string): Promise<OpenFile> => {
     const file = await HostFile.openToRead(await resolveInside(files, folder, path, missing), files);
     opened.push(file);
@@ -104,7 +105,7 @@ function checkSize(path: string, virtualBytes: number): void {
 }
 
 /** Bytes of a regular file that is not yet part of the chain, as an image or as the data of one. */
-async function checkFile(file: HostFile, seen: Set<string>): Promise<number> {
+async function checkFile(file: HostFile, seen: Map<number, string>): Promise<number> {
   const { path } = file;
   const stat = await file.stat();
   if (stat.kind !== 'file') {
@@ -114,13 +115,13 @@ async function checkFile(file: HostFile, seen: Set<string>): Promise<number> {
     });
   }
   const identity = `${stat.dev}:${stat.ino}`;
-  if (seen.has(identity)) {
+  if ([...seen.values()].includes(identity)) {
     throw new LayerMoverError('CHAIN_LOOP', `${path} is twice in its own chain`, {
       hint: 'qemu-img info shows what each image names; mend it with qemu-img rebase -u',
       data: { path },
     });
   }
-  seen.add(identity);
+  seen.set(file.fd, identity);
   return stat.bytes;
 }
 

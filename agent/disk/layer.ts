@@ -33,5 +33,7 @@ export interface DiskLayer {
 export interface Chain {
   /** Bottom first. */
   readonly layers: readonly DiskLayer[];
+  /** Which file each of the descriptors is (device and inode): the same in every chain that has it open. */
+  readonly files: ReadonlyMap<number, string>;
   close(): Promise<void>;
 }

@@ -11,6 +11,8 @@ export interface Wanted {
   readonly name: string;
   /** Bytes of its data: the least that it takes. */
   readonly bytes: number;
+  /** What to do once there is room; `layermover resume` unless set. */
+  readonly again?: string;
 }
 
 /** Refuses at once (DISK_FULL) what the folder's file system has no room for. */
@@ -24,15 +26,18 @@ export function isFull(error: unknown): boolean {
 }
 
 /** DISK_FULL, naming the file system and how much is missing there now; nothing may be where a quota or a limit refused. */
-export async function diskFull({ files, folder, name, bytes }: Wanted, cause?: unknown): Promise<LayerMoverError> {
+export async function diskFull(
+  { files, folder, name, bytes, again = '`layermover resume`' }: Wanted,
+  cause?: unknown,
+): Promise<LayerMoverError> {
   const [mount, freeBytes] = await Promise.all([mountOf(files, folder), files.freeBytes(folder)]);
   const missingBytes = Math.max(0, bytes - freeBytes);
   const room = `needs ${mib(bytes)}, ${mib(freeBytes)} are free${missingBytes > 0 ? `, ${mib(missingBytes)} are missing` : ''}`;
   return new LayerMoverError('DISK_FULL', `the file system at ${mount} has no room for ${name}: it ${room}`, {
     hint:
       missingBytes > 0
-        ? 'free room there, then `layermover resume`'
-        : 'look for a quota, a limit of file sizes (ulimit -f), or who else writes there; then `layermover resume`',
+        ? `free room there, then ${again}`
+        : `look for a quota, a limit of file sizes (ulimit -f), or who else writes there; then ${again}`,
     data: { folder, mount, neededBytes: bytes, freeBytes, missingBytes },
     cause,
   });

@@ -89,7 +89,7 @@ async function assertSafe(qmp: Qmp, name: string, { driver, qdev }: DeviceDisk, 
 async function openBases(top: string, { driver }: QemuDisk, { path, files }: Folder): Promise<Chain> {
   // A raw disk's content is its guest's: nothing in it names a base.
   const backing = driver === 'qcow2' ? await backingOf(top, files) : undefined;
-  if (backing === undefined) return { layers: [], close: async () => undefined };
+  if (backing === undefined) return { layers: [], files: new Map(), close: async () => undefined };
   const { name, format: topFormat } = backing;
   const options = { imageFolder: path, files, ...(topFormat === undefined ? {} : { topFormat }) };
   return openChain(backingPath(top, name), options);

@@ -11,6 +11,7 @@ import type {
   VmView,
 } from '../../core/api/views.ts';
 import type { ErrorJson } from '../../core/errors.ts';
+import type { Kind } from '../../core/kinds.ts';
 import type { MigrationState } from '../../core/migration.ts';
 import type { CloudFile } from '../connection.ts';
 import type { hostPolicy } from '../enrol/policy.ts';
@@ -73,6 +74,20 @@ export interface Messages {
   /** A running VM that the agent of this host may migrate. */
   vm: { vm: RunningVm };
   layer: { layer: StoredLayerView };
+  /** How far a verb is that reads disks of this machine, in bytes of their guests' address space. */
+  working: { phase: string; done_bytes: number; total_bytes: number };
+  /** `layer derive`: the new file, and what it holds over its base. */
+  derived: {
+    file: string;
+    kind: Kind;
+    backing: string;
+    depth: number;
+    virtual_bytes: number;
+    data_bytes: number;
+    zero_bytes: number;
+    read_bytes: number;
+    file_bytes: number;
+  };
   finding: { what: string; verdict: string; detail: string; hint?: string };
   /** The demo's own comparison of a VM, byte by byte. */
   proof: { vm: string; equal: boolean; detail: string };

@@ -1,7 +1,11 @@
 import { Command } from 'commander';
+import { layerDeriveVerb } from './derive.ts';
 import { layerListVerb } from './list.ts';
 
-/** What is known of base layers; one verb a file. */
+/** What is known of base layers, and what makes them; one verb a file. */
 export function layerVerb(): Command {
-  return new Command('layer').description('Base layers that the namespace knows.').addCommand(layerListVerb());
+  return new Command('layer')
+    .description('Base layers: those that the namespace knows, and how disks become layers.')
+    .addCommand(layerListVerb())
+    .addCommand(layerDeriveVerb());
 }
