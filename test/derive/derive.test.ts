@@ -91,6 +91,15 @@ describeWithQemu('a layer that is derived', () => {
     await qemuImg('compare', '-q', join(folder, 'ud-flat.raw'), made.path);
   });
 
+  it('from a disk that reads the file of its base at other places', async () => {
+    const [base, flat] = [join(folder, 'base.qcow2'), join(folder, 'flat.qcow2')];
+    writeFileSync(join(folder, 'content.raw'), noise(MiB, 1));
+    await qemuImg('convert', '-O', 'qcow2', join(folder, 'content.raw'), base);
+    await qemuImg('create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', base, flat);
+    const made = await derive(job(flat, base));
+    await qemuImg('compare', '-q', flat, made.path);
+  });
+
   it('from a disk that a QEMU writes is refused', async () => {
     const [flat, base] = [join(folder, 'flat.qcow2'), join(folder, 'base.raw')];
     writeFileSync(base, noise(MiB, 1));
