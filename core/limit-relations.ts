@@ -17,6 +17,7 @@ export const relations: readonly (readonly [string, boolean])[] = [
   ['a round names all segments of a pack', limits.pack_segments_max <= limits.segments_per_round_commit_max],
   ['a buffer holds at least one chunk', limits.chunk_bytes_max <= limits.scan_buffer_bytes],
   ['pairs that are compared never wait for each other', 2 * limits.compare_pairs_in_flight <= limits.scan_buffers],
+  ['a number has a bit for each layer that is compared', limits.similarity_layers_max <= 32],
   ['disks are compared in whole chunks', limits.compare_window_bytes % limits.chunk_bytes_max === 0],
   ['a placement of the most runs fits', 32 + 61 * limits.segment_chunks <= limits.placement_bytes_max],
   [

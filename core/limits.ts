@@ -163,6 +163,11 @@ export const limits = {
   compare_pairs_in_flight: 2,
   /** There must be room for so much more whenever so much was written: other disks grow on the same file system. */
   derive_room_bytes: 64 * MiB,
+  /** Layers of which a similarity report tells: who has a chunk is kept in 32 bits. */
+  similarity_layers_max: 32,
+  /** Different chunks that are in memory while layers are compared: their manifests are gone through as often as it takes. */
+  similarity_chunks_in_memory: 1024 * 1024,
+  similarity_vms_max: 1_000_000,
 
   // API
   api_body_bytes_max: 1 * MiB,

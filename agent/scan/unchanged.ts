@@ -23,7 +23,7 @@ export class Unchanged {
     const { path } = this.#layer;
     if (sameFiles(this.#before, await identitiesOf(this.#layer))) return;
     throw new LayerMoverError('LAYER_CHANGED', `${path} changed while it was being read`, {
-      hint: 'stop whatever writes to it, then run the migration again',
+      hint: 'stop whatever writes to it, then begin again',
       data: { path },
     });
   }

@@ -88,6 +88,24 @@ export interface Messages {
     read_bytes: number;
     file_bytes: number;
   };
+  /**
+   * `layer similarity`, one chunk size: of each layer how many of its data chunks each layer has (`held_by`, in the layers'
+   * order), and how many any other one.
+   */
+  similarity: {
+    chunk_bytes: number;
+    layers: readonly {
+      name: string;
+      layer_id: string;
+      data_bytes: number;
+      chunks: number;
+      held_by: readonly number[];
+      held_elsewhere: number;
+    }[];
+    distinct_chunks: number;
+    space: { vms: number; flat_bytes: number; two_layers_bytes: number; three_layers_bytes: number };
+  };
+  picture: { file: string };
   finding: { what: string; verdict: string; detail: string; hint?: string };
   /** The demo's own comparison of a VM, byte by byte. */
   proof: { vm: string; equal: boolean; detail: string };

@@ -7,9 +7,9 @@ import { REPORT_MARK } from './page.ts';
 
 /**
  * The place that a report will have, looked at before the work begins, whose outcome it tells: its folder can be written
- * to, and nothing is lost there but an older report. `force` lets any file go. Throws USAGE or REPORT_FILE_TAKEN.
+ * to, and nothing is lost there but an older report, which begins with `mark`. `force` lets any file go. Throws USAGE or REPORT_FILE_TAKEN.
  */
-export async function reportPlace(file: string, options: { force?: boolean } = {}): Promise<string> {
+export async function reportPlace(file: string, options: { force?: boolean; mark?: string } = {}): Promise<string> {
   const place = await realpath(file).catch(() => path.resolve(file));
   const folder = path.dirname(place);
   await access(folder, constants.W_OK).catch(() => {
@@ -18,16 +18,16 @@ export async function reportPlace(file: string, options: { force?: boolean } = {
   const there = await stat(place).catch(() => undefined);
   if (there === undefined) return place;
   if (!there.isFile()) throw usage(`${file} is no plain file`, 'name the file itself, for instance report.html');
-  if (!options.force && there.size > 0 && !(await isReport(place))) throw taken(file);
+  if (!options.force && there.size > 0 && !(await beginsWith(place, options.mark ?? REPORT_MARK))) throw taken(file);
   return place;
 }
 
-async function isReport(file: string): Promise<boolean> {
+async function beginsWith(file: string, mark: string): Promise<boolean> {
   const handle = await open(file, 'r');
   try {
-    const start = Buffer.alloc(REPORT_MARK.length);
+    const start = Buffer.alloc(mark.length);
     const { bytesRead } = await handle.read(start, 0, start.length, 0);
-    return start.toString('utf8', 0, bytesRead) === REPORT_MARK;
+    return start.toString('utf8', 0, bytesRead) === mark;
   } finally {
     await handle.close();
   }
