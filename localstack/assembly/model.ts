@@ -1,4 +1,5 @@
 import type { Pattern } from '../events/pattern.ts';
+import type { Recurrence } from '../events/recurrence.ts';
 import type { Transformer } from '../events/transform.ts';
 
 /** What the assembly declares, in the embedded cloud's own words: everything resolved, nothing of CloudFormation left. */
@@ -27,7 +28,7 @@ export interface RuleModel {
   readonly arn: string;
   readonly bus: string;
   readonly pattern: Pattern | undefined;
-  readonly everyMs: number | undefined;
+  readonly recurrence: Recurrence | undefined;
   readonly targets: readonly TargetModel[];
 }
 

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { limits } from '../events/limits.ts';
 import { pattern } from '../events/pattern.ts';
-import { parseRate } from '../events/schedule.ts';
+import { parseRecurrence } from '../events/recurrence.ts';
 import type { RuleModel, TargetModel } from './model.ts';
 import { parseProperties } from './properties.ts';
 import type { ResolvedTemplate } from './scope.ts';
@@ -24,12 +24,12 @@ const target = z.object({
 const ruleProperties = z.object({
   EventBusName: z.string().default('default'),
   EventPattern: pattern.optional(),
-  ScheduleExpression: z.string().transform(parseRate).optional(),
+  ScheduleExpression: z.string().transform(parseRecurrence).optional(),
   State: z.literal('ENABLED').default('ENABLED'),
   Targets: z.array(target).default([]),
 });
 
-/** Rules, on buses and at a rate, with functions and state machines as their targets. */
+/** Rules, on buses and on a schedule, with functions and state machines as their targets. */
 export function loadRules(template: ResolvedTemplate): RuleModel[] {
   return template.ofType('AWS::Events::Rule').map((resource) => {
     const { EventBusName, EventPattern, ScheduleExpression, Targets } = parseProperties(ruleProperties, resource);
@@ -37,7 +37,7 @@ export function loadRules(template: ResolvedTemplate): RuleModel[] {
       arn: resource.identity.attributes.Arn ?? '',
       bus: EventBusName,
       pattern: EventPattern,
-      everyMs: ScheduleExpression,
+      recurrence: ScheduleExpression,
       targets: Targets.map(
         ({ Arn, DeadLetterConfig, RetryPolicy, Input, InputTransformer }): TargetModel => ({
           arn: Arn,

@@ -88,7 +88,8 @@ export class Delivery {
       if (error === undefined) break;
     }
     if (error !== undefined && target.queue !== undefined) {
-      appendFileSync(join(queueDir, `${target.queue}.jsonl`), `${JSON.stringify({ event, error })}\n`, { flush: true });
+      const line = JSON.stringify(refused(target, payload, error));
+      appendFileSync(join(queueDir, `${target.queue}.jsonl`), `${line}\n`, { flush: true });
     }
     rmSync(file, { force: true });
   }
@@ -100,6 +101,16 @@ export class Delivery {
       return String(error);
     }
   }
+}
+
+/** Source: "Destination record", Lambda's guide on asynchronous invocations. */
+function refused({ arn, attempts }: TargetModel, payload: string, error: unknown): object {
+  return {
+    version: '1.0',
+    requestContext: { functionArn: arn, condition: 'RetriesExhausted', approximateInvokeCount: attempts },
+    requestPayload: JSON.parse(payload) as unknown,
+    responsePayload: error,
+  };
 }
 
 function inputOf({ input, transformer }: TargetModel, event: object): string {

@@ -1,21 +1,13 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { RuleModel } from '../assembly/model.ts';
 import type { Clock } from '../clock.ts';
 import { readState, writeState } from '../cloud/state-file.ts';
 import { limits } from './limits.ts';
+import type { Recurrence } from './recurrence.ts';
 
-const UNIT_MS: Readonly<Record<string, number>> = { minute: 60_000, hour: 3_600_000, day: 24 * 3_600_000 };
-
-/** Milliseconds of `rate(7 days)`. Source: "Rate expressions", EventBridge's guide. Cron expressions are not emulated. */
-export function parseRate(expression: string, context: z.core.$RefinementCtx): number {
-  const [, count, unit] = /^rate\(([1-9]\d{0,5}) (minute|hour|day)s?\)$/.exec(expression) ?? [];
-  if (count !== undefined && unit !== undefined) return Number(count) * UNIT_MS[unit]!;
-  context.addIssue({ code: 'custom', message: `${expression}: only rates are emulated` });
-  return z.NEVER;
-}
-
-/** When each rule's next time is, by its ARN. */
+/** When each rule's next time is, by its ARN and its expression: a rule that gets another one begins anew. */
 const dueTimes = z.record(z.string(), z.number());
 
 export interface ScheduleOptions {
@@ -25,14 +17,20 @@ export interface ScheduleOptions {
   readonly clock: Clock;
   readonly account: string;
   readonly region: string;
-  /** Hears of each time of a rule, with the event that tells of it. */
+  /** Hears of each time of a rule, with the event that tells of it; after a crash perhaps twice, of the same event. */
   readonly onTime: (rule: RuleModel, event: object) => void;
 }
 
-/** Rules that come again at a rate, first one period after the cloud began to know them. */
+interface Scheduled {
+  readonly rule: RuleModel;
+  readonly recurrence: Recurrence;
+  dueMs: number | undefined;
+}
+
+/** Rules that come again. One at a rate comes first a period after the cloud began to know it. */
 export class Schedules {
   readonly #options: ScheduleOptions;
-  readonly #due = new Map<string, number>();
+  readonly #scheduled: readonly Scheduled[];
   readonly #file: string;
   #cancel: (() => void) | undefined;
 
@@ -41,14 +39,17 @@ export class Schedules {
     this.#file = join(options.dir, 'schedules.json');
     const known = readState(this.#file, dueTimes) ?? {};
     const nowMs = options.clock.nowMs();
-    for (const { arn, everyMs } of options.rules) {
-      // A rule whose rate was changed comes no later than the new rate says.
-      if (everyMs !== undefined) this.#due.set(arn, Math.min(known[arn] ?? Number.POSITIVE_INFINITY, nowMs + everyMs));
-    }
+    this.#scheduled = options.rules.flatMap((rule) => {
+      const { recurrence } = rule;
+      if (recurrence === undefined) return [];
+      // What a wrong clock has put off is not waited for.
+      const due = [known[keyOf(rule, recurrence)], recurrence.next(nowMs, nowMs)].filter((each) => each !== undefined);
+      return [{ rule, recurrence, dueMs: due.length === 0 ? undefined : Math.min(...due) }];
+    });
   }
 
   start(): void {
-    if (this.#due.size === 0) return;
+    if (this.#scheduled.length === 0) return;
     this.#keep();
     this.#look();
   }
@@ -58,20 +59,26 @@ export class Schedules {
   }
 
   #look(): void {
-    const { clock, rules } = this.#options;
-    for (const rule of rules) {
-      const due = this.#due.get(rule.arn);
-      if (due === undefined || due > clock.nowMs()) continue;
-      this.#due.set(rule.arn, clock.nowMs() + rule.everyMs!);
+    const { clock, onTime } = this.#options;
+    const nowMs = clock.nowMs();
+    for (const each of this.#scheduled) {
+      const { rule, recurrence, dueMs } = each;
+      if (dueMs === undefined || dueMs > nowMs) continue;
+      onTime(rule, this.#event(rule, dueMs));
+      each.dueMs = recurrence.next(dueMs, nowMs);
       this.#keep();
-      this.#options.onTime(rule, this.#event(rule, due));
     }
-    const next = Math.min(...this.#due.values()) - clock.nowMs();
-    this.#cancel = clock.schedule(Math.min(next, limits.schedule_look_ms), () => this.#look());
+    const due = this.#scheduled.map(({ dueMs = Number.POSITIVE_INFINITY }) => dueMs);
+    const waitMs = Math.min(Math.min(...due) - nowMs, limits.schedule_look_ms);
+    this.#cancel = clock.schedule(waitMs, () => this.#look());
   }
 
   #keep(): void {
-    writeState(this.#file, Object.fromEntries(this.#due));
+    const due = this.#scheduled.filter(({ dueMs }) => dueMs !== undefined);
+    writeState(
+      this.#file,
+      Object.fromEntries(due.map(({ rule, recurrence, dueMs }) => [keyOf(rule, recurrence), dueMs])),
+    );
   }
 
   /** Source: "Scheduled Event", EventBridge's guide. */
@@ -79,7 +86,7 @@ export class Schedules {
     const { account, region } = this.#options;
     return {
       version: '0',
-      id: `${arn.replace(/^.*\//, '')}-${dueMs}`,
+      id: idOf(`${arn} ${dueMs}`),
       'detail-type': 'Scheduled Event',
       source: 'aws.events',
       account,
@@ -89,4 +96,14 @@ export class Schedules {
       detail: {},
     };
   }
+}
+
+function keyOf({ arn }: RuleModel, { expression }: Recurrence): string {
+  return `${arn} ${expression}`;
+}
+
+/** In the form of a UUID, as EventBridge's are; the same time of the same rule has the same one. */
+function idOf(text: string): string {
+  const digits = createHash('sha256').update(text).digest('hex');
+  return [0, 8, 12, 16, 20].map((from, at, starts) => digits.slice(from, starts[at + 1] ?? 32)).join('-');
 }

@@ -47,10 +47,10 @@ describe('garbage collection', () => {
     const gc = model.functions.find((each) => each.name.includes('PlaneGcFunction'))!;
     expect(machine?.definition).toEqual(JSON.parse(JSON.stringify(collectionDefinition(gc.arn))));
     expect(gc.timeoutSeconds * 2000).toBeLessThanOrEqual(limits.removal_fence_ms);
-    const [rule, ...others] = model.rules.filter((each) => each.everyMs !== undefined);
+    const [rule, ...others] = model.rules.filter((each) => each.recurrence !== undefined);
     expect(others).toEqual([]);
     expect(rule).toMatchObject({
-      everyMs: limits.collection_every_days * 24 * 3600_000,
+      recurrence: { expression: `rate(${limits.collection_every_days} days)` },
       targets: [{ arn: machine!.arn, input: JSON.stringify({ namespace: 'default', dry_run: false }) }],
     });
   });

@@ -73,7 +73,7 @@ describe('deliveries', () => {
 
   const target: TargetModel = { arn: 'arn:aws:lambda:x:y:function:f', attempts: 3, queue: 'refused' };
   const rule = (change: Partial<RuleModel> = {}): RuleModel => {
-    const named = { arn: 'arn:aws:events:x:y:rule/r', everyMs: undefined };
+    const named = { arn: 'arn:aws:events:x:y:rule/r', recurrence: undefined };
     return { ...named, bus: 'main', pattern: { 'detail-type': ['asked'] }, targets: [target], ...change };
   };
   const open = (rules: readonly RuleModel[]) =>
@@ -116,7 +116,13 @@ describe('deliveries', () => {
     await put(entry);
     await clock.run();
     expect(invoked).toHaveLength(3);
-    expect(queued()).toMatchObject([{ event: { detail: { vm: 'web' } }, error: { errorType: 'B' } }]);
+    expect(queued()).toMatchObject([
+      {
+        requestContext: { functionArn: target.arn, condition: 'RetriesExhausted', approximateInvokeCount: 3 },
+        requestPayload: { detail: { vm: 'web' } },
+        responsePayload: { errorType: 'B' },
+      },
+    ]);
     expect(waiting()).toEqual([]);
   });
 
