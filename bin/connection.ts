@@ -22,8 +22,18 @@ export const cloudFile = z.object({
       session_token: z.string().optional(),
     })
     .optional(),
-  /** Where events and objects ask for migrations: bus and bucket of the stack, and where such services are if not at AWS's address. */
-  services: z.object({ endpoint: z.url().optional(), bus: z.string(), bucket: z.string() }).optional(),
+  /**
+   * Where events and objects ask for migrations: bus and bucket of the stack, and the URL of the queue of those that failed for good;
+   * and where such services are if not at AWS's address.
+   */
+  services: z
+    .object({
+      endpoint: z.url().optional(),
+      bus: z.string(),
+      bucket: z.string(),
+      refused_queue: z.url().optional(),
+    })
+    .optional(),
 });
 export type CloudFile = z.infer<typeof cloudFile>;
 

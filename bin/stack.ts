@@ -21,14 +21,14 @@ export async function connectionOfStack(name: string, region?: string): Promise<
 
 function cloudOf(name: string, outputs: readonly Output[], region: string): Omit<CloudFile, 'namespace'> {
   const output = (key: string) => outputs.find(({ OutputKey }) => OutputKey === key)?.OutputValue;
-  const [url, bus, bucket] = [output('ApiUrl'), output('BusName'), output('BucketName')];
+  const [url, bus, bucket, refused_queue] = ['ApiUrl', 'BusName', 'BucketName', 'RefusedQueueUrl'].map(output);
   if (url === undefined) throw unknown(name, 'it has no output ApiUrl');
   const endpoint = process.env.AWS_ENDPOINT_URL;
   const at = endpoint === undefined ? {} : { endpoint };
   return {
     api_url: reachable(url.replace(/\/$/, ''), endpoint),
     region,
-    ...(bus === undefined || bucket === undefined ? {} : { services: { ...at, bus, bucket } }),
+    ...(bus === undefined || bucket === undefined ? {} : { services: { ...at, bus, bucket, refused_queue } }),
   };
 }
 

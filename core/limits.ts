@@ -180,6 +180,8 @@ export const limits = {
   event_attempts_max: 3,
   event_hours_max: 6,
   refused_events_days: 14,
+  /** Rules of the plain app that ask for something again and again; EventBridge has 300 rules a bus, all of an account's share the default one. */
+  schedules_max: 64,
   api_answer_bytes_max: 6 * MiB,
   name_length_max: 64,
   path_length_max: 1024,

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { namespaceName } from '../core/api/names.ts';
 import { LayerMoverError } from '../core/errors.ts';
 import type { LayerMoverProps } from './layer-mover.ts';
+import { schedules } from './schedules.ts';
 
 const number = z.coerce.number().positive();
 const whole = z.coerce.number().int().positive();
@@ -21,6 +22,7 @@ const list = z.preprocess(
 export const contextKeys = {
   'stack-name': z.string(),
   namespaces: list,
+  schedules,
   'removal-policy': z.enum(['retain', 'destroy']),
   'index-sampling': whole,
   'alarm-topic': arn,
@@ -53,6 +55,7 @@ export function readContext({ node }: Construct): Context {
 export function propsOf(stack: Stack, context: Context): Omit<LayerMoverProps, 'bundles'> {
   const made: Partial<LayerMoverProps> = {
     namespaces: context.namespaces,
+    schedules: context.schedules,
     removalPolicy:
       context['removal-policy'] && RemovalPolicy[context['removal-policy'] === 'destroy' ? 'DESTROY' : 'RETAIN'],
     indexSampling: context['index-sampling'],

@@ -4,5 +4,6 @@ export { ControlPlane, type ControlPlaneProps, type ControlPlaneSettings } from 
 export { MoverFunction } from './function.ts';
 export { LayerMover, type LayerMoverProps } from './layer-mover.ts';
 export { Operations, type OperationsProps } from './operations/operations.ts';
-export { Requests, type ScheduledRequest } from './requests.ts';
+export { Requests } from './requests.ts';
+export type { ScheduledRequest } from './schedules.ts';
 export { Storage, type StorageProps } from './storage.ts';

@@ -1,27 +1,15 @@
 import { Duration } from 'aws-cdk-lib';
-import { type EventBus, EventField, Rule, RuleTargetInput, type Schedule } from 'aws-cdk-lib/aws-events';
+import { type EventBus, EventField, Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import type { z } from 'zod';
-import {
-  HOST_EVACUATE,
-  type hostEvacuate,
-  MIGRATION_REQUESTED,
-  type migrationRequested,
-  REQUESTS_PREFIX,
-} from '../core/api/events.ts';
+import { HOST_EVACUATE, MIGRATION_REQUESTED, REQUESTS_PREFIX } from '../core/api/events.ts';
 import { limits } from '../core/limits.ts';
 import { acknowledge } from './acknowledge.ts';
 import type { MoverFunction } from './function.ts';
-
-/** A migration, or the evacuation of a host, that is asked for again and again. */
-export type ScheduledRequest = { readonly schedule: Schedule } & (
-  | { readonly migrate: z.input<typeof migrationRequested> }
-  | { readonly evacuate: z.input<typeof hostEvacuate> }
-);
+import type { ScheduledRequest } from './schedules.ts';
 
 export interface RequestsProps {
   readonly bus: EventBus;

@@ -20,23 +20,36 @@ export function assembliesFor(dataDir: string): string {
   return EXTENSION === '.ts' ? path.join(ROOT, 'cdk.out') : path.join(dataDir, 'assemblies');
 }
 
+/** The CDK's own file of the plain app. */
+const CDK_FILE = path.join(ROOT, 'cdk.json');
+/** Where an app finds the context that the CDK's command has put together. */
+const CONTEXT_VARIABLE = 'CDK_CONTEXT_JSON';
+
 /**
- * The assembly of the CDK app as the sources are now, in a folder of `outDir` named after their digest; made if it is not
- * there yet. Several processes may ask at the same time. Throws SYNTH_FAILED.
+ * The assembly of the CDK app as the sources are now, with the context of cdk.json and what `context` adds to it, in a folder of
+ * `outDir` named after the digest of both; made if it is not there yet. Several processes may ask at the same time. Throws
+ * CONTEXT_INVALID, SYNTH_FAILED.
  */
-export function synthesize(outDir: string): string {
-  const assembly = path.join(outDir, sourcesDigest().slice(0, 16));
+export function synthesize(outDir: string, context: Readonly<Record<string, string>> = {}): string {
+  const whole = JSON.stringify({ ...contextOfApp(), ...context });
+  const assembly = path.join(outDir, digestOf(whole).slice(0, 16));
   mkdirSync(outDir, { recursive: true });
-  if (!existsSync(assembly)) make(assembly);
+  if (!existsSync(assembly)) make(assembly, whole);
   const now = new Date();
   utimesSync(assembly, now, now);
   removeOld(outDir, now.getTime());
   return assembly;
 }
 
-/** SHA-256 (hex) of names and contents of all sources. */
-function sourcesDigest(): string {
-  const digest = createHash('sha256');
+function contextOfApp(): object {
+  return existsSync(CDK_FILE)
+    ? ((JSON.parse(readFileSync(CDK_FILE, 'utf8')) as { context?: object }).context ?? {})
+    : {};
+}
+
+/** SHA-256 (hex) of the context, and of names and contents of all sources. */
+function digestOf(context: string): string {
+  const digest = createHash('sha256').update(`${context}\0`);
   const versions = VERSIONS.filter((file) => existsSync(path.join(ROOT, file)));
   for (const file of [...versions.slice(0, 1), ...SOURCES.flatMap(filesIn)]) {
     digest
@@ -57,16 +70,19 @@ function filesIn(folder: string): string[] {
 }
 
 /** Writes the assembly beside its place and moves it there when it is whole. */
-function make(assembly: string): void {
+function make(assembly: string, context: string): void {
   const draft = `${assembly}.${process.pid}`;
   const app = spawnSync(process.execPath, [path.join(ROOT, `infra/app${EXTENSION}`)], {
     cwd: ROOT,
-    env: { ...process.env, CDK_OUTDIR: draft },
+    env: { ...process.env, CDK_OUTDIR: draft, [CONTEXT_VARIABLE]: context },
     encoding: 'utf8',
     timeout: SYNTH_MS_MAX,
   });
   try {
     if (app.status !== 0) {
+      const [, invalid] = /LayerMoverError: (the context is not valid: .*?)\n {4}at /s.exec(app.stderr ?? '') ?? [];
+      if (invalid !== undefined)
+        throw new LayerMoverError('CONTEXT_INVALID', invalid, { hint: 'docs/DEPLOY.md has the keys' });
       throw new LayerMoverError('SYNTH_FAILED', 'the CDK app could not be synthesized', {
         hint: 'run `npm run synth` to see what it says',
         data: { status: app.status, stderr: app.stderr?.slice(-2000) },

@@ -8,7 +8,21 @@ import { untilSignal } from '../signals.ts';
 import { cloudConnectVerb } from './cloud-connect.ts';
 import { verb } from './verb.ts';
 
-async function start(options: { data: string; port: string; json?: boolean }): Promise<void> {
+interface Options {
+  readonly data: string;
+  readonly port: string;
+  readonly context: Readonly<Record<string, string>>;
+  readonly json?: boolean;
+}
+
+/** Adds `KEY=VALUE` to the context. */
+function addContext(given: string, context: Options['context']): Options['context'] {
+  const at = given.indexOf('=');
+  if (at < 1) throw usage(`--context ${given} is no KEY=VALUE`, 'docs/DEPLOY.md has the keys');
+  return { ...context, [given.slice(0, at)]: given.slice(at + 1) };
+}
+
+async function start(options: Options): Promise<void> {
   const { assembliesFor, synthesize } = await import('../../infra/synth.ts');
   const { startCloud } = await import('../../localstack/cloud.ts');
   if (!/^\d{1,5}$/.test(options.port) || Number(options.port) > 65_535) {
@@ -16,7 +30,7 @@ async function start(options: { data: string; port: string; json?: boolean }): P
   }
   const data = path.resolve(options.data);
   await mkdir(data, { recursive: true, mode: 0o700 });
-  const assemblyDir = synthesize(assembliesFor(data));
+  const assemblyDir = synthesize(assembliesFor(data), options.context);
   const cloud = await startCloud({ assemblyDir, dataDir: data, port: Number(options.port) });
   const file = path.join(data, CLOUD_FILE);
   const body: Omit<CloudFile, 'namespace'> = {
@@ -41,6 +55,12 @@ export function cloudVerb(): Command {
       verb('start', 'Start it and run until a signal. Loopback only.', 'layermover cloud start --data .layermover')
         .option('--data <dir>', 'where objects, tables and keys are kept', DEFAULT_DATA)
         .option('--port <n>', 'port of the API; 0 = the last one, or any', '0')
+        .option(
+          '-c, --context <key=value>',
+          'a setting of the app, as `cdk deploy` takes it; more than once for more',
+          addContext,
+          {},
+        )
         .action(start),
     )
     .addCommand(cloudConnectVerb());

@@ -35,7 +35,12 @@ beforeEach(() => {
 });
 
 function described(): string {
-  const outputs = { ApiUrl: apiUrl, BusName: 'the-bus', BucketName: 'the-bucket' };
+  const outputs = {
+    ApiUrl: apiUrl,
+    BusName: 'the-bus',
+    BucketName: 'the-bucket',
+    RefusedQueueUrl: 'https://sqs.example/refused',
+  };
   const members = Object.entries(outputs).map(
     ([key, value]) => `<member><OutputKey>${key}</OutputKey><OutputValue>${value}</OutputValue></member>`,
   );
@@ -62,7 +67,7 @@ describe('a stack', () => {
     expect(await connectionOfStack('Mine')).toEqual({
       api_url: 'https://ab12.execute-api.eu-central-1.amazonaws.com/v1',
       region: 'eu-central-1',
-      services: { endpoint: url, bus: 'the-bus', bucket: 'the-bucket' },
+      services: { endpoint: url, bus: 'the-bus', bucket: 'the-bucket', refused_queue: 'https://sqs.example/refused' },
     });
     expect(await connectionOfStack('Mine', 'us-east-1')).toMatchObject({ region: 'us-east-1' });
   });

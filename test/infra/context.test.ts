@@ -4,6 +4,8 @@ import path from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { afterAll, describe, expect, it } from 'vitest';
+import { HOST_EVACUATE, MIGRATION_REQUESTED } from '../../core/api/events.ts';
+import { limits } from '../../core/limits.ts';
 import { contextKeys, propsOf, readContext } from '../../infra/context.ts';
 import { LayerMover } from '../../infra/layer-mover.ts';
 import { stubBundles } from './stub-bundles.ts';
@@ -72,6 +74,53 @@ describe('the context of the plain app', () => {
     ['alarm-topic', 'on-call'],
   ])('%s: %s is refused by name', (key, value) => {
     expect(() => readContext(new App({ context: { [key]: value } }))).toThrow(new RegExp(`CONTEXT_INVALID|${key}`));
+  });
+
+  describe('schedules', () => {
+    const move = { vms: ['web-1'], to: 'b/h2' };
+    const evacuate = { namespace: 'team-a', from: 'a/h1', to: 'b/h2' };
+    const nightly = { schedule: 'cron(0 3 ? * MON-FRI *)', migrate: move };
+    const often = { schedule: 'rate(1 minute)', evacuate };
+
+    it.each([
+      ['as they are', (list: unknown) => list],
+      ['as text', JSON.stringify],
+    ])('%s: a rule each, whose events say what is asked for', (_, told) => {
+      const rules = templateOf({ schedules: told([nightly, often]) }).findResources('AWS::Events::Rule');
+      const made = Object.entries(rules).filter(([id]) => id.includes('EventsSchedule'));
+      const inputs = made.map(([, { Properties }]) => {
+        const { InputPathsMap, InputTemplate } = Properties.Targets[0].InputTransformer;
+        expect(Object.values(InputPathsMap)).toEqual(['$.id']);
+        return [Properties.ScheduleExpression, JSON.parse(InputTemplate.replace(/<[^>]+>/, '"an-id"'))];
+      });
+      expect(inputs).toEqual([
+        [nightly.schedule, { id: 'an-id', 'detail-type': MIGRATION_REQUESTED, detail: expect.objectContaining(move) }],
+        [often.schedule, { id: 'an-id', 'detail-type': HOST_EVACUATE, detail: expect.objectContaining(evacuate) }],
+      ]);
+    });
+
+    it.each([
+      ['no list', nightly, /schedules/],
+      ['torn text', '[{', /schedules/],
+      ['another expression', [{ ...often, schedule: 'every day' }], /schedules\[0\]\.schedule/],
+      ['five fields of cron', [{ ...often, schedule: 'cron(0 3 * * ?)' }], /schedules\[0\]\.schedule/],
+      ['neither', [often, { schedule: 'rate(1 day)' }], /either migrate or evacuate\s+→ at schedules\[1\]/],
+      ['both', [{ ...often, migrate: move }], /either migrate or evacuate/],
+      [
+        'a request id, by which only the first would do anything',
+        [{ ...nightly, migrate: { ...move, request_id: 'r-12345678' } }],
+        /request_id/,
+      ],
+      ['a VM too little', [{ ...nightly, migrate: { ...move, vms: [] } }], /migrate\.vms/],
+      ['too many', Array(limits.schedules_max + 1).fill(often), /schedules/],
+    ])('%s is refused', (_, schedules, told) => {
+      expect(() => readContext(new App({ context: { schedules } }))).toThrow(told);
+    });
+
+    it('as many as may be', () => {
+      const { schedules } = readContext(new App({ context: { schedules: Array(limits.schedules_max).fill(often) } }));
+      expect(schedules).toHaveLength(limits.schedules_max);
+    });
   });
 
   it('is in the page on deploying, key by key', () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -15,6 +15,15 @@ describe('synthesize', () => {
     const startMs = performance.now();
     expect(synthesize(ASSEMBLIES)).toBe(assembly);
     expect(performance.now() - startMs).toBeLessThan(1000);
+  });
+
+  it('gives another context an assembly of its own, or refuses it in the app’s words', () => {
+    const context = { schedules: '[{"schedule":"rate(1 hour)","evacuate":{"from":"a/h1","to":"b/h2"}}]' };
+    const assembly = synthesize(ASSEMBLIES, context);
+    expect(assembly).not.toBe(synthesize(ASSEMBLIES));
+    expect(readFileSync(path.join(assembly, 'LayerMover.template.json'), 'utf8')).toContain('rate(1 hour)');
+    const refused = expect.objectContaining({ code: 'CONTEXT_INVALID', message: expect.stringContaining('log-days') });
+    expect(() => synthesize(ASSEMBLIES, { 'log-days': 'many' })).toThrow(refused);
   });
 
   it('removes assemblies that nobody asked for in a long time, and nothing else', () => {
