@@ -135,6 +135,10 @@ export const limits = {
   /** Texts, names and contexts that a server tells of while it negotiates. */
   nbd_option_bytes_max: 64 * KiB,
   nbd_option_replies_max: 64,
+  /** What a client of ours may ask while it negotiates. */
+  nbd_options_max: 64,
+  /** The bytes of one request that a server of ours takes or gives: QEMU's mirrors send so many. It is all that a client takes of memory. */
+  nbd_served_bytes_max: 1 * MiB,
   /** A server that owes an answer and says nothing for so long is given up. */
   nbd_silence_ms: 20_000,
   nbd_connect_ms: 5_000,
@@ -143,6 +147,9 @@ export const limits = {
   /** A VM whose migration nobody goes on with for so long is left as it was. */
   live_idle_ms: 60_000,
   bitmap_granularity_bytes_max: 64 * KiB,
+  /** What the copy of a mirrored disk leaves free in its file system, in which the guest's disk may lie, too; and how often it looks. */
+  mirror_free_bytes_min: 1 * GiB,
+  mirror_look_bytes: 64 * MiB,
   vm_disks_max: 16,
   /** A guest that was let go has gone by then, or nobody knows. */
   ram_switchover_ms_max: 60_000,

@@ -10,3 +10,13 @@ export interface ByteStream {
 
 /** Opens one connection to a fixed place. Gives up with the signal's reason as soon as it aborts. */
 export type Dial = (signal: AbortSignal) => Promise<ByteStream>;
+
+/**
+ * Takes connections at a fixed place, each given to `take`, until it is closed: then it takes none, and the place is free.
+ * Those that it took are their takers' to close.
+ */
+export type Listen = (take: (stream: ByteStream) => void) => Promise<Listener>;
+
+export interface Listener {
+  close(): Promise<void>;
+}

@@ -18,7 +18,8 @@ export function unixSocket(path: string): Dial {
   };
 }
 
-function streamOf(socket: Socket): ByteStream {
+/** A socket that is connected, as a stream. */
+export function streamOf(socket: Socket): ByteStream {
   // Whoever reads or writes gets the failure; without a listener it would end the process.
   socket.on('error', () => undefined);
   const arriving = socket.iterator({ destroyOnReturn: false });

@@ -7,6 +7,13 @@ export function refused(what: string): LayerMoverError {
   });
 }
 
+/** What connects to a server of ours is not a client, or asks for more than is allowed. */
+export function clientRefused(what: string): LayerMoverError {
+  return new LayerMoverError('NBD_CLIENT_REFUSED', `what writes a disk’s blocks to the agent is refused: ${what}`, {
+    hint: 'see that nothing but the VM’s QEMU connects to that socket',
+  });
+}
+
 /** The connection ended, or never began. */
 export function lost(cause?: unknown): LayerMoverError {
   return new LayerMoverError('NBD_LOST', 'the connection to the server of the disk’s blocks was lost', {
