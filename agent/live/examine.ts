@@ -18,6 +18,8 @@ export type DeviceDisk = QemuDisk & { readonly qdev: string };
 /** A running VM as its QEMU and its image folder tell of it. */
 export interface Examined {
   readonly disk: DeviceDisk;
+  /** How it can be read without danger to the guest. */
+  readonly mechanism: 'pull' | 'mirror';
   /** The layers below the top one, which nobody writes; close it. */
   readonly bases: Chain;
 }
@@ -38,11 +40,11 @@ export async function examine(
   signal: AbortSignal,
 ): Promise<Examined> {
   const disk = await diskOf(qmp, vm, folder, signal);
-  await assertSafe(qmp, vm.name, disk, signal);
+  const mechanism = await mechanismOf(qmp, vm.name, disk, signal);
   const bases = await openBases(vm.top, disk, folder);
   try {
     await assertSameBases(vm, disk, bases, folder);
-    return { disk, bases };
+    return { disk, bases, mechanism };
   } catch (error) {
     await bases.close();
     throw error;
@@ -67,17 +69,13 @@ async function diskOf(
   return { ...disk, qdev: disk.qdev };
 }
 
-async function assertSafe(qmp: Qmp, name: string, { driver, qdev }: DeviceDisk, signal: AbortSignal): Promise<void> {
+async function mechanismOf(qmp: Qmp, name: string, { driver, qdev }: DeviceDisk, signal: AbortSignal) {
   const situation = { ...(await runsInIothread(qmp, qdev, signal)), driver };
   const mechanism = mechanismFor(situation, await qmp.schema());
-  if (mechanism.kind === 'pull') return;
-  const why =
-    mechanism.kind === 'refuse'
-      ? mechanism.why
-      : `its ${situation.device} runs in an iothread, whose disk can only be mirrored, which LayerMover does not do yet`;
+  if (mechanism.kind !== 'refuse') return mechanism.kind;
   throw new LayerMoverError(
     'MECHANISM_UNSAFE',
-    `the disk of ${name} can’t be read without danger to its guest: ${why}`,
+    `the disk of ${name} can’t be read without danger to its guest: ${mechanism.why}`,
     {
       hint: 'stop the VM and migrate it without --live, or start it without the iothread',
       data: { vm: name, ...situation, mechanism: mechanism.kind },

@@ -16,7 +16,8 @@ export function contextsOf(which: Which): [allocation: string, choice: string] {
 /** What a running VM's top layer holds, or has come to hold, over a connection that is read while the guest writes. */
 export interface LiveLayer extends Mapped {
   extents(): AsyncGenerator<Extent>;
-  readonly fill: Fill;
+  /** Undefined if threads find the bytes by the pieces. */
+  readonly fill?: Fill | undefined;
   /** Bytes of the extents that were given and are not absent. */
   readonly touchedBytes: number;
 }

@@ -6,6 +6,7 @@ import { limits } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
 import { removeOurBitmaps } from '../qemu/bitmaps.ts';
 import { removeOurExports, stopServer } from '../qemu/exports.ts';
+import { removeOurMirrors } from '../qemu/mirror.ts';
 import { connectQmp, type Qmp } from '../qemu/qmp.ts';
 import { setThrottle } from '../qemu/throttle.ts';
 import type { LiveRecord } from './records.ts';
@@ -46,4 +47,5 @@ async function clear(qmp: Qmp, { qdev, throttle }: LiveRecord, signal: AbortSign
   const { othersLeft } = await removeOurExports(qmp, signal);
   if (!othersLeft) await stopServer(qmp, signal);
   await removeOurBitmaps(qmp, signal);
+  await removeOurMirrors(qmp, signal);
 }

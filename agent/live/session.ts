@@ -1,28 +1,18 @@
 import type { RoundStats } from '../../core/api/tasks.ts';
 import type { Geometry } from '../../core/chunk.ts';
 import { errorToJson } from '../../core/errors.ts';
-import { limits } from '../../core/limits.ts';
-import type { Clock } from '../../core/ports.ts';
-import type { Log } from '../daemon/log.ts';
 import type { QemuDisk } from '../qemu/disks.ts';
 import type { Qmp } from '../qemu/qmp.ts';
 import { setThrottle, slower, type Throttle } from '../qemu/throttle.ts';
-import { BitmapTracker } from './bitmap-tracker.ts';
+import { beginTracking, type TrackingOptions } from './begin-tracking.ts';
 import type { LiveBook } from './book.ts';
 import type { LiveLayer } from './live-layer.ts';
 import { perSecond, writtenBytes } from './measure.ts';
 import type { RoundKind, Tracking } from './tracking.ts';
 
-export interface SessionOptions {
-  readonly qmp: Qmp;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly vm: string;
+export interface SessionOptions extends TrackingOptions {
   readonly migration: string;
   readonly disk: QemuDisk & { readonly qdev: string };
-  /** Where QEMU is to serve the disk's blocks. */
-  readonly socket: string;
-  readonly geometry: Geometry;
   readonly book: LiveBook;
   /** The limits that the guest's disk has but for ours. */
   readonly throttle: Throttle;
@@ -60,12 +50,9 @@ export class LiveSession {
     this.#tracking = tracking;
   }
 
-  /** Errors: those of BitmapTracker.begin. */
+  /** Errors: those of beginTracking. */
   static async begin(options: SessionOptions, signal: AbortSignal): Promise<LiveSession> {
-    const { qmp, clock, log, disk, socket, geometry } = options;
-    const granularity = Math.min(geometry.chunkBytes, limits.bitmap_granularity_bytes_max);
-    const tracking = await BitmapTracker.begin({ qmp, clock, log, node: disk.node, socket, granularity }, signal);
-    return new LiveSession(options, tracking);
+    return new LiveSession(options, await beginTracking(options, signal));
   }
 
   /**

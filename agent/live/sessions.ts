@@ -11,6 +11,7 @@ import type { ImageFolder } from '../images/image-folder.ts';
 import type { VmImage } from '../images/vm-files.ts';
 import { isAway } from '../qemu/failure.ts';
 import { connectQmp } from '../qemu/qmp.ts';
+import { COPY } from './begin-tracking.ts';
 import { LiveBook } from './book.ts';
 import { examine } from './examine.ts';
 import { putBack } from './put-back.ts';
@@ -73,7 +74,7 @@ export class Sessions {
   static async open(options: SessionsOptions): Promise<Sessions> {
     const { files, folder } = options;
     await files.makeFolder(folder);
-    const left = (await files.list(folder)).filter(({ name }) => name.startsWith(BOOK));
+    const left = (await files.list(folder)).filter(({ name }) => name.startsWith(BOOK) || name.startsWith(COPY));
     for (const { name } of left) await files.remove(join(folder, name));
     const records = await RecordFolder.open(files, join(folder, 'vms'), liveRecord);
     const sessions = new Sessions(options, records);
@@ -176,14 +177,14 @@ export class Sessions {
     if (left !== undefined) await putBack(left, { clock, signal });
     const qmp = await connectQmp(unixSocket(image.running.qmp), { clock, signal });
     try {
-      const { disk, bases } = await examine(qmp, image, images, signal);
+      const { disk, bases, mechanism } = await examine(qmp, image, images, signal);
       await bases.close();
       const { qdev, throttle } = disk;
       await this.#records.put(vm, { vm, migration, qmp: image.running.qmp, qdev, throttle: { ...throttle } });
       const geometry = geometryOf(disk.virtualBytes, chunkBytes);
       const book = await LiveBook.open(files, join(folder, BOOK), geometry, parent);
-      const socket = `${image.running.qmp}.nbd`;
-      const options = { qmp, clock, log, vm, migration, disk, socket, geometry, book, throttle };
+      const asked = { qmp, monitor: image.running.qmp, mechanism, disk, throttle };
+      const options = { clock, log, files, folder, vm, migration, geometry, book, ...asked };
       return await LiveSession.begin(options, signal);
     } catch (error) {
       qmp.close();

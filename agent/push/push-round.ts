@@ -30,7 +30,7 @@ export interface RoundBook {
 
 export interface RoundJob extends PushBase, Pick<WorkOptions, 'geometry' | 'sequence'> {
   readonly layer: Mapped;
-  readonly fill: Fill;
+  readonly fill?: Fill | undefined;
   /** What has changed. */
   readonly runs: AsyncIterable<ChunkRun>;
   readonly book: RoundBook;

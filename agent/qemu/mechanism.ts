@@ -63,7 +63,22 @@ const PULL: Needs = {
   actions: ['block-dirty-bitmap-add', 'block-dirty-bitmap-disable'],
 };
 
-const MIRROR: Needs = { commands: ['blockdev-mirror', 'blockdev-add', 'block-job-cancel'], args: [], actions: [] };
+const MIRROR: Needs = {
+  commands: [
+    'blockdev-add',
+    'blockdev-del',
+    'query-block-jobs',
+    'query-named-block-nodes',
+    'block_set_io_throttle',
+    'query-iothreads',
+  ],
+  args: [
+    ['blockdev-mirror', 'copy-mode'],
+    ['blockdev-mirror', 'on-target-error'],
+    ['block-job-cancel', 'force'],
+  ],
+  actions: [],
+};
 
 /** The first of what is needed and not there. */
 function lacking(can: Can, { commands, args, actions }: Needs): string | undefined {

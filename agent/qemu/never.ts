@@ -9,6 +9,11 @@ const NEVER: Readonly<Record<string, (args: Args) => string | undefined>> = {
   'block-export-del': ({ mode }) => (mode === 'hard' ? undefined : 'an export goes before its clients, by mode hard'),
   'blockdev-backup': () => 'the guest gets errors if the other end of a backup dies',
   'drive-backup': () => 'the guest gets errors if the other end of a backup dies',
+  'blockdev-mirror': (args) =>
+    isHarmlessMirror(args) ? undefined : 'a mirror runs in the background, and fails alone',
+  'drive-mirror': () => 'a mirror goes to a server of ours',
+  'block-job-complete': () => 'the guest would go over to the copy',
+  'job-complete': () => 'the guest would go over to the copy',
   'human-monitor-command': () => 'nothing checks what a human command does',
   transaction: ({ actions }) => {
     const types = Array.isArray(actions) ? actions.map((each: { type?: unknown }) => each.type) : [];
@@ -16,6 +21,12 @@ const NEVER: Readonly<Record<string, (args: Args) => string | undefined>> = {
     return other === undefined ? undefined : `${other} has no place in a transaction of ours`;
   },
 };
+
+/** The guest waits for a mirror that blocks writes, and stops at errors that are not just reported. */
+function isHarmlessMirror(args: Args): boolean {
+  const isAlone = args['on-source-error'] === 'report' && args['on-target-error'] === 'report';
+  return args['copy-mode'] === 'background' && isAlone;
+}
 
 /** Errors: QMP_NEVER. */
 export function assertHarmless(command: string, args: Args): void {

@@ -23,11 +23,19 @@ describe('the table of what is safe', () => {
     ['a QEMU without exports', plain, { hasCommand: () => false }, { kind: 'refuse' }],
     ['a QEMU whose exports tell no depth', plain, { hasArgument: () => false }, { kind: 'refuse' }],
     ['a QEMU whose transactions know no bitmaps', plain, { hasVariant: () => false }, { kind: 'refuse' }],
+    [
+      'an iothread, and a mirror that knows no modes',
+      { ...plain, iothread: true },
+      { hasArgument: () => false },
+      { kind: 'refuse' },
+    ],
     ['an iothread, and no mirror', { ...plain, iothread: true }, { hasCommand: () => false }, { kind: 'refuse' }],
   ])('%s', (_, situation, lacks, expected) => {
     expect(mechanismFor(situation, { ...able, ...lacks })).toMatchObject(expected);
   });
 });
+
+const MIRROR = { 'copy-mode': 'background', 'on-source-error': 'report', 'on-target-error': 'report' };
 
 describe('a QEMU is never asked', () => {
   it.each<[string, string, object]>([
@@ -38,6 +46,13 @@ describe('a QEMU is never asked', () => {
     ['to end an export without saying how', 'block-export-del', { id: 'e' }],
     ['for a backup into somebody who may die', 'blockdev-backup', { device: 'disk0', target: 'agent' }],
     ['for a backup in a transaction', 'transaction', { actions: [{ type: 'blockdev-backup', data: {} }] }],
+    ['for a mirror that the guest waits for', 'blockdev-mirror', { ...MIRROR, 'copy-mode': 'write-blocking' }],
+    ['for a mirror in a mode that it chooses', 'blockdev-mirror', { ...MIRROR, 'copy-mode': undefined }],
+    ['for a mirror whose errors stop the guest', 'blockdev-mirror', { ...MIRROR, 'on-source-error': 'stop' }],
+    ['for a mirror that goes on after errors', 'blockdev-mirror', { ...MIRROR, 'on-target-error': 'ignore' }],
+    ['for a mirror that makes its own target', 'drive-mirror', { device: 'disk0', target: '/x' }],
+    ['to go over to a copy', 'block-job-complete', { device: 'layermover-mirror-0' }],
+    ['to go over to a copy, by the other name', 'job-complete', { id: 'layermover-mirror-0' }],
     ['anything human', 'human-monitor-command', { 'command-line': 'quit' }],
   ])('%s', (_, command, args) => {
     expect(() => assertHarmless(command, { ...args })).toThrow(expect.objectContaining({ code: 'QMP_NEVER' }));
@@ -45,6 +60,7 @@ describe('a QEMU is never asked', () => {
 
   it('but all that a migration needs', () => {
     assertHarmless('migrate', { uri: 'tcp:x:1' });
+    assertHarmless('blockdev-mirror', MIRROR);
     assertHarmless('block-export-del', { id: 'e', mode: 'hard' });
     assertHarmless('transaction', { actions: [{ type: 'block-dirty-bitmap-add', data: {} }] });
   });

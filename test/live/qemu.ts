@@ -62,6 +62,16 @@ export async function makeChain(folder: string): Promise<string> {
   return top;
 }
 
+/** Devices of the disk: as it is unless said otherwise, and one that runs in an iothread. */
+export const PLAIN_DEVICE = ['-device', 'virtio-blk-pci,id=vd0,drive=disk0,bootindex=0'];
+export const IOTHREAD_DEVICE = [
+  ...['-object', 'iothread,id=io0', '-device', 'virtio-blk-pci,id=vd0,drive=disk0,bootindex=0,iothread=io0'],
+];
+export const IOTHREAD_SCSI_DEVICE = [
+  ...['-object', 'iothread,id=io0', '-device', 'virtio-scsi-pci,id=s0,iothread=io0'],
+  ...['-device', 'scsi-hd,id=sd0,drive=disk0,bus=s0.0,bootindex=0'],
+];
+
 /** Starts a QEMU on a chain; its top node is called disk0. */
 export async function startGuest(
   folder: string,
@@ -82,7 +92,7 @@ export async function startGuest(
       ...['-machine', 'q35,accel=tcg', '-m', '64', '-nodefaults', '-display', 'none'],
       ...['-qmp', `unix:${socket},server=on,wait=off`, '-qmp', `unix:${own},server=on,wait=off`],
       ...['-blockdev', JSON.stringify(disk)],
-      ...(options.device ?? ['-device', 'virtio-blk-pci,id=vd0,drive=disk0,bootindex=0']),
+      ...(options.device ?? PLAIN_DEVICE),
       ...(options.args ?? []),
     ],
     { stdio: ['ignore', 'inherit', 'inherit'] },

@@ -34,7 +34,6 @@ async function begin(chunkBytes = 64 * 1024) {
   mkdirSync(folder.at('state'));
   const book = await LiveBook.open(systemFiles, folder.at('state', 'live-'), geometry, NO_DIGEST);
   const log = keptLog();
-  const socket = `${guest.socket}.nbd`;
   const options = {
     qmp,
     clock: systemClock,
@@ -42,7 +41,10 @@ async function begin(chunkBytes = 64 * 1024) {
     vm: 'v',
     migration: 'm',
     disk: { ...disk, qdev: disk.qdev! },
-    socket,
+    monitor: guest.socket,
+    mechanism: 'pull' as const,
+    files: systemFiles,
+    folder: folder.at('state'),
     geometry,
     book,
     throttle: disk.throttle,

@@ -8,7 +8,7 @@ import { disksOf } from '../../agent/qemu/disks.ts';
 import { limits } from '../../core/limits.ts';
 import { eachFolder } from '../agent/support.ts';
 import { call } from '../bin/command.ts';
-import { describeWithGuest, type Guest, makeChain, startGuest } from './qemu.ts';
+import { describeWithGuest, type Guest, IOTHREAD_DEVICE, IOTHREAD_SCSI_DEVICE, makeChain, startGuest } from './qemu.ts';
 import { MIGRATION, Stage } from './stage.ts';
 
 const folder = eachFolder();
@@ -92,23 +92,6 @@ describeWithGuest('layermover vm', () => {
 
   it.each<[string, string[], string]>([
     [
-      'virtio-blk in an iothread',
-      ['-object', 'iothread,id=io0', '-device', 'virtio-blk-pci,drive=disk0,iothread=io0'],
-      'MECHANISM_UNSAFE',
-    ],
-    [
-      'virtio-scsi in an iothread',
-      [
-        '-object',
-        'iothread,id=io0',
-        '-device',
-        'virtio-scsi-pci,id=s0,iothread=io0',
-        '-device',
-        'scsi-hd,drive=disk0,bus=s0.0',
-      ],
-      'MECHANISM_UNSAFE',
-    ],
-    [
       'a second disk',
       ['-device', 'virtio-blk-pci,drive=disk0', '-device', 'virtio-blk-pci,drive=disk1'],
       'DISKS_UNSUPPORTED',
@@ -131,6 +114,16 @@ describeWithGuest('layermover vm', () => {
     expect((await disksOf(guest.qmp)).flatMap(({ bitmaps }) => bitmaps)).toEqual([]);
     expect(await guest.qmp.execute('query-block-exports')).toEqual([]);
     expect(await guest.qmp.execute('query-status')).toMatchObject({ running: true });
+  });
+
+  it.each([
+    ['virtio-blk', IOTHREAD_DEVICE],
+    ['virtio-scsi', IOTHREAD_SCSI_DEVICE],
+  ])('a disk of %s in an iothread can be read', async (_, device) => {
+    const top = await makeChain(folder.at('.'));
+    guest = await startGuest(folder.at('.'), top, { device });
+    expect((await add(guest.socket, '--disk', `disk0=${top}`)).code).toBe(0);
+    expect(await guest.qmp.execute('query-block-jobs')).toEqual([]);
   });
 
   it('a disk in the main loop of a VM that has iothreads for others can be read', async () => {

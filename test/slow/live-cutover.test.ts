@@ -1,13 +1,12 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../adapters/system/clock.ts';
-import { unixSocket } from '../../adapters/system/unix-socket.ts';
-import { connectQmp, type Qmp } from '../../agent/qemu/qmp.ts';
+import type { Qmp } from '../../agent/qemu/qmp.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { coded, eachFolder } from '../agent/support.ts';
 import { lastNumber } from '../live/guest/counter.ts';
+import { IncomingQemu } from '../live/incoming-qemu.ts';
 import { describeWithGuest, type Guest, makeChain, startGuest } from '../live/qemu.ts';
 import { Stage } from '../live/stage.ts';
 
@@ -16,7 +15,7 @@ const folder = eachFolder();
 const asTheyAre = { ...limits };
 let guest: Guest;
 let stage: Stage;
-let destination: Destination | undefined;
+let destination: IncomingQemu | undefined;
 
 beforeEach(async () => {
   guest = await startGuest(folder.at('.'), await makeChain(folder.at('.')));
@@ -32,41 +31,6 @@ afterEach(async () => {
   destination = undefined;
 });
 
-/** A QEMU that awaits the guest on the disk that the stage writes. */
-class Destination {
-  readonly qmp: Qmp;
-  readonly #end: () => Promise<void>;
-
-  private constructor(qmp: Qmp, end: () => Promise<void>) {
-    this.qmp = qmp;
-    this.#end = end;
-  }
-
-  static async start(disk: string, uri: string): Promise<Destination> {
-    const socket = folder.at('destination.sock');
-    const drive = { driver: 'raw', 'node-name': 'disk0', file: { driver: 'file', filename: disk } };
-    const machine = ['-machine', 'q35,accel=tcg', '-m', '64', '-nodefaults', '-display', 'none', '-incoming', 'defer'];
-    const device = ['-blockdev', JSON.stringify(drive), '-device', 'virtio-blk-pci,id=vd0,drive=disk0,bootindex=0'];
-    const qmpServer = ['-qmp', `unix:${socket},server=on,wait=off`];
-    const child = spawn('qemu-system-x86_64', [...machine, ...device, ...qmpServer], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-    });
-    const ended = once(child, 'exit');
-    const qmp = await connectQmp(unixSocket(socket), { clock: systemClock, signal: never });
-    const capabilities = ['events', 'pause-before-switchover'].map((capability) => ({ capability, state: true }));
-    await qmp.execute('migrate-set-capabilities', { capabilities });
-    await qmp.execute('migrate-incoming', { uri });
-    return new Destination(qmp, async () => {
-      child.kill('SIGKILL');
-      await ended;
-    });
-  }
-
-  end(): Promise<void> {
-    return this.#end();
-  }
-}
-
 /** Survey and two rounds, followed by the destination. */
 async function prepare(): Promise<void> {
   await stage.survey();
@@ -80,7 +44,7 @@ async function prepare(): Promise<void> {
 /** From now on the destination takes a guest's memory. */
 async function incoming(): Promise<void> {
   const uri = `unix:${folder.at('ram.sock')}`;
-  destination = await Destination.start(stage.disk, uri);
+  destination = await IncomingQemu.start(stage.disk, { uri, socket: folder.at('destination.sock') });
   stage.tell({ uri });
 }
 

@@ -19,9 +19,12 @@ const GONE_MS = 10_000;
 /** The QEMUs of a world's guests at both sites: those that the test starts, and those that the agent of b does. */
 export class Guests {
   readonly #folder: string;
+  readonly #iothread: boolean;
 
-  constructor(folder: string) {
+  /** `iothread`: the guests' disks are in one each, at both sites. */
+  constructor(folder: string, { iothread = false } = {}) {
     this.#folder = folder;
+    this.#iothread = iothread;
   }
 
   /** What a launcher file says: `{name}` and the like are the agent's to fill in. */
@@ -110,7 +113,11 @@ export class Guests {
       ...['-name', vm, '-machine', 'q35,accel=tcg', '-m', '32', '-nodefaults', '-display', 'none'],
       ...['-chardev', `file,id=serial,path=${this.#path(site, vm, 'serial')},append=on`, '-serial', 'chardev:serial'],
       ...['-qmp', `unix:${this.#path(site, vm, 'own')},server=on,wait=off`, '-blockdev', disk],
-      ...['-device', 'virtio-blk-pci,id=vd0,drive=disk0,bootindex=0,write-cache=off'],
+      ...(this.#iothread ? ['-object', 'iothread,id=io0'] : []),
+      ...[
+        '-device',
+        `virtio-blk-pci,id=vd0,drive=disk0,bootindex=0,write-cache=off${this.#iothread ? ',iothread=io0' : ''}`,
+      ],
     ];
   }
 }

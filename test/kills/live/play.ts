@@ -19,6 +19,8 @@ export interface LivePlay {
   readonly vms: readonly string[];
   readonly cutover: 'ram' | 'stop';
   readonly chunkBytes: number;
+  /** The guests' disks are in iothreads: they are mirrored. */
+  readonly iothread: boolean;
   readonly kills: readonly LiveStrike[];
 }
 
@@ -30,14 +32,17 @@ export function drawLivePlay(seed: number): LivePlay {
   const cutover = chance.next() < 0.7 ? 'ram' : 'stop';
   const chunkBytes = chance.pick([16_384, 65_536, 65_536]);
   const kills = Array.from({ length: chance.pick([1, 1, 2, 2, 3]) }, () => drawLiveStrike(chance, vms));
-  return { seed, vms, cutover, chunkBytes, kills };
+  // Drawn last: what else a seed means stays as it was.
+  const iothread = chance.next() < 0.4;
+  return { seed, vms, cutover, chunkBytes, kills, iothread };
 }
 
 /** Plays one run in a folder of its own; the folder stays if `keep` or something was wrong. */
-export async function playLive({ seed, vms, cutover, chunkBytes, kills }: LivePlay, keep = false): Promise<Played> {
+export async function playLive(play: LivePlay, keep = false): Promise<Played> {
+  const { seed, vms, cutover, chunkBytes, kills, iothread } = play;
   const beganMs = performance.now();
   const world = await World.open();
-  const guests = new Guests(world.folder);
+  const guests = new Guests(world.folder, { iothread });
   const lookout = new Lookout(guests, vms, (line) => world.note(line));
   const stage = new LiveStage(world, guests);
   let problems: string[] = ['it was not played to its end'];

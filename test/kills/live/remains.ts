@@ -27,7 +27,7 @@ async function records(folder: string): Promise<string[]> {
 }
 
 async function books(folder: string): Promise<string[]> {
-  return (await list(folder)).filter((name) => name.startsWith('book-')).map((name) => `${folder}/${name}`);
+  return (await list(folder)).filter((name) => /^(book|copy)-/.test(name)).map((name) => `${folder}/${name}`);
 }
 
 /** QEMUs that were started for VMs which did not come. */
@@ -58,6 +58,8 @@ async function left(qmp: Qmp, vm: string): Promise<string[]> {
   const limited = ['bps', 'bps_rd', 'bps_wr', 'iops', 'iops_rd', 'iops_wr'].filter((name) => inserted[name] !== 0);
   const bitmaps = (inserted['dirty-bitmaps'] as unknown[] | undefined) ?? [];
   const exports = (await qmp.execute('query-block-exports')) as unknown[];
+  const jobs = (await qmp.execute('query-block-jobs')) as unknown[];
+  const nodes = (await qmp.execute('query-named-block-nodes', { flat: true })) as { 'node-name': string }[];
   const server = await qmp.execute('nbd-server-stop').then(
     () => [`${vm}: its QEMU's server of blocks ran`],
     () => [],
@@ -65,6 +67,11 @@ async function left(qmp: Qmp, vm: string): Promise<string[]> {
   return [
     ...limited.map((name) => `${vm}: its disk is limited: ${name} ${inserted[name]}`),
     ...bitmaps.map((each) => `${vm}: bitmap ${JSON.stringify(each)}`),
+    ...jobs.map((each) => `${vm}: job ${JSON.stringify(each)}`),
+    ...nodes
+      .map((node) => node['node-name'])
+      .filter((name) => name.startsWith('layermover-'))
+      .map((name) => `${vm}: node ${name}`),
     ...exports.map((each) => `${vm}: export ${JSON.stringify(each)}`),
     ...server,
   ];

@@ -1,0 +1,12 @@
+import { trackByMirror } from './tracked.ts';
+
+/** An agent that takes round after round of a mirrored disk until somebody ends it; it says each round. */
+const [, , monitor, folder] = process.argv;
+const { tracking } = await trackByMirror(monitor!, folder!);
+const never = new AbortController().signal;
+for (let round = 0; ; round++) {
+  process.stdout.write(`round ${round}\n`);
+  await tracking.round({ isLast: false }, never, async (layer) => {
+    for await (const _ of layer.extents());
+  });
+}
