@@ -26,6 +26,7 @@ import { VERSION } from './daemon/version.ts';
 import { Journals } from './journal/journals.ts';
 import { Launcher, type LauncherOptions } from './launch/launcher.ts';
 import { Sessions } from './live/sessions.ts';
+import { Pace } from './pack/pace.ts';
 import { ChunkPool } from './scan/pool.ts';
 import { perform } from './tasks/perform.ts';
 import { forgetJournals } from './tasks/send.ts';
@@ -141,6 +142,7 @@ async function begin(
     clock,
     log,
     pool,
+    pace: new Pace(clock),
     zstd: options.machine?.zstd,
     news: inbox,
     places: { source: createPlaces(limits.pushes_at_once), destination: createPlaces(limits.pulls_at_once) },

@@ -6,6 +6,7 @@ import type { Stop } from '../flow/stop.ts';
 import { sealFrame } from './frame-codec.ts';
 import { freeBuffer, largeBuffer } from './memory.ts';
 import { OpenPack, PACK_BUFFER_BYTES } from './open-pack.ts';
+import { LinkWatch, type Pace } from './pace.ts';
 import type { ChunkKey, Pack } from './pack.ts';
 
 /** Gets each finished pack, in order, one at a time, and calls `forget` once it needs the parts no longer. */
@@ -20,11 +21,12 @@ interface OpenFrame {
 /**
  * Groups chunks to frames and frames to packs. Frames are compressed beside the caller, who waits as soon as all of a
  * fixed set of buffers are in use: `frames_in_flight` of raw frames, `uploads_in_flight + packs_waiting_max` of packs.
- * The same chunks in the same order give the same packs. A chunk whose content is in the open pack already is not
+ * The same chunks in the same order, at the same level, give the same packs. A chunk whose content is in the open pack already is not
  * stored again. A failure stops `stop`; whoever waits here then gets its reason.
  */
 export class PackWriter {
-  readonly #level: number;
+  readonly #pace: Pace;
+  readonly #link: LinkWatch;
   readonly #zstd: Zstd | undefined;
   readonly #stop: Stop;
   readonly #deliver: Deliver;
@@ -36,8 +38,9 @@ export class PackWriter {
   /** Packs are delivered in the order in which they were filled. */
   #delivered: Promise<void> = Promise.resolve();
 
-  constructor(options: { level: number; stop: Stop; deliver: Deliver; zstd?: Zstd | undefined }) {
-    this.#level = options.level;
+  constructor(options: { pace: Pace; stop: Stop; deliver: Deliver; zstd?: Zstd | undefined }) {
+    this.#pace = options.pace;
+    this.#link = new LinkWatch(options.pace);
     this.#zstd = options.zstd;
     this.#stop = options.stop;
     this.#deliver = options.deliver;
@@ -53,7 +56,7 @@ export class PackWriter {
     const name = toHex(fingerprint);
     if (this.#pack?.hasRoomFor(key.segment, bytes.length) === false) this.#closePack();
     if (this.#pack?.repeat(key, name)) return 'repeated';
-    this.#pack ??= new OpenPack(await this.#packs.take(this.#stop.signal));
+    this.#pack ??= new OpenPack(await this.#link.waiting(this.#packs.take(this.#stop.signal)));
     const frame = await this.#frameFor(bytes.length);
     frame.buffer.set(bytes, frame.length);
     this.#pack.add(key, name, { fingerprint: Buffer.from(fingerprint), length: bytes.length }, frame.length);
@@ -89,7 +92,7 @@ export class PackWriter {
     const { buffer, length, chunks } = this.#frame!;
     this.#frame = undefined;
     const raw = buffer.subarray(0, length);
-    const sealing = sealFrame(raw, this.#level, this.#zstd);
+    const sealing = sealFrame(raw, this.#pace.level, this.#zstd);
     const sealed = this.#pack!.closeFrame({ raw, sealing, chunks }, () => this.#frames.give(buffer));
     for (const each of [sealing, sealed]) each.catch((error: unknown) => this.#stop.fail(error));
   }
@@ -99,6 +102,7 @@ export class PackWriter {
     if (pack === undefined) return;
     if (this.#frame !== undefined) this.#closeFrame();
     this.#pack = undefined;
+    this.#link.filled();
     this.#delivered = this.#delivered.then(() => this.#finish(pack));
     this.#delivered.catch((error: unknown) => this.#stop.fail(error));
   }
@@ -106,6 +110,10 @@ export class PackWriter {
   async #finish(open: OpenPack): Promise<void> {
     const pack = await open.finish();
     this.#stop.signal.throwIfAborted();
-    await this.#deliver(pack, () => this.#packs.give(open.buffer));
+    const arrived = this.#link.sending();
+    await this.#deliver(pack, () => {
+      arrived();
+      this.#packs.give(open.buffer);
+    });
   }
 }

@@ -3,6 +3,7 @@ import type { Geometry } from '../../core/chunk.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { DiskLayer } from '../disk/layer.ts';
 import type { ManifestStore } from '../manifests/store.ts';
+import type { Pace } from '../pack/pace.ts';
 import type { PackWriter } from '../pack/pack-writer.ts';
 import type { ChunkPool } from '../scan/pool.ts';
 import type { Counter, Progress } from './counts.ts';
@@ -23,8 +24,8 @@ export interface PushBase {
   /** Aborts if no more is to be read and packed, but what is on its way to be committed. */
   readonly drain?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
-  /** zstd's level, `limits.pack_level_default` unless set. */
-  readonly level?: number | undefined;
+  /** What the agent's pushes know of their link; a push that is given nothing begins anew. */
+  readonly pace?: Pace | undefined;
   /** Set if earlier attempts at this push may have sent some of it. */
   readonly before?: Before | undefined;
   /** The threaded one unless set. */

@@ -1,7 +1,7 @@
 import type { Geometry } from '../../core/chunk.ts';
 import type { PackScope } from '../../core/format/placement.ts';
-import { limits } from '../../core/limits.ts';
 import { Stop } from '../flow/stop.ts';
+import { Pace } from '../pack/pace.ts';
 import { PackWriter } from '../pack/pack-writer.ts';
 import type { Note } from './committer.ts';
 import { Counter } from './counts.ts';
@@ -37,7 +37,7 @@ export async function withWork<T>(
   const sink = new WatchedSink(job.sink, stop.signal, counter);
   const settler = new Settler({ ...options, geometry, sink, stop, counter, note: noteInto(job, counter) });
   const packer = new PackWriter({
-    level: job.level ?? limits.pack_level_default,
+    pace: job.pace ?? new Pace(job.clock),
     zstd: job.zstd,
     stop,
     deliver: (pack, forget) => settler.settle(pack, forget),

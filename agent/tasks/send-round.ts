@@ -47,7 +47,7 @@ export async function sendRound(
   const { stream, layer: surveyed } = transfer;
   const { migration } = input;
   const { geometry, book } = session;
-  const { clock, pool, zstd } = host;
+  const { clock, pool, pace, zstd } = host;
   const meter = createMeter(clock, run, stream, journal.spent.milliseconds);
   const before = session.doneBytes;
   const tell = (counts: Counts) => {
@@ -55,7 +55,7 @@ export async function sendRound(
   };
   const spent = journal.spent.wireBytes;
   const sink = new TimedSink(createSink(host, run, migration, transfer), clock);
-  const push = { name: surveyed.name, pool, zstd, sink, clock, geometry, book, isLast, sequence };
+  const push = { name: surveyed.name, pool, pace, zstd, sink, clock, geometry, book, isLast, sequence };
   const signals = { signal: run.cut, drain: run.signal, progress: tell };
   const earlier = { before: { journal, source: createSource(host, run, migration, transfer) } };
   let pushed: PushedRound | undefined;

@@ -70,6 +70,7 @@ async function sendOnce(
     manifests: host.manifests,
     sink,
     clock: host.clock,
+    pace: host.pace,
     zstd: host.zstd,
     signal: run.cut,
     drain: run.signal,

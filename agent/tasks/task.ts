@@ -17,6 +17,7 @@ import type { Launcher } from '../launch/launcher.ts';
 import type { Launches } from '../launch/launches.ts';
 import type { Sessions } from '../live/sessions.ts';
 import type { ManifestStore } from '../manifests/store.ts';
+import type { Pace } from '../pack/pace.ts';
 import type { ChunkPool } from '../scan/pool.ts';
 
 /** What polls bring to tasks that wait (daemon/inbox.ts). */
@@ -54,6 +55,8 @@ export interface TaskHost {
   readonly manifests: ManifestStore;
   readonly journals: Journals;
   readonly pool: ChunkPool;
+  /** How its pushes compress. */
+  readonly pace: Pace;
   /** The threaded one unless set. */
   readonly zstd?: Zstd | undefined;
   readonly news: News;

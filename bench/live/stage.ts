@@ -1,27 +1,19 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ApiClient } from '../../adapters/api/client.ts';
 import { systemClock } from '../../adapters/system/clock.ts';
-import { type CloudFile, connect } from '../../bin/connection.ts';
+import { connect } from '../../bin/connection.ts';
 import { killLaunched } from '../../bin/demo/live/guests.ts';
 import type { Service } from '../../bin/demo/process.ts';
 import type { Blackout, Cutover } from '../../core/api/tasks.ts';
 import type { VmView } from '../../core/api/views.ts';
 import { limits } from '../../core/limits.ts';
 import { hasEnded } from '../../core/migration.ts';
-import { type Link, openLink } from '../../test/live/sites/link.ts';
+import { LinkedAgent, type Way } from '../linked-agent.ts';
 import { start } from '../services.ts';
 import { bootGuest, killGuest, launcher, makeGuest } from './guests.ts';
 
 const LOOK_EVERY_MS = 500;
-
-/** A link between each host and the cloud. */
-export interface Way {
-  readonly roundTripMs: number;
-  readonly bytesPerSecond: number;
-}
 
 /** A VM that has moved, and what its pause was. */
 export type MovedVm = VmView & { readonly blackout: Blackout };
@@ -29,8 +21,7 @@ export type MovedVm = VmView & { readonly blackout: Blackout };
 /** The embedded cloud, and an agent at each of two sites behind a link: all that goes to the cloud or comes from it crosses one. */
 export class LiveStage {
   readonly #folder: string;
-  readonly #links: Link[] = [];
-  readonly #agents: ChildProcess[] = [];
+  readonly #agents: LinkedAgent[] = [];
   #cloud: Service | undefined;
   #client: ApiClient | undefined;
 
@@ -48,24 +39,10 @@ export class LiveStage {
     const cloudFile = String(this.#cloud.ready.cloud_file);
     this.#client = await connect(cloudFile);
     writeFileSync(this.#at('launcher.json'), JSON.stringify(launcher()));
-    for (const side of ['a', 'b']) await this.#startAgent(side, cloudFile, way);
-  }
-
-  async #startAgent(side: string, cloudFile: string, way: Way): Promise<void> {
-    const cloud = JSON.parse(readFileSync(cloudFile, 'utf8')) as CloudFile;
-    const url = new URL(cloud.api_url);
-    const link = await openLink({ ...way, to: { port: Number(url.port) } });
-    this.#links.push(link);
-    url.port = String(link.port);
-    const own = this.#at(`${side}.cloud.json`);
-    writeFileSync(own, JSON.stringify({ ...cloud, api_url: url.href }));
-    const words = [side, this.#at(side), this.#at(`${side}.state`), own, this.#at('launcher.json')];
-    const agent = fork(join(import.meta.dirname, 'agent.ts'), words, { silent: true });
-    agent.stderr!.pipe(createWriteStream(this.#at(`${side}.log`)));
-    this.#agents.push(agent);
-    const [said] = await Promise.race([once(agent, 'message'), once(agent, 'exit')]);
-    if (said !== 'ready')
-      throw new Error(`the agent of ${side} did not start: ${readFileSync(this.#at(`${side}.log`))}`);
+    const launcherFile = this.#at('launcher.json');
+    for (const side of ['a', 'b']) {
+      this.#agents.push(await LinkedAgent.start(this.#folder, side, { cloudFile, way, launcherFile }));
+    }
   }
 
   /** Boots a guest, moves it from a to b, and ends it. Throws if it does not arrive equal, or nobody measured its pause. */
@@ -99,12 +76,7 @@ export class LiveStage {
   }
 
   async stop(): Promise<void> {
-    for (const agent of this.#agents.filter(({ exitCode }) => exitCode === null)) {
-      const ended = once(agent, 'exit');
-      agent.kill('SIGTERM');
-      await ended;
-    }
-    await Promise.all(this.#links.map((link) => link.close()));
+    for (const agent of this.#agents) await agent.stop();
     await this.#cloud?.stop();
     await killLaunched(this.#at('b.state'));
   }

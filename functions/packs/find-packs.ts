@@ -3,12 +3,14 @@ import type { CloudPorts } from '../../adapters/cloud-ports.ts';
 import { hasCode } from '../../core/errors.ts';
 import { fromHex } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
+import type { ObjectReader } from '../../core/ports.ts';
 import { hooksOf, packsNamed } from '../fingerprints/answer-batch.ts';
 import type { FooterCache } from './footer-cache.ts';
 import { PackContents } from './pack-contents.ts';
 import { openFooterOf } from './read-footer.ts';
 
-export interface PackDeps extends Pick<CloudPorts, 'objects' | 'index'> {
+export interface PackDeps extends Pick<CloudPorts, 'index'> {
+  readonly objects: ObjectReader;
   /** One fingerprint in so many has an index row. */
   readonly sampling: number;
   readonly footers: FooterCache;

@@ -4,9 +4,10 @@ import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { namespaceScope, objectKey } from '../../core/format/keys.ts';
 import { DATA, decodeSegment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
-import type { Clock, IdleMark, MarkedKind } from '../../core/ports.ts';
+import type { Clock, IdleMark, MarkedKind, ObjectReader } from '../../core/ports.ts';
 
-export interface UseDeps extends Pick<CloudPorts, 'idle' | 'objects'> {
+export interface UseDeps extends Pick<CloudPorts, 'idle'> {
+  readonly objects: ObjectReader;
   readonly clock: Clock;
 }
 

@@ -1,8 +1,10 @@
 import { zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../adapters/system/clock.ts';
 import { openFrame } from '../../adapters/system/open-frame.ts';
 import { Stop } from '../../agent/flow/stop.ts';
 import { sealFrame } from '../../agent/pack/frame-codec.ts';
+import { Pace } from '../../agent/pack/pace.ts';
 import type { Pack } from '../../agent/pack/pack.ts';
 import { type Deliver, PackWriter } from '../../agent/pack/pack-writer.ts';
 import { sha256, toHex } from '../../core/fingerprint.ts';
@@ -100,7 +102,7 @@ async function packed(chunks: readonly { segment: number; bytes: Buffer }[], flu
     packs.push({ ...pack, bytes: Buffer.concat(pack.parts) });
     forget();
   };
-  const writer = new PackWriter({ level: LEVEL, stop: new Stop(new AbortController().signal), deliver });
+  const writer = new PackWriter({ pace: new Pace(systemClock), stop: new Stop(new AbortController().signal), deliver });
   for (const [chunk, { segment, bytes }] of chunks.entries()) {
     outcomes.push(await writer.add({ segment, chunk }, sha256(bytes), bytes));
     if (chunk === flushAt) await writer.flush();
@@ -201,7 +203,7 @@ describe('PackWriter', () => {
     const kept: (() => void)[] = [];
     const stop = new AbortController();
     const deliver: Deliver = async (_, forget) => void kept.push(forget);
-    const writer = new PackWriter({ level: 1, stop: new Stop(stop.signal), deliver });
+    const writer = new PackWriter({ pace: new Pace(systemClock), stop: new Stop(stop.signal), deliver });
     const full = limits.uploads_in_flight + limits.packs_waiting_max;
     const perPack = limits.pack_raw_bytes_max / MiB;
     const bytes = Buffer.alloc(1 * MiB, 'much the same');
@@ -222,7 +224,11 @@ describe('PackWriter', () => {
 
   it('passes a failed delivery on', async () => {
     const stop = new Stop(new AbortController().signal);
-    const writer = new PackWriter({ level: 1, stop, deliver: () => Promise.reject(new Error('no room')) });
+    const writer = new PackWriter({
+      pace: new Pace(systemClock),
+      stop,
+      deliver: () => Promise.reject(new Error('no room')),
+    });
     await writer.add({ segment: 0, chunk: 0 }, sha256(Buffer.from('a')), Buffer.from('a'));
     await expect(writer.flush()).rejects.toThrow('no room');
     await expect(writer.add({ segment: 0, chunk: 1 }, sha256(Buffer.from('b')), Buffer.from('b'))).rejects.toThrow(

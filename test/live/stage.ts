@@ -10,6 +10,7 @@ import type { DiskWriter } from '../../agent/disk/writer.ts';
 import { RunningVms } from '../../agent/images/running-vms.ts';
 import { Journals } from '../../agent/journal/journals.ts';
 import { Sessions } from '../../agent/live/sessions.ts';
+import { Pace } from '../../agent/pack/pace.ts';
 import { type PullRound, pullLayer } from '../../agent/pull/pull-layer.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
 import { perform } from '../../agent/tasks/perform.ts';
@@ -99,6 +100,7 @@ export class Stage {
       live,
       namespace: 'default',
       pool: this.#pool,
+      pace: new Pace(systemClock),
       news: this.#news(),
       places,
     };

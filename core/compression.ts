@@ -1,0 +1,61 @@
+import { limits } from './limits.ts';
+
+/** What went on while one pack was filled. Milliseconds. */
+export interface PackPeriod {
+  readonly ms: number;
+  /** The writer had chunks and no room: every buffer held a pack that was on its way. The link is the slower one. */
+  readonly waitedMs: number;
+  /** No pack was on its way. The compressor is the slower one. */
+  readonly idleMs: number;
+}
+
+/**
+ * Processor time of zstd's levels on system files in frames of 16 MiB, with level 2 as one. Only their ratios matter, and
+ * these hardly change from one machine to another: docs/adr/0029-level-by-link.md.
+ */
+const COSTS: ReadonlyMap<number, number> = new Map([
+  [2, 1],
+  [3, 1.6],
+  [4, 2],
+  [5, 2.9],
+  [6, 3.7],
+  [7, 4.1],
+  [8, 4.9],
+  [9, 5.7],
+  [10, 7.7],
+  [11, 10.4],
+  [12, 13.3],
+]);
+
+/** So little waiting, or idleness, is what a link and a compressor of the same speed have, too. */
+const BALANCED_SHARE = 0.1;
+/** Of the time that a link leaves the compressor, what is taken: what is read and hashed takes time as well. */
+const TAKEN_SHARE = 0.9;
+/** From one pack to the next, at the most: the first one tells little. */
+const TIMES_MAX = 8;
+
+/**
+ * The level for the next pack: the highest one that leaves the link busy. A writer that waited has that much time to
+ * compress better; one whose link stood idle must be that much faster.
+ */
+export function nextLevel(level: number, { ms, waitedMs, idleMs }: PackPeriod): number {
+  if (ms <= 0) return level;
+  const [waited, idle] = [waitedMs / ms, idleMs / ms];
+  const cost = costOf(level);
+  if (waited > idle && waited > BALANCED_SHARE) {
+    const times = Math.min(TIMES_MAX, TAKEN_SHARE / Math.max(0, 1 - waited));
+    return Math.max(level, affordable(cost * times));
+  }
+  if (idle > BALANCED_SHARE) return Math.min(level, affordable(cost * (1 - idle)));
+  return level;
+}
+
+function affordable(cost: number): number {
+  let most: number = limits.pack_level_default;
+  for (const [level, itsCost] of COSTS) if (itsCost <= cost && level <= limits.pack_level_max) most = level;
+  return most;
+}
+
+function costOf(level: number): number {
+  return COSTS.get(level) ?? 1;
+}
