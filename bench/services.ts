@@ -15,14 +15,13 @@ export async function start(words: readonly string[], logFile: string): Promise<
 }
 
 /** Ends the services that run, then calls `after`, when the bench is interrupted. */
-export function onInterrupt(after: () => void): void {
+export function onInterrupt(after: () => void | Promise<void>): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       const stops = [...running].map((service) => service.stop());
-      void Promise.allSettled(stops).then(() => {
-        after();
-        process.exit(130);
-      });
+      void Promise.allSettled(stops)
+        .then(after)
+        .finally(() => process.exit(130));
     });
   }
 }

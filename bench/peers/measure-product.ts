@@ -1,6 +1,6 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type CommandOptions, measured, run } from './command.ts';
+import { type CommandOptions, type Cost, measured, run } from './command.ts';
 import { bytesBelow, type Figures } from './figures.ts';
 import type { Images } from './images/build.ts';
 import type { IngestJob, ProductJob } from './product/job.ts';
@@ -11,6 +11,11 @@ export interface ProductSettings extends Pick<IngestJob, 'sampling' | 'bytesPerS
   readonly name: string;
 }
 
+/** Runs a process of the product to its end. */
+export async function runProduct(job: ProductJob, options: CommandOptions): Promise<Cost> {
+  return (await measured([process.execPath, PROCESS, JSON.stringify(job)], options)).cost;
+}
+
 /** The same as of the tools, of the product: it is given the layers' files, and its restore gives these back. */
 export async function measureProduct(
   { name, ...settings }: ProductSettings,
@@ -19,10 +24,8 @@ export async function measureProduct(
   options: CommandOptions,
 ): Promise<Figures> {
   const fresh = () => rmSync(dir, { recursive: true, force: true });
-  const once = async (job: ProductJob) =>
-    (await measured([process.execPath, PROCESS, JSON.stringify(job)], options)).cost;
   const ingest = (chains: IngestJob['chains']) =>
-    once({ kind: 'ingest', store: dir, layers: images.layers, chains, ...settings });
+    runProduct({ kind: 'ingest', store: dir, layers: images.layers, chains, ...settings }, options);
   const stored = () => bytesBelow(join(dir, 'objects')) + rowBytes(join(dir, 'index.rows'));
   fresh();
   const vm = images.vms[0]!;
@@ -32,7 +35,7 @@ export async function measureProduct(
     const vmCost = await ingest([vm.chain]);
     const vmBytes = stored() - storedBytes;
     const into = join(dir, 'restored');
-    const restore = await once({ kind: 'restore', store: dir, chain: vm.chain, into });
+    const restore = await runProduct({ kind: 'restore', store: dir, chain: vm.chain, into }, options);
     const top = join(into, basename(vm.chain.at(-1)!));
     await run(['qemu-img', 'compare', '-q', '-f', 'raw', '-F', 'qcow2', vm.raw, top], options);
     await run(['qemu-img', 'check', '-q', top], options);

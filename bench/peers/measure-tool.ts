@@ -1,68 +1,58 @@
-import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { type CommandOptions, measured, run, sumOf } from './command.ts';
-import { bytesBelow, type Figures } from './figures.ts';
-import type { Image, Images } from './images/build.ts';
-import type { Step, Tool } from './tools.ts';
+import { type CommandOptions, type Cost, sumOf } from './command.ts';
+import type { Figures } from './figures.ts';
+import type { Images } from './images/build.ts';
+import { type Taken, withTool } from './session.ts';
+import type { Input, Tool } from './tools.ts';
 
-/** Which file of an image a tool is given. */
-export type Input = 'raw' | 'layer';
+type Settings = CommandOptions & { readonly dir: string };
 
 /** Has a tool take in all images, then a VM, and give that back. What it gives back must be equal. */
 export async function measureTool(
   tool: Tool,
   images: Images,
-  dir: string,
-  options: CommandOptions,
+  settings: Settings,
   input: Input = 'raw',
 ): Promise<Figures> {
-  const place = { store: join(dir, 'store'), own: join(dir, 'own') };
-  const fresh = () => rmSync(dir, { recursive: true, force: true });
-  fresh();
-  for (const folder of Object.values(place)) mkdirSync(folder, { recursive: true });
-  const settings = { ...options, env: tool.env?.(place) };
-  const step = ({ words, cwd }: Step) => measured(words, { ...settings, cwd });
-  const ingest = async (image: Image) => {
-    const before = tool.sentBytes === undefined ? bytesBelow(place.store) : 0;
-    const { cost, out } = await step(tool.ingest(place, fileOf(image, input), image.name));
-    return { cost, bytes: tool.sentBytes?.(out) ?? bytesBelow(place.store) - before };
-  };
-  try {
-    if (tool.begin !== undefined) await run(tool.begin(place).words, settings);
-    const begun = bytesBelow(place.store);
-    const taken = [];
-    for (const image of [images.os, ...images.environments]) taken.push(await ingest(image));
-    const vm = await ingest(images.vms[0]!);
+  return await withTool(tool, settings, async (session) => {
+    const taken: Taken[] = [];
+    for (const image of [images.os, ...images.environments]) taken.push(await session.ingest(image, input));
+    const vm = await session.ingest(images.vms[0]!, input);
     return {
       name: input === 'raw' ? tool.name : `${tool.name}, of the layers’ files`,
       isProduct: false,
       deduplicates: tool.deduplicates,
       isGoal: input === 'raw',
-      storedBytes: taken.reduce((sum, { bytes }) => sum + bytes, begun),
+      storedBytes: taken.reduce((sum, { bytes }) => sum + bytes, 0),
       ingest: sumOf(taken.map(({ cost }) => cost)),
       vmBytes: vm.bytes,
       vm: vm.cost,
-      restore: input === 'raw' ? await restored() : undefined,
+      restore: input === 'raw' ? await session.restore(images.vms[0]!) : undefined,
     };
-  } finally {
-    fresh();
-  }
-
-  async function restored() {
-    if (tool.restore === undefined) return undefined;
-    const { raw, name } = images.vms[0]!;
-    const folder = join(dir, 'restored');
-    mkdirSync(folder);
-    const { restored: file, words, cwd } = tool.restore(place, raw, name, folder);
-    const { cost } = await step({ words: ['sh', '-c', DURABLE, 'restore', file, ...words], cwd: cwd ?? folder });
-    await run(['qemu-img', 'compare', '-q', '-f', 'raw', '-F', 'raw', raw, file], options);
-    return cost;
-  }
+  });
 }
 
-/** The product's files are durable when it says that it is done: so must all others be. */
-const DURABLE = 'file=$1; shift; "$@" && sync "$file"';
+/** What moving VMs takes a tool, but for the link. */
+export interface GangFigures {
+  readonly name: string;
+  readonly deduplicates: boolean;
+  readonly ingestSeconds: number;
+  readonly bytes: number;
+  readonly restoreSeconds: number;
+}
 
-function fileOf(image: Image, input: Input): string {
-  return input === 'raw' ? image.raw : image.chain.at(-1)!;
+/** Has a tool take in VMs into an empty store, and give each of them back. */
+export async function measureGang(tool: Tool, images: Images, settings: Settings): Promise<GangFigures> {
+  return await withTool(tool, settings, async (session) => {
+    const taken: Taken[] = [];
+    for (const vm of images.vms) taken.push(await session.ingest(vm, 'raw'));
+    const restored: (Cost | undefined)[] = [];
+    for (const vm of images.vms) restored.push(await session.restore(vm));
+    return {
+      name: tool.name,
+      deduplicates: tool.deduplicates,
+      ingestSeconds: sumOf(taken.map(({ cost }) => cost)).seconds,
+      bytes: taken.reduce((sum, { bytes }) => sum + bytes, 0),
+      restoreSeconds: restored.reduce((sum, cost) => sum + (cost?.seconds ?? 0), 0),
+    };
+  });
 }

@@ -1,3 +1,6 @@
+/** Which file of an image a tool is given: its disk, or its own layer's file. */
+export type Input = 'raw' | 'layer';
+
 /** Where a tool keeps what it stores, and its own files. */
 export interface Place {
   readonly store: string;
@@ -18,6 +21,8 @@ export interface Tool {
   readonly program: string;
   readonly package: string;
   readonly deduplicates: boolean;
+  /** What it is given, a run each. Goals are set against what it makes of raw disks. */
+  readonly inputs: readonly Input[];
   readonly env?: (place: Place) => Readonly<Record<string, string>>;
   readonly begin?: (place: Place) => Step;
   readonly ingest: (place: Place, image: string, name: string) => Step;
@@ -37,6 +42,7 @@ const restic: Tool = {
   program: 'restic',
   package: 'restic',
   deduplicates: true,
+  inputs: ['raw'],
   env: ({ own }) => ({ RESTIC_PASSWORD: 'bench', RESTIC_CACHE_DIR: `${own}/cache` }),
   begin: ({ store }) => ({ words: ['restic', '-q', '-r', store, 'init'] }),
   ingest: ({ store }, image, name) => ({ words: ['restic', '-q', '-r', store, 'backup', '--tag', name, image] }),
@@ -46,12 +52,13 @@ const restic: Tool = {
   }),
 };
 
-function borg(name: string, chunker: readonly string[]): Tool {
+function borg(name: string, chunker: readonly string[], inputs: readonly Input[]): Tool {
   return {
     name,
     program: 'borg',
     package: 'borgbackup',
     deduplicates: true,
+    inputs,
     env: ({ own }) => ({ BORG_BASE_DIR: own, BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' }),
     begin: ({ store }) => ({ words: ['borg', 'init', '-e', 'none', store] }),
     ingest: ({ store }, image, as) => ({
@@ -74,6 +81,7 @@ function chunkStore(program: string): Tool {
     program,
     package: program,
     deduplicates: true,
+    inputs: ['raw'],
     ingest: (place, image, name) => ({ words: [program, 'make', ...store(place), index(place.own, name), image] }),
     restore: (place, _, name, folder) => ({
       words: [program, 'extract', ...store(place), index(place.own, name), `${folder}/disk.raw`],
@@ -87,6 +95,7 @@ const rsync: Tool = {
   program: 'rsync',
   package: 'rsync',
   deduplicates: false,
+  inputs: ['raw'],
   ingest: ({ store }, image) => ({
     words: ['rsync', '-z', '--sparse', '--no-whole-file', '--stats', '--no-human-readable', image, `${store}/`],
   }),
@@ -98,6 +107,7 @@ const convert: Tool = {
   program: 'qemu-img',
   package: 'qemu-utils',
   deduplicates: false,
+  inputs: ['raw'],
   ingest: ({ store }, image, name) => ({
     words: [
       ...['qemu-img', 'convert', '-c', '-f', 'raw', '-O', 'qcow2', '-o', 'compression_type=zstd'],
@@ -113,8 +123,9 @@ const convert: Tool = {
 /** Each with its own defaults but for what is named. */
 export const TOOLS: readonly Tool[] = [
   restic,
-  borg('borg', []),
-  borg('borg, fixed 64 KiB', ['--chunker-params', 'fixed,65536']),
+  borg('borg', [], ['raw']),
+  // Chunks of fixed size find what layers' files share, too: clusters lie at multiples of 64 KiB.
+  borg('borg, fixed 64 KiB', ['--chunker-params', 'fixed,65536'], ['raw', 'layer']),
   chunkStore('casync'),
   chunkStore('desync'),
   rsync,

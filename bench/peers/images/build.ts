@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -28,7 +29,7 @@ export interface Images {
   readonly layers: string;
   readonly os: Image;
   readonly environments: readonly Image[];
-  /** One on each environment. */
+  /** One on each of the first environments. */
   readonly vms: readonly Image[];
 }
 
@@ -45,7 +46,7 @@ export async function buildImages(
   for (const [nth, each] of recipe.environments.entries()) {
     const environment = await builder.environment(os, each);
     environments.push(environment);
-    vms.push(await builder.vm(environment, each, nth));
+    if (nth < recipe.vms) vms.push(await builder.vm(environment, each, nth));
   }
   return { layers: builder.layers, os, environments, vms };
 }
@@ -57,7 +58,8 @@ class Builder {
   readonly #options: CommandOptions & { readonly note: (line: string) => void };
 
   constructor(dir: string, recipe: Recipe, options: CommandOptions & { readonly note: (line: string) => void }) {
-    this.#dir = join(dir, recipe.name);
+    // Another recipe makes other images.
+    this.#dir = join(dir, `${recipe.name}-${hash('sha256', JSON.stringify([SUITE, recipe])).slice(0, 8)}`);
     this.#recipe = recipe;
     this.#options = options;
     this.layers = join(this.#dir, 'layers');

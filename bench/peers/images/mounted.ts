@@ -59,10 +59,10 @@ ${names.length === 0 ? '' : `chroot "$root" apt-get -qq -y --no-install-recommen
 ${OUT_OF_ROOT}`;
 }
 
-/** apt asks nobody, and its downloads do not run as a user who can't write to this folder. */
+/** apt asks nobody, keeps no caches of its own, and downloads as a user who can write to this folder. */
 const IN_ROOT = `export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 cp /etc/resolv.conf "$root/etc/resolv.conf"
-echo 'APT::Sandbox::User "root";' >"$root/etc/apt/apt.conf.d/99root"
+echo 'APT::Sandbox::User "root"; Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";' >"$root/etc/apt/apt.conf.d/99bench"
 mount -t proc proc "$root/proc"
 mkdir -p "$root/var/cache/apt/archives"
 mount --bind "$packages" "$root/var/cache/apt/archives"`;

@@ -14,6 +14,8 @@ export interface Recipe {
   /** Over debootstrap's smallest variant. */
   readonly osPackages: readonly string[];
   readonly environments: readonly Environment[];
+  /** Of so many of them, the first ones, there is a VM with user data. */
+  readonly vms: number;
   /** User data of each VM, beside the package's files: what no compressor shrinks, and a log. */
   readonly mediaBytes: number;
   readonly logBytes: number;
@@ -41,6 +43,7 @@ export const FULL: Recipe = {
     { name: 'node', packages: ['nodejs', 'npm'], dataPackage: 'node-typescript' },
     { name: 'mail', packages: ['postfix', 'dovecot-imapd', 'spamassassin'], dataPackage: 'roundcube-core' },
   ],
+  vms: 6,
   mediaBytes: 48 * MiB,
   logBytes: 48 * MiB,
 };
@@ -54,6 +57,7 @@ export const SMALL: Recipe = {
     { name: 'web', packages: ['apache2-bin', 'libapache2-mod-php'], dataPackage: 'wordpress' },
     { name: 'mail', packages: ['postfix', 'dovecot-imapd'], dataPackage: 'roundcube-core' },
   ],
+  vms: 1,
   mediaBytes: 8 * MiB,
   logBytes: 8 * MiB,
 };

@@ -1,0 +1,47 @@
+import type { Finding } from '../finding.ts';
+import { type CommandOptions, run } from './command.ts';
+import type { Figures } from './figures.ts';
+import { goals, SLOW_LINK_BYTES_PER_SECOND } from './goals.ts';
+import type { Images } from './images/build.ts';
+import { measureProduct } from './measure-product.ts';
+import { measureTool } from './measure-tool.ts';
+import type { Tool } from './tools.ts';
+
+export interface Compared {
+  readonly figures: readonly Figures[];
+  readonly findings: readonly Finding[];
+}
+
+/** Has the product and its peers store the same images, one after the other, and sets it against the best of them. */
+export async function compare(
+  images: Images,
+  tools: readonly Tool[],
+  settings: CommandOptions & {
+    readonly dir: string;
+    readonly note: (line: string) => void;
+    /** False if the images are too small for times to tell anything. */
+    readonly isTimed: boolean;
+  },
+): Promise<Compared> {
+  const { dir, note, isTimed, ...options } = settings;
+  // What is not in memory would be read by whoever comes first.
+  for (const { raw, chain } of [images.os, ...images.environments, images.vms[0]!]) {
+    await run(['sh', '-c', 'cat "$@" >/dev/null', 'cat', raw, ...chain], options);
+  }
+  const figures: Figures[] = [];
+  const product = async (name: string, bytesPerSecond?: number) => {
+    note(`storing: ${name}`);
+    const found = await measureProduct({ name, bytesPerSecond }, images, dir, options);
+    figures.push(found);
+    return found;
+  };
+  const fast = await product('LayerMover');
+  const slow = await product('LayerMover at 100 Mbit/s', SLOW_LINK_BYTES_PER_SECOND);
+  for (const tool of tools) {
+    for (const input of tool.inputs) {
+      note(`storing: ${tool.name}, ${input}`);
+      figures.push(await measureTool(tool, images, { ...options, dir }, input));
+    }
+  }
+  return { figures, findings: goals({ fast, slow }, figures, { isTimed }) };
+}
