@@ -19,6 +19,8 @@ export const relations: readonly (readonly [string, boolean])[] = [
   ['a buffer holds at least one chunk', limits.chunk_bytes_max <= limits.scan_buffer_bytes],
   ['pairs that are compared never wait for each other', 2 * limits.compare_pairs_in_flight <= limits.scan_buffers],
   ['a number has a bit for each layer that is compared', limits.similarity_layers_max <= 32],
+  ['a sample fits a body', 128 * limits.sample_chunks_max <= limits.api_body_bytes_max],
+  ['many layers can be held against a sample', 16 * (1 + limits.sample_segments_max) <= limits.match_reads_max],
   ['disks are compared in whole chunks', limits.compare_window_bytes % limits.chunk_bytes_max === 0],
   ['a placement of the most runs fits', 32 + 61 * limits.segment_chunks <= limits.placement_bytes_max],
   [

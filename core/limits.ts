@@ -177,6 +177,16 @@ export const limits = {
   /** Different chunks that are in memory while layers are compared: their manifests are gone through as often as it takes. */
   similarity_chunks_in_memory: 1024 * 1024,
   similarity_vms_max: 1_000_000,
+  /** What is read of a disk to find a base for it: chunks that hold something, and bytes in all, in so many segments. */
+  sample_chunks_max: 1024,
+  sample_bytes_max: 128 * MiB,
+  sample_segments_max: 32,
+  /** Images of a host that are looked at for one that a disk could lie on. */
+  suggest_images_max: 256,
+  /** Layers of a namespace that are thought of, of those the best whose overlays are looked at, and objects that are read in all. */
+  match_layers_max: 1000,
+  match_branches_max: 4,
+  match_reads_max: 1024,
 
   // API
   api_body_bytes_max: 1 * MiB,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import * as agent from '../core/api/agent.ts';
 import { statusOfCode } from '../core/api/codes.ts';
 import * as garbage from '../core/api/garbage.ts';
+import * as matches from '../core/api/matches.ts';
 import { NAMESPACE_HEADER, namespaceName } from '../core/api/names.ts';
 import * as rebuild from '../core/api/rebuild.ts';
 import { type Route, routes } from '../core/api/routes.ts';
@@ -50,7 +51,7 @@ type Names = ReturnType<typeof registry>;
 /** Every schema of the contract under the name that it is exported by. */
 function registry() {
   const names = z.registry<{ id: string }>();
-  for (const [name, schema] of Object.entries({ ...agent, ...views, ...rebuild, ...garbage })) {
+  for (const [name, schema] of Object.entries({ ...agent, ...views, ...rebuild, ...garbage, ...matches })) {
     if (schema instanceof z.ZodType) names.add(schema, { id: `${name[0]!.toUpperCase()}${name.slice(1)}` });
   }
   return names;

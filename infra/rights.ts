@@ -28,6 +28,8 @@ const REQUESTS = `${REQUESTS_PREFIX}*`;
 export const OBJECT_RIGHTS: Readonly<Partial<Record<FunctionName, readonly Right[]>>> = {
   tasks: [{ actions: ['s3:GetObject'], keys: EVERY_KEY }],
   fingerprints: [{ actions: ['s3:GetObject'], keys: EVERY_KEY }],
+  // A disk's sample is held against manifests.
+  layers: (['layers', 'segments'] as const).map((kind) => ({ actions: ['s3:GetObject'], keys: keysOf(kind) })),
   requests: [{ actions: ['s3:GetObject'], keys: REQUESTS }],
   steps: [{ actions: ['s3:ListBucket'] }, { actions: ['s3:DeleteObject'], keys: MIGRATIONS }],
   gc: [

@@ -91,7 +91,7 @@ async function addSpans(
 }
 
 /** One byte a chunk: 1 if any piece of it is something else than zeros. */
-function heldChunks(pieces: readonly Piece[], base: number, chunkBytes: number, count: number): Uint8Array {
+export function heldChunks(pieces: readonly Piece[], base: number, chunkBytes: number, count: number): Uint8Array {
   const held = new Uint8Array(count);
   for (const { kind, at, length } of pieces) {
     if (kind === 'zero') continue;

@@ -106,6 +106,26 @@ export interface Messages {
     space: { vms: number; flat_bytes: number; two_layers_bytes: number; three_layers_bytes: number };
   };
   picture: { file: string };
+  /** `layer suggest`: what holds how much of a disk's sample in its place, the best first; shares are from 0 to 1. */
+  suggestion: {
+    chunk_bytes: number;
+    sampled_chunks: number;
+    read_bytes: number;
+    candidates: readonly {
+      file?: string;
+      depth?: number;
+      layer_id?: string;
+      name?: string;
+      holders?: readonly string[];
+      matched: number;
+      share: number;
+      low: number;
+      high: number;
+    }[];
+    passed_over: number;
+    /** Makes the layer over the best one; absent if that is not here. */
+    command?: string;
+  };
   finding: { what: string; verdict: string; detail: string; hint?: string };
   /** The demo's own comparison of a VM, byte by byte. */
   proof: { vm: string; equal: boolean; detail: string };

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import * as agent from './agent.ts';
 import { collectionView, garbageRequest } from './garbage.ts';
+import { matchAnswer, matchRequest } from './matches.ts';
 import { rebuildAnswer, rebuildRequest } from './rebuild.ts';
 import * as views from './views.ts';
 
@@ -226,6 +227,14 @@ export const routes = {
     path: '/layers/{layer}',
     function: 'layers',
     answer: views.storedLayerView,
+  },
+  matchLayers: {
+    summary: 'Which base layers hold a sample of a disk’s chunks in their places',
+    method: 'POST',
+    path: '/matches',
+    function: 'layers',
+    body: matchRequest,
+    answer: matchAnswer,
   },
   collectGarbage: {
     summary: 'Begins a garbage collection of the namespace; the same id again is the same one',

@@ -5,8 +5,9 @@ import { limits } from '../../core/limits.ts';
 import type { LayerRecord } from '../../core/records.ts';
 import type { Telling } from '../cloud.ts';
 import { createRestHandler, type RestHandler } from '../rest/handler.ts';
+import { matchesIn } from './match.ts';
 
-export interface LayerDeps extends Pick<CloudPorts, 'hosts' | 'layers'>, Pick<Telling, 'log'> {}
+export interface LayerDeps extends Pick<CloudPorts, 'hosts' | 'layers' | 'objects'>, Pick<Telling, 'log'> {}
 
 /** What the namespace's store has, and which hosts hold it. */
 export function createHandler(deps: LayerDeps): RestHandler {
@@ -42,6 +43,13 @@ export function createHandler(deps: LayerDeps): RestHandler {
             hint: '`layermover layer list` shows those there are',
           });
         return await view(namespace, layer);
+      },
+      async matchLayers({ namespace, body }) {
+        const { matches, passedOver } = await matchesIn(deps, namespace, body);
+        const found = await asking.map(matches, async ({ layer, matched }) => {
+          return { layer: await view(namespace, layer), matched };
+        });
+        return { layers: found, passed_over: passedOver };
       },
     },
     deps,

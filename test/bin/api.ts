@@ -60,6 +60,7 @@ export class CannedApi {
         identity: 'arn:aws:sts::123456789012:assumed-role/h1',
       },
       '/v1/layers': { layers: [LAYER] },
+      '/v1/matches': { layers: [{ layer: LAYER, matched: 63 }], passed_over: 3 },
       '/v1/migrations': this.asked.at(-1)?.startsWith('POST') ? this.migration : { migrations: [summary] },
       [`/v1/migrations/${ID}`]: this.migration,
       [`/v1/migrations/${ID}/abort`]: this.migration,

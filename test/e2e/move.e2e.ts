@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { VmView } from '../../core/api/views.ts';
 import { layermover } from '../slow/command.ts';
 import type { AgentProcess } from './agent-process.ts';
-import { compare, makeLayers } from './chain.ts';
+import { compare, makeLayers, qemuImg } from './chain.ts';
 import { untilEnded } from './migrations.ts';
 import { Stage } from './stage.ts';
 
@@ -87,6 +88,23 @@ it('a third host gets bases out of the store: none is sent again', async () => {
   expect(state).toBe('committed');
   expect(vms[0]!.layers.map(({ wire_bytes }) => wire_bytes === 0)).toEqual([true, true, false]);
   await expectArrived(WEB, c);
+});
+
+it('a disk without layers is told which base of the store it could lie on', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'layermover-flat-'));
+  try {
+    const flat = path.join(folder, 'flat.qcow2');
+    await qemuImg('convert', '-O', 'qcow2', path.join(a.images, 'web-1.qcow2'), flat);
+    const { code, lines } = await layermover(['layer', 'suggest', flat, '--cloud', stage.file, '--json']);
+    expect(code).toBe(0);
+    const candidates = lines.at(-1)!.candidates as { name: string; share: number; holders: string[] }[];
+    expect(candidates.map(({ name }) => name)).toEqual(['we.qcow2', 'os.qcow2']);
+    expect(candidates[0]!.share).toBeCloseTo(18 / 24, 1);
+    expect(candidates[1]!.share).toBeCloseTo(12 / 24, 1);
+    expect(candidates[0]!.holders).toContain(b.ref);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 it('both sides’ receipts prove it', async () => {

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { layerDeriveVerb } from './derive.ts';
 import { layerListVerb } from './list.ts';
 import { layerSimilarityVerb } from './similarity.ts';
+import { layerSuggestVerb } from './suggest.ts';
 
 /** What is known of base layers, and what makes them; one verb a file. */
 export function layerVerb(): Command {
@@ -9,5 +10,6 @@ export function layerVerb(): Command {
     .description('Base layers: those that the namespace knows, and how disks become layers.')
     .addCommand(layerListVerb())
     .addCommand(layerDeriveVerb())
+    .addCommand(layerSuggestVerb())
     .addCommand(layerSimilarityVerb());
 }
