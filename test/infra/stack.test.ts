@@ -250,7 +250,9 @@ describe('functions', () => {
   });
 
   it('do not start without what they use', () => {
-    expect(() => openCloud('layers', { AWS_REGION: 'eu-central-1' }, () => undefined)).toThrow(/TABLE_LAYERS/);
+    expect(() => openCloud('layers', { AWS_REGION: 'eu-central-1', BUCKET_NAME: 'b' }, () => undefined)).toThrow(
+      /TABLE_LAYERS/,
+    );
   });
 });
 
