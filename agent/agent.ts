@@ -145,7 +145,11 @@ async function begin(
     pace: new Pace(clock),
     zstd: options.machine?.zstd,
     news: inbox,
-    places: { source: createPlaces(limits.pushes_at_once), destination: createPlaces(limits.pulls_at_once) },
+    places: {
+      source: createPlaces(limits.pushes_at_once),
+      destination: createPlaces(limits.pulls_at_once),
+      register: createPlaces(1),
+    },
   };
   const tidy = new Tidy({ ...host, api }, () => enrolment.expire());
   const rates = new Rates(clock);

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type ApiClient, createApiClient } from '../adapters/api/client.ts';
 import type { Credentials } from '../adapters/api/request.ts';
 import { systemClock } from '../adapters/system/clock.ts';
-import { DEFAULT_NAMESPACE, namespaceName } from '../core/api/names.ts';
+import { DEFAULT_NAMESPACE, ownNamespace, PUBLIC_NAMESPACE } from '../core/api/names.ts';
 import { LayerMoverError } from '../core/errors.ts';
 
 /**
@@ -14,7 +14,7 @@ import { LayerMoverError } from '../core/errors.ts';
 export const cloudFile = z.object({
   api_url: z.url(),
   region: z.string(),
-  namespace: namespaceName.default(DEFAULT_NAMESPACE),
+  namespace: ownNamespace.default(DEFAULT_NAMESPACE),
   credentials: z
     .object({
       access_key_id: z.string(),
@@ -103,6 +103,11 @@ function foundByAws(): () => Promise<Credentials> {
 /** A client of the cloud that the option, the environment or the default place names. */
 export async function connect(option: string | undefined): Promise<ApiClient> {
   return clientOf(await readCloudFile(option));
+}
+
+/** The same for what is published: it keeps the public namespace's store in order, and can nothing else. */
+export async function connectPublic(option: string | undefined): Promise<ApiClient> {
+  return clientOf({ ...(await readCloudFile(option)), namespace: PUBLIC_NAMESPACE });
 }
 
 /** Says once that the cloud doesn't answer, while the client goes on asking for a while. */

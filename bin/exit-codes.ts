@@ -27,7 +27,15 @@ const UNREACHABLE = [
   'CALLER_REFUSED',
   'CLOCK_SKEWED',
 ];
-const USAGE = ['BODY_INVALID', 'CONTEXT_INVALID', 'USAGE', 'REPORT_FILE_TAKEN', 'KINDS_MISMATCH', 'GEOMETRY_REFUSED'];
+const USAGE = [
+  'BODY_INVALID',
+  'CONTEXT_INVALID',
+  'LAYER_AMBIGUOUS',
+  'USAGE',
+  'REPORT_FILE_TAKEN',
+  'KINDS_MISMATCH',
+  'GEOMETRY_REFUSED',
+];
 
 export function exitCodeOf(error: unknown): number {
   if (hasCode(error, ...UNKNOWN)) return EXIT.unknown;

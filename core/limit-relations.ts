@@ -88,6 +88,10 @@ export const relations: readonly (readonly [string, boolean])[] = [
   ['a poll looks often in the time that it may wait', limits.poll_look_ms < limits.poll_look_tasks_ms],
   ['a pause may be as long as its fixed part', limits.cutover_fixed_ms < limits.downtime_ms_default],
   ['a guest is slowed down step by step before the rounds are over', limits.throttle_steps_max < limits.rounds_max],
+  [
+    'a registration has room for the chains of its files',
+    limits.register_files_max * limits.chain_layers_max <= limits.registered_layers_max,
+  ],
   ['a lease outlives its migration', limits.lease_seconds > limits.migration_seconds_max],
   ['a task ends within its migration', limits.task_seconds_max <= limits.migration_seconds_max],
 ];

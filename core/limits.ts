@@ -217,6 +217,9 @@ export const limits = {
   /** What a limited sender may send at once after it was idle: so much time's worth of its rate. */
   rate_burst_ms: 250,
   page_items_max: 100,
+  /** Files that one registration may name, and the layers that they and what lies below them may be. */
+  register_files_max: 16,
+  registered_layers_max: 256,
   grant_seconds: 3600,
   /** Open tasks that a host may have at once; the others wait on the board. */
   tasks_per_host_max: 16,

@@ -28,6 +28,8 @@ export interface PlannedLayer extends Choice {
   readonly shared: boolean;
   /** True if the namespace's store has all of it: the source reads and sends nothing. */
   readonly stored: boolean;
+  /** True if it is the public namespace's store that has it. */
+  readonly published?: boolean | undefined;
 }
 
 /** Skip what the destination has, deduplicate base layers, send user data direct (after LayerMover, FGCS 2018). */

@@ -117,6 +117,13 @@ export interface CollectionRuns {
 /** Layers whose manifest, placements and packs are in the namespace, and which hosts hold which layers. */
 export interface LayerCatalog {
   record(namespace: string, layer: LayerRecord): Promise<void>;
+  /** Notes what a layer is that hosts hold, whether the store has it or not. The last word counts. */
+  register(namespace: string, layer: LayerRecord): Promise<void>;
+  /** Layers that were registered, by id, after `after`. */
+  registered(namespace: string, limit: number, after?: string): Promise<LayerRecord[]>;
+  findRegistered(namespace: string, layerId: string): Promise<LayerRecord | undefined>;
+  /** An absent one is no error. */
+  unregister(namespace: string, layerId: string): Promise<void>;
   /** The store has not all of the layer any more. Who holds it stays known. An absent record is no error. */
   erase(namespace: string, layerId: string): Promise<void>;
   /** Notes that a migration uses the layer; answers whether the store has all of it. */
@@ -221,7 +228,7 @@ export interface MigrationStore {
   /** Creates; if the id exists, answers the record that is there. */
   create(migration: MigrationRecord): Promise<MigrationRecord>;
   find(id: string): Promise<MigrationRecord | undefined>;
-  /** Newest first. */
+  /** Newest first; registrations are in no list. */
   list(namespace: string, limit: number, after?: string): Promise<MigrationRecord[]>;
   /** Changes fields if the migration is in that run and in one of the states `from`; answers whether it was. */
   update(

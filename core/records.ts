@@ -3,12 +3,12 @@ import type { HostRef } from './api/names.ts';
 import type { Blackout, Cutover, RoundStats, SurveyedLayer } from './api/tasks.ts';
 import type { OnNoConvergence } from './convergence/options.ts';
 import type { ErrorJson } from './errors.ts';
-import type { Kind } from './kinds.ts';
+import type { BaseKind, Kind } from './kinds.ts';
 import type { MigrationState, VmState } from './migration.ts';
 import type { PlannedLayer, Policy } from './plan.ts';
 import type { Receipt } from './receipt.ts';
 
-/** A layer whose root, segments, placements and packs are in the namespace's store. Ids are hex. */
+/** A layer whose root, segments, placements and packs are in the namespace's store, or one that was registered. Ids are hex. */
 export interface LayerRecord {
   readonly layerId: string;
   readonly parent: string | null;
@@ -20,6 +20,22 @@ export interface LayerRecord {
   readonly recordedMs: number;
   /** When a migration used it last after it was recorded. */
   readonly usedMs?: number | undefined;
+}
+
+/** A layer that was registered. */
+export interface RegisteredLayer extends SurveyedLayer {
+  readonly layer_id: string;
+  /** The public namespace's store has all of it. */
+  readonly published: boolean;
+}
+
+/** Files of a host that are registered as base layers. */
+export interface Registration {
+  readonly files: readonly string[];
+  readonly kind: BaseKind;
+  readonly publish: boolean;
+  /** What they are, each layer once and after its parent, once that is known. */
+  readonly layers?: readonly RegisteredLayer[] | undefined;
 }
 
 /** How running VMs are moved. */
@@ -42,6 +58,8 @@ export interface MigrationRecord {
   /** Absent: the VMs are stopped. */
   readonly live?: LiveOptions | undefined;
   readonly maxRateBytesPerSecond?: number | undefined;
+  /** Set if no VM is moved, but layers of the host `to` are registered (docs/adr/0022). */
+  readonly registration?: Registration | undefined;
   /** 1 at first; one more each time it is resumed. What an earlier run still says is refused. */
   readonly run: number;
   readonly state: MigrationState;

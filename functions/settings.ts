@@ -58,7 +58,7 @@ export const uses: Readonly<Record<FunctionName, Uses>> = {
     tables: { hosts: 'read', tasks: 'write', migrations: 'write', vms: 'write' },
     settings: ['machine', 'bus'],
   },
-  layers: { tables: { hosts: 'read', layers: 'read' }, settings: ['bucket'] },
+  layers: { tables: { hosts: 'read', layers: 'write' }, settings: ['bucket'] },
   garbage: { tables: { hosts: 'read', layers: 'write' }, settings: ['collector'] },
   gc: {
     tables: { index: 'write', layers: 'write', migrations: 'read' },

@@ -4,7 +4,7 @@ import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { z } from 'zod';
-import { namespaceName } from '../core/api/names.ts';
+import { ownNamespace } from '../core/api/names.ts';
 import { LayerMoverError } from '../core/errors.ts';
 import type { LayerMoverProps } from './layer-mover.ts';
 import { schedules } from './schedules.ts';
@@ -15,7 +15,7 @@ const arn = z.string().regex(/^arn:/, 'an ARN');
 /** A list in cdk.json, or its words between commas on the command line, where every value is text. */
 const list = z.preprocess(
   (given) => (typeof given === 'string' ? given.split(',') : given),
-  z.array(namespaceName).min(1),
+  z.array(ownNamespace).min(1),
 );
 
 /** The keys of the plain app in `cdk.json` (`context`), or of `cdk deploy -c KEY=VALUE`; docs/DEPLOY.md has a table. */

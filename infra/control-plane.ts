@@ -4,7 +4,7 @@ import { EventBus } from 'aws-cdk-lib/aws-events';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { type TableId, tables } from '../adapters/aws/tables.ts';
-import { DEFAULT_NAMESPACE } from '../core/api/names.ts';
+import { DEFAULT_NAMESPACE, PUBLIC_NAMESPACE } from '../core/api/names.ts';
 import { limits } from '../core/limits.ts';
 import {
   EMULATED_CALLERS,
@@ -58,7 +58,7 @@ export interface ControlPlaneSettings {
 export interface ControlPlaneProps extends ControlPlaneSettings {
   readonly storage: Storage;
   readonly bundles: Bundles;
-  /** Those that are collected by the schedule. Default: `default`. */
+  /** Those that are collected by the schedule, beside `public`. Default: `default`. */
   readonly namespaces?: readonly string[];
 }
 
@@ -111,7 +111,7 @@ export class ControlPlane extends Construct {
     this.requests = new Requests(this, 'Events', { bus, bucketName, requests, steps, machine, schedules });
     new CollectionSchedule(this, 'CollectionSchedule', {
       machine: this.collector,
-      namespaces: props.namespaces ?? [DEFAULT_NAMESPACE],
+      namespaces: [...(props.namespaces ?? [DEFAULT_NAMESPACE]), PUBLIC_NAMESPACE],
       refused: this.requests.refused,
       schedule: garbageCollection.schedule,
     });

@@ -5,6 +5,7 @@ import * as garbage from '../core/api/garbage.ts';
 import * as matches from '../core/api/matches.ts';
 import { NAMESPACE_HEADER, namespaceName } from '../core/api/names.ts';
 import * as rebuild from '../core/api/rebuild.ts';
+import * as registrations from '../core/api/registrations.ts';
 import { type Route, routes } from '../core/api/routes.ts';
 import * as views from '../core/api/views.ts';
 
@@ -51,7 +52,8 @@ type Names = ReturnType<typeof registry>;
 /** Every schema of the contract under the name that it is exported by. */
 function registry() {
   const names = z.registry<{ id: string }>();
-  for (const [name, schema] of Object.entries({ ...agent, ...views, ...rebuild, ...garbage, ...matches })) {
+  const modules = { ...agent, ...views, ...rebuild, ...garbage, ...registrations, ...matches };
+  for (const [name, schema] of Object.entries(modules)) {
     if (schema instanceof z.ZodType) names.add(schema, { id: `${name[0]!.toUpperCase()}${name.slice(1)}` });
   }
   return names;

@@ -15,7 +15,7 @@ import { blackout, CUTOVERS, roundStats, surveyedLayer, taskInput, taskResult } 
 import { ON_NO_CONVERGENCE } from '../../core/convergence/options.ts';
 import { type ErrorJson, LayerMoverError } from '../../core/errors.ts';
 import { COLLECTION_PHASES, COUNTED_KINDS, type CollectionRun, FATES } from '../../core/garbage.ts';
-import { KINDS } from '../../core/kinds.ts';
+import { BASE_KINDS, KINDS } from '../../core/kinds.ts';
 import { MIGRATION_STATES, VM_STATES } from '../../core/migration.ts';
 import { POLICIES, TREATMENTS } from '../../core/plan.ts';
 import type { HostRecord, Ownership } from '../../core/ports.ts';
@@ -95,6 +95,13 @@ export const ownershipItem: z.ZodType<Ownership> = z.object({
   takenBack: migrationId.optional(),
 });
 
+const registration = z.object({
+  files: z.array(z.string()),
+  kind: z.enum(BASE_KINDS),
+  publish: z.boolean(),
+  layers: z.array(surveyedLayer.extend({ layer_id: digest, published: z.boolean() })).optional(),
+});
+
 export const migrationItem: z.ZodType<MigrationRecord> = z.object({
   id: migrationId,
   namespace: namespaceName,
@@ -109,6 +116,7 @@ export const migrationItem: z.ZodType<MigrationRecord> = z.object({
     .object({ cutover: z.enum(CUTOVERS), maxDowntimeMs: count, onNoConvergence: z.enum(ON_NO_CONVERGENCE) })
     .optional(),
   maxRateBytesPerSecond: count.optional(),
+  registration: registration.optional(),
   run: count,
   state: z.enum(MIGRATION_STATES),
   createdMs: count,
@@ -129,6 +137,7 @@ const plannedLayer = z.object({
   reason: z.string(),
   shared: z.boolean(),
   stored: z.boolean(),
+  published: z.boolean().optional(),
 });
 
 export const vmItem: z.ZodType<VmRecord> = z.object({

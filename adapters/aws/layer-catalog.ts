@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { HostRef } from '../../core/api/names.ts';
 import { hostRef } from '../../core/api/names.ts';
 import type { LayerCatalog } from '../../core/ports.ts';
+import type { LayerRecord } from '../../core/records.ts';
 import { layerItem, readItem } from './items.ts';
 import type { Key, Table } from './table.ts';
 
@@ -10,6 +11,15 @@ const removalItem = z.object({ atMs: z.number() });
 
 /** Layers and the hosts that hold them, in the `layers` table. */
 export function createLayerCatalog(table: Table): LayerCatalog {
+  async function page(pk: string, limit: number, after?: string): Promise<LayerRecord[]> {
+    const items = await table.query({
+      where: { text: '#pk = :pk', values: { pk } },
+      limit,
+      after: after === undefined ? undefined : { pk, sk: after },
+    });
+    return items.map((item) => readItem(layerItem, item));
+  }
+
   return {
     async record(namespace, layer) {
       await table.put({ ...layer, pk: namespace, sk: layer.layerId }, { text: 'attribute_not_exists(#pk)' });
@@ -36,13 +46,17 @@ export function createLayerCatalog(table: Table): LayerCatalog {
       const item = await table.get({ pk: namespace, sk: layerId });
       return item && readItem(layerItem, item);
     },
-    async list(namespace, limit, after) {
-      const items = await table.query({
-        where: { text: '#pk = :pk', values: { pk: namespace } },
-        limit,
-        after: after === undefined ? undefined : { pk: namespace, sk: after },
-      });
-      return items.map((item) => readItem(layerItem, item));
+    list: (namespace, limit, after) => page(namespace, limit, after),
+    async register(namespace, layer) {
+      await table.put({ ...layer, ...registeredKey(namespace, layer.layerId) });
+    },
+    registered: (namespace, limit, after) => page(registeredKey(namespace, '').pk, limit, after),
+    async findRegistered(namespace, layerId) {
+      const item = await table.get(registeredKey(namespace, layerId));
+      return item && readItem(layerItem, item);
+    },
+    async unregister(namespace, layerId) {
+      await table.remove(registeredKey(namespace, layerId));
     },
     async announce(namespace, host, layerIds) {
       const layers = [...new Set(layerIds)];
@@ -60,6 +74,10 @@ export function createLayerCatalog(table: Table): LayerCatalog {
       return items.map((item) => readItem(presenceItem, item).sk);
     },
   };
+}
+
+function registeredKey(namespace: string, layerId: string): Key & { pk: string } {
+  return { pk: `registered#${namespace}`, sk: layerId };
 }
 
 /** Beside the layers of the namespace, which their list must not meet. */

@@ -21,7 +21,9 @@ export function createMigrationStore(table: Table): MigrationStore {
   return {
     find,
     async create(migration) {
-      const item = { ...migration, ...recordKey(migration.id), listed_at: listedAt(migration) };
+      // What is in no list has no place in it: the index takes items with its keys only.
+      const listed = migration.registration === undefined ? { listed_at: listedAt(migration) } : {};
+      const item = { ...migration, ...recordKey(migration.id), ...listed };
       if (await table.put(item, IS_NEW)) return migration;
       return (await find(migration.id)) ?? migration;
     },

@@ -18,7 +18,7 @@ export const tables = {
   index: { partitionKey: 'pk', expiry: 'expires_s', indexes: {} },
   /**
    * `<namespace>`, `<layer id>` → layer; `<namespace>#<layer id>`, `<site/host>` → that the host holds it;
-   * `removed#<namespace>`, `last` → when something was removed from the store; `collection#<namespace>`, `last` → garbage collection.
+   * `registered#<namespace>`, `<layer id>` → what a layer is that was registered; `removed#<namespace>`, `last` → when something was removed from the store; `collection#<namespace>`, `last` → garbage collection.
    */
   layers: { partitionKey: 'pk', sortKey: 'sk', indexes: {} },
   /** `<namespace>`, `<site/host>` → host; `identity#<ARN>`, `namespace` → the namespace that it is bound to. */

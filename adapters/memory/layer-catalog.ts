@@ -6,11 +6,20 @@ import { plain } from '../rules/plain.ts';
 /** Layers and the hosts that hold them, in memory. */
 export function createMemoryLayerCatalog(): LayerCatalog {
   const layers = new Map<string, LayerRecord>();
+  const registered = new Map<string, LayerRecord>();
   const presence = new Map<string, Set<HostRef>>();
   const removals = new Map<string, number>();
 
   const key = (namespace: string, layerId: string) => `${namespace}#${layerId}`;
   const holdersOf = (namespace: string, layerId: string) => presence.get(key(namespace, layerId)) ?? new Set<HostRef>();
+
+  function page(of: ReadonlyMap<string, LayerRecord>, namespace: string, limit: number, after = ''): LayerRecord[] {
+    const keys = [...of.keys()].filter((each) => each.startsWith(`${namespace}#`) && each > key(namespace, after));
+    return keys
+      .sort()
+      .slice(0, limit)
+      .map((each) => plain(of.get(each)!));
+  }
 
   return {
     async record(namespace, layer) {
@@ -42,14 +51,17 @@ export function createMemoryLayerCatalog(): LayerCatalog {
       const layer = layers.get(key(namespace, layerId));
       return layer && plain(layer);
     },
-    async list(namespace, limit, after = '') {
-      const keys = [...layers.keys()].filter(
-        (each) => each.startsWith(`${namespace}#`) && each > key(namespace, after),
-      );
-      return keys
-        .sort()
-        .slice(0, limit)
-        .map((each) => plain(layers.get(each)!));
+    list: async (namespace, limit, after) => page(layers, namespace, limit, after),
+    async register(namespace, layer) {
+      registered.set(key(namespace, layer.layerId), plain(layer));
+    },
+    registered: async (namespace, limit, after) => page(registered, namespace, limit, after),
+    async findRegistered(namespace, layerId) {
+      const layer = registered.get(key(namespace, layerId));
+      return layer && plain(layer);
+    },
+    async unregister(namespace, layerId) {
+      registered.delete(key(namespace, layerId));
     },
     async announce(namespace, host, layerIds) {
       for (const layerId of layerIds) {

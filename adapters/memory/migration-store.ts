@@ -31,7 +31,8 @@ export function createMemoryMigrationStore(): MigrationStore {
       return known && plain(known);
     },
     async list(namespace, limit, after) {
-      const listed = [...records.values()].filter((each) => each.namespace === namespace).sort(newestFirst);
+      const ours = [...records.values()].filter((each) => each.namespace === namespace);
+      const listed = ours.filter((each) => each.registration === undefined).sort(newestFirst);
       const at = after === undefined ? -1 : listed.findIndex((each) => each.id === after);
       if (after !== undefined && at < 0) throw migrationUnknown(after);
       return listed.slice(at + 1, at + 1 + limit).map(plain);

@@ -69,6 +69,16 @@ export class ImageFolder {
     });
   }
 
+  /**
+   * The VM that has its disk in a file for certain: it arrived with it, runs on it, or the operator named it. An image that is
+   * taken for a VM because nobody is based on it may be a base layer as well.
+   */
+  async ownerOf(path: string): Promise<VmImage | undefined> {
+    const known = withRunning(this.#arrived.all(), (await this.#running?.all()) ?? []);
+    const own = this.#named === undefined ? [] : named(this.#named, known);
+    return [...own, ...known].find((vm) => vm.top === path);
+  }
+
   /** True if another image in the folder names this one. Errors: those of findImages. */
   async isUsed(path: string): Promise<boolean> {
     return [...(await this.#look()).values()].some(({ uses }) => uses.includes(path));

@@ -3,7 +3,7 @@ import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
 import { identitiesOf } from '../catalog/identity.ts';
 import type { DiskLayer } from '../disk/layer.ts';
-import { scanLayer } from '../scan/scan-layer.ts';
+import { type ScanJob, scanLayer } from '../scan/scan-layer.ts';
 import { containerOf, nameOf } from './chains.ts';
 import type { TaskHost } from './task.ts';
 
@@ -15,6 +15,8 @@ export interface LayerToKnow {
   readonly role: KnownLayer['role'];
   readonly kind: KnownLayer['kind'];
   readonly migration: string;
+  /** Called with the raw bytes read so far, if it has to be read. */
+  readonly progress?: ((readBytes: number) => void) | undefined;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface LayerToKnow {
  * Errors: those of scanLayer.
  */
 export async function knowLayer(host: TaskHost, wanted: LayerToKnow, signal: AbortSignal): Promise<KnownLayer> {
-  const { layer, below, chunkBytes, role, kind, migration } = wanted;
+  const { layer, below, chunkBytes, role, kind, migration, progress } = wanted;
   const known = await host.catalog.lookup(layer.path, chunkBytes);
   if (known !== undefined && isOf(known, wanted) && (await hasManifest(host, known.layerId))) {
     const relabelled = { ...known, role, kind };
@@ -32,7 +34,7 @@ export async function knowLayer(host: TaskHost, wanted: LayerToKnow, signal: Abo
   // The identity of before: if the file changes while it is read, the catalog will not take it for what was read.
   const [identity, dataIdentity] = await identitiesOf(layer);
   const [, dataPath] = layer.paths;
-  const scanned = await scanAt(host, { layer, parent: below?.layerId ?? null, chunkBytes, signal });
+  const scanned = await scanAt(host, { layer, parent: below?.layerId ?? null, chunkBytes, signal, progress });
   const found: KnownLayer = {
     layerId: scanned.layerId,
     path: layer.path,
@@ -72,7 +74,7 @@ async function hasManifest({ manifests }: TaskHost, layerId: string): Promise<bo
 /** Reads a layer and fingerprints it over the parent with that id. Errors: those of scanLayer. */
 export function scanAt(
   { pool, manifests }: Pick<TaskHost, 'pool' | 'manifests'>,
-  { parent, ...job }: { layer: DiskLayer; parent: string | null; chunkBytes: number; signal: AbortSignal },
+  { parent, ...job }: { parent: string | null } & Pick<ScanJob, 'layer' | 'chunkBytes' | 'signal' | 'progress'>,
 ) {
   return scanLayer({ ...job, pool, manifests, parent: parent === null ? NO_DIGEST : fromHex(parent) });
 }

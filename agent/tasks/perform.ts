@@ -5,6 +5,7 @@ import { followLive } from '../live/destination/follow-live.ts';
 import { cutover } from './cutover.ts';
 import { fetch } from './fetch.ts';
 import { follow } from './follow.ts';
+import { register } from './register.ts';
 import { round } from './round.ts';
 import { seed } from './seed.ts';
 import { survey } from './survey.ts';
@@ -28,6 +29,8 @@ async function doTask(host: TaskHost, run: TaskRun, input: TaskInput): Promise<T
   switch (input.kind) {
     case 'survey':
       return survey(host, run, input);
+    case 'register':
+      return register(host, run, input);
     case 'seed':
       return seed(host, run, input);
     case 'fetch':

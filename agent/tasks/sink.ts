@@ -1,12 +1,24 @@
+import { PUBLIC_NAMESPACE } from '../../core/api/names.ts';
 import type { LayerTransfer } from '../../core/api/tasks.ts';
 import { decodeAnswer, encodeQuestion } from '../../core/format/batch.ts';
 import { migrationScope, namespaceScope, objectKey } from '../../core/format/keys.ts';
 import type { PushSink } from '../push/port.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
-/** Where the objects of a transfer lie: what is deduplicated is the namespace's, what goes direct the migration's own. */
-export function scopeOf(host: TaskHost, migration: string, { treatment }: Pick<LayerTransfer, 'treatment'>): string {
-  return treatment === 'direct' ? migrationScope(host.namespace, migration) : namespaceScope(host.namespace);
+type Stored = Pick<LayerTransfer, 'treatment' | 'published'>;
+
+/** The namespace whose packs a transfer's deduplicated chunks lie in. */
+export function storeOf(host: TaskHost, { published }: Pick<Stored, 'published'>): string {
+  return published ? PUBLIC_NAMESPACE : host.namespace;
+}
+
+/**
+ * Where the objects of a transfer lie: what is deduplicated is the namespace's, or all namespaces' if it is published, what
+ * goes direct the migration's own.
+ */
+export function scopeOf(host: TaskHost, migration: string, transfer: Stored): string {
+  if (transfer.treatment === 'direct') return migrationScope(host.namespace, migration);
+  return namespaceScope(storeOf(host, transfer));
 }
 
 /** The index, the object store and the rounds of one transfer, through the API. Its calls fail as those of the API do. */

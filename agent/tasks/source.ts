@@ -2,7 +2,7 @@ import type { LayerTransfer } from '../../core/api/tasks.ts';
 import { migrationScope, namespaceScope, objectKey } from '../../core/format/keys.ts';
 import { limits } from '../../core/limits.ts';
 import type { PullSource } from '../pull/port.ts';
-import { scopeOf } from './sink.ts';
+import { scopeOf, storeOf } from './sink.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
 /** The objects of one transfer, from the object store. Its calls fail as those of the store do. */
@@ -14,7 +14,7 @@ export function createSource(
 ): PullSource {
   const scope = scopeOf(host, migration, transfer);
   const packScopes = {
-    namespace: namespaceScope(host.namespace),
+    namespace: namespaceScope(storeOf(host, transfer)),
     migration: migrationScope(host.namespace, migration),
   };
   return {

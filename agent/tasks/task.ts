@@ -62,7 +62,8 @@ export interface TaskHost {
   readonly news: News;
   /** The running VMs that are being migrated from here. */
   readonly live: Sessions;
-  readonly places: { readonly source: Places; readonly destination: Places };
+  /** `register` has one of its own: what is in no hurry keeps no migration waiting. */
+  readonly places: { readonly source: Places; readonly destination: Places; readonly register: Places };
 }
 
 /** One attempt at a task. */

@@ -1,6 +1,7 @@
 import type { RunningVm } from '../../agent/images/running-vms.ts';
 import type { CollectionView } from '../../core/api/garbage.ts';
 import type { DamagedObject, RebuildCounts, RebuildPhase } from '../../core/api/rebuild.ts';
+import type { RegistrationView } from '../../core/api/registrations.ts';
 import type {
   HostView,
   LiveView,
@@ -9,6 +10,7 @@ import type {
   ReceiptsView,
   StoredLayerView,
   VmView,
+  WithdrawAnswer,
 } from '../../core/api/views.ts';
 import type { ErrorJson } from '../../core/errors.ts';
 import type { Kind } from '../../core/kinds.ts';
@@ -126,6 +128,11 @@ export interface Messages {
     /** Makes the layer over the best one; absent if that is not here. */
     command?: string;
   };
+  /** How far `layer register` is, and its end. */
+  registering: { registration: RegistrationView };
+  registered: { registration: RegistrationView };
+  /** `layer rm`. */
+  withdrawn: WithdrawAnswer & { published: boolean };
   finding: { what: string; verdict: string; detail: string; hint?: string };
   /** The demo's own comparison of a VM, byte by byte. */
   proof: { vm: string; equal: boolean; detail: string };

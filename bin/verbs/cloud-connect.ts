@@ -1,7 +1,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { DEFAULT_NAMESPACE, namespaceName } from '../../core/api/names.ts';
+import { DEFAULT_NAMESPACE, ownNamespace } from '../../core/api/names.ts';
 import { type CloudFile, clientOf, cloudFilePath } from '../connection.ts';
 import { apiPlace } from '../enrol/policy.ts';
 import { usage } from '../exit-codes.ts';
@@ -19,7 +19,7 @@ interface Options {
 
 /** Writes the cloud file of a deployed stack once the API has answered a call. */
 async function run(url: string | undefined, options: Options): Promise<void> {
-  if (!namespaceName.safeParse(options.namespace).success)
+  if (!ownNamespace.safeParse(options.namespace).success)
     throw usage(`${options.namespace} is no namespace`, 'lower-case letters, digits and dashes, 32 at the most');
   const cloud: CloudFile = { ...(await placeOf(url, options)), namespace: options.namespace };
   const { hosts } = await clientOf(cloud).call('listHosts', {});

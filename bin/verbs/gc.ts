@@ -3,7 +3,7 @@ import type { CollectionView } from '../../core/api/garbage.ts';
 import { errorFromJson } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { collect } from '../collect.ts';
-import { connect } from '../connection.ts';
+import { connect, connectPublic } from '../connection.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { table } from '../output/table.ts';
 import { bytes } from '../output/units.ts';
@@ -12,6 +12,7 @@ import { CLOUD_OPTION, verb } from './verb.ts';
 
 interface Options {
   dryRun?: boolean;
+  published?: boolean;
   cloud?: string;
   json?: boolean;
 }
@@ -47,7 +48,7 @@ function tell({ objects, dry_run, ...view }: CollectionView): void {
 
 async function run(options: Options): Promise<void> {
   const json = options.json === true;
-  const client = await connect(options.cloud);
+  const client = options.published ? await connectPublic(options.cloud) : await connect(options.cloud);
   const signal = stopSignal(
     'no longer watching; the garbage collection goes on without this command',
     '`layermover gc --dry-run`, after it has ended, tells what is left',
@@ -65,6 +66,7 @@ async function run(options: Options): Promise<void> {
 export function gcVerb(): Command {
   return verb('gc', 'Remove from the store what nothing has needed for long.', 'layermover gc --dry-run')
     .option('--dry-run', 'tell what would go, and change nothing')
+    .option('--published', 'in the store of published layers, not in the namespace’s own')
     .option(...CLOUD_OPTION)
     .action(run);
 }

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { DamagedObject, RebuildCounts } from '../../core/api/rebuild.ts';
-import { connect } from '../connection.ts';
+import { connect, connectPublic } from '../connection.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { paint } from '../output/paint.ts';
 import { bytes } from '../output/units.ts';
@@ -11,6 +11,7 @@ import { CLOUD_OPTION, verb } from './verb.ts';
 
 interface Options {
   check?: boolean;
+  published?: boolean;
   cloud?: string;
   json?: boolean;
 }
@@ -36,7 +37,7 @@ function tellEnd(counts: RebuildCounts, damaged: number): void {
 
 async function run(options: Options): Promise<void> {
   const json = options.json === true;
-  const client = await connect(options.cloud);
+  const client = options.published ? await connectPublic(options.cloud) : await connect(options.cloud);
   const signal = stopSignal(
     'the rebuild was stopped; what it has done stays done',
     '`layermover index rebuild` begins again and ends it',
@@ -63,6 +64,7 @@ export function indexVerb(): Command {
       'layermover index rebuild --check',
     )
       .option('--check', 'read every pack and check every chunk, not footers alone')
+      .option('--published', 'of the published layers, not of the namespace’s own')
       .option(...CLOUD_OPTION)
       .action(run),
   );

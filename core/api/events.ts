@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { limits } from '../limits.ts';
 import { MIGRATION_STATES, VM_STATES } from '../migration.ts';
-import { count, DEFAULT_NAMESPACE, hostRef, migrationId, namespaceName, vmName } from './names.ts';
+import { count, DEFAULT_NAMESPACE, hostRef, migrationId, namespaceName, ownNamespace, vmName } from './names.ts';
 import { migrationRequest } from './views.ts';
 
 /** Events by which others ask for migrations, and the event by which they hear of them. */
@@ -9,7 +9,7 @@ export const MIGRATION_REQUESTED = 'layermover.migration.requested';
 export const HOST_EVACUATE = 'layermover.host.evacuate';
 export const STATE_CHANGED = 'layermover.migration.state-changed';
 
-const namespace = namespaceName.default(DEFAULT_NAMESPACE);
+const namespace = ownNamespace.default(DEFAULT_NAMESPACE);
 
 /** As POST /migrations takes it. Without a request id the event's own is used: a doubled event does nothing twice. */
 export const migrationRequested = migrationRequest.extend({

@@ -6,6 +6,14 @@ import { limits } from '../limits.ts';
 export const namespaceName = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'lower-case letters, digits and dashes, 32 at the most');
+
+/** The namespace whose layers all others of a deployment may read; it has no hosts and no migrations (docs/adr/0023). */
+export const PUBLIC_NAMESPACE = 'public';
+/** A namespace that hosts and VMs may have. */
+export const ownNamespace = namespaceName.refine(
+  (name) => name !== PUBLIC_NAMESPACE,
+  `${PUBLIC_NAMESPACE} is what all namespaces share: choose another name`,
+);
 export const placeName = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and dashes, 63 at the most');
@@ -20,6 +28,12 @@ export const fileName = z
   .min(1)
   .max(255)
   .refine((name) => !/[/\0]/.test(name) && name !== '.' && name !== '..', 'a plain file name');
+/** A file of a host's image folder: relative to that, or absolute. */
+export const imagePath = z
+  .string()
+  .min(1)
+  .max(limits.path_length_max)
+  .regex(/^[^\0]+$/, 'a path');
 export const count = z.number().int().nonnegative();
 
 /** A host: `site/host`. */
@@ -39,10 +53,10 @@ export const identityArn = z
   )
   .transform(identityOf);
 
-/** Which layer a transfer is of: a base layer's id, or `ud:` and the VM's name. */
+/** Which layer a transfer is of: a base layer's id, or `ud:` and the VM's name; `file:` and its number for a file that is registered. */
 export const streamName = z
   .string()
-  .regex(/^([0-9a-f]{64}|ud:[A-Za-z0-9][A-Za-z0-9._-]{0,63})$/, 'a layer id or ud:<vm>');
+  .regex(/^([0-9a-f]{64}|ud:[A-Za-z0-9][A-Za-z0-9._-]{0,63}|file:\d{1,3})$/, 'a layer id, ud:<vm> or file:<number>');
 
 export const DEFAULT_NAMESPACE = 'default';
 export const NAMESPACE_HEADER = 'x-layermover-namespace';

@@ -3,6 +3,7 @@ import * as agent from './agent.ts';
 import { collectionView, garbageRequest } from './garbage.ts';
 import { matchAnswer, matchRequest } from './matches.ts';
 import { rebuildAnswer, rebuildRequest } from './rebuild.ts';
+import { registrationRequest, registrationView } from './registrations.ts';
 import * as views from './views.ts';
 
 /** One call of the API. The gateway, the functions and the clients are all made from this table. */
@@ -16,6 +17,8 @@ export interface Route {
    * policy has the first two (bin/enrol/policy.ts).
    */
   readonly by?: 'host' | 'all';
+  /** It keeps a namespace's store in order: the public one's, too, which no other call may name. */
+  readonly keeps?: true;
   /** One line for the API's document. */
   readonly summary: string;
   /** Absent: no body. 'binary': see docs/FORMAT.md. */
@@ -213,12 +216,27 @@ export const routes = {
     function: 'migrations',
     answer: views.receiptsView,
   },
+  registerLayers: {
+    summary: 'Has a host’s agent fingerprint files as base layers, and publish them if wished; again is the same',
+    method: 'POST',
+    path: '/registrations',
+    function: 'migrations',
+    body: registrationRequest,
+    answer: registrationView,
+  },
+  getRegistration: {
+    summary: 'How far a registration is',
+    method: 'GET',
+    path: '/registrations/{migration}',
+    function: 'migrations',
+    answer: registrationView,
+  },
   listLayers: {
-    summary: 'Base layers in the store',
+    summary: 'Base layers that are stored or were registered, or those that are published',
     method: 'GET',
     path: '/layers',
     function: 'layers',
-    query: views.pageQuery,
+    query: views.layersQuery,
     answer: views.layerPage,
   },
   getLayer: {
@@ -236,11 +254,20 @@ export const routes = {
     body: matchRequest,
     answer: matchAnswer,
   },
+  withdrawLayer: {
+    summary: 'The store lets a layer go: garbage collection removes what nothing else needs of it',
+    method: 'POST',
+    path: '/layers/{layer}/withdraw',
+    function: 'layers',
+    body: views.withdrawRequest,
+    answer: views.withdrawAnswer,
+  },
   collectGarbage: {
     summary: 'Begins a garbage collection of the namespace; the same id again is the same one',
     method: 'POST',
     path: '/garbage',
     function: 'garbage',
+    keeps: true,
     body: garbageRequest,
     answer: collectionView,
   },
@@ -249,6 +276,7 @@ export const routes = {
     method: 'GET',
     path: '/garbage/{collection}',
     function: 'garbage',
+    keeps: true,
     answer: collectionView,
   },
   rebuildIndex: {
@@ -256,6 +284,7 @@ export const routes = {
     method: 'POST',
     path: '/index/rebuild',
     function: 'rebuild',
+    keeps: true,
     body: rebuildRequest,
     answer: rebuildAnswer,
   },

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { KINDS } from '../kinds.ts';
+import { BASE_KINDS, KINDS } from '../kinds.ts';
 import { limits } from '../limits.ts';
 import { TREATMENTS } from '../plan.ts';
-import { count, digest, fileName, migrationId, streamName, vmName } from './names.ts';
+import { count, digest, fileName, imagePath, migrationId, streamName, vmName } from './names.ts';
 
 const kind = z.enum(KINDS);
 
@@ -29,12 +29,15 @@ export type SurveyedLayer = z.infer<typeof surveyedLayer>;
 /** A layer to be pushed or pulled within a migration. */
 export const layerTransfer = z.object({
   stream: streamName,
-  vm: vmName,
+  /** The VM that brings it; none if it is registered. */
+  vm: vmName.optional(),
   /** Its place in the VM's chain, 0 = bottom. */
   depth: count,
   treatment: z.enum(TREATMENTS),
   /** The store has all of it: nothing to push. */
   stored: z.boolean(),
+  /** It lies in the public namespace, or goes there. */
+  published: z.literal(true).optional(),
   layer: surveyedLayer,
   /** The layer id of the layer below; null for a bottom layer. */
   parent: digest.nullable(),
@@ -62,7 +65,7 @@ const liveCutover = z.object({
 });
 const ofVm = { ...about, epoch: count, chain: vmChain };
 
-/** What an agent is asked to do. `survey`, `seed`, `round` and `cutover` go to the source, `fetch` and `follow` to the destination. */
+/** What an agent is asked to do. `register`, `survey`, `seed`, `round` and `cutover` go to the source, `fetch` and `follow` to the destination. */
 export const taskInput = z.discriminatedUnion('kind', [
   /** Open the chains, fingerprint base layers that the agent has not catalogued (and all layers if `policy` is dedup). */
   z.object({
@@ -75,6 +78,13 @@ export const taskInput = z.discriminatedUnion('kind', [
       .array(z.object({ name: vmName, kinds: z.array(kind).optional() }))
       .min(1)
       .max(limits.gang_vms_max),
+  }),
+  /** Fingerprint these files, and what they are based on, as base layers; the top one of each is of `layer_kind`. */
+  z.object({
+    kind: z.literal('register'),
+    ...about,
+    files: z.array(imagePath).min(1).max(limits.register_files_max),
+    layer_kind: z.enum(BASE_KINDS),
   }),
   /** Push these base layers. */
   z.object({ kind: z.literal('seed'), ...about, ...limited, layers: z.array(layerTransfer) }),
@@ -136,6 +146,12 @@ export const taskResult = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('survey'),
     vms: z.array(z.object({ name: vmName, layers: z.array(surveyedLayer).min(1).max(limits.chain_layers_max) })),
+  }),
+  z.object({
+    kind: z.literal('register'),
+    streams: z.array(streamCounts),
+    /** Each layer once, after its parent. */
+    layers: z.array(surveyedLayer.required({ layer_id: true })).max(limits.registered_layers_max),
   }),
   z.object({ kind: z.literal('seed'), streams: z.array(streamCounts) }),
   z.object({ kind: z.literal('fetch'), streams: z.array(streamCounts) }),

@@ -163,12 +163,36 @@ export const storedLayerView = z.object({
   virtual_bytes: count,
   chunk_bytes: count,
   logical_bytes: count,
+  /** When it was stored, or registered if it is not. */
   recorded_ms: count,
-  /** Hosts that announced it. */
+  /** The namespace's store has all of it. */
+  stored: z.boolean(),
+  /** The public namespace's store has all of it. */
+  published: z.boolean(),
+  /** Hosts of the namespace that announced it. */
   holders: z.array(hostRef),
 });
 export type StoredLayerView = z.infer<typeof storedLayerView>;
+export const layersQuery = pageQuery.extend({
+  /** Those that every namespace may read, and no others. */
+  published: z.stringbool().default(false),
+});
 export const layerPage = z.object({ layers: z.array(storedLayerView), ...next });
+
+export const withdrawRequest = z.object({
+  /** From what all namespaces share. Otherwise from the namespace's own store. */
+  published: z.boolean().default(false),
+  /** Though no host is known that holds it. */
+  force: z.boolean().default(false),
+});
+export const withdrawAnswer = z.object({
+  layer_id: digest,
+  /** The store had it. */
+  stored: z.boolean(),
+  /** Hosts of the namespace that hold it. */
+  holders: z.array(hostRef),
+});
+export type WithdrawAnswer = z.infer<typeof withdrawAnswer>;
 
 export const hostView = z.object({
   host: hostRef,

@@ -3,6 +3,7 @@ import type { StreamRecord } from '../../core/records.ts';
 import type { Task } from '../../core/task.ts';
 
 const SIDES = {
+  register: 'source',
   survey: 'source',
   seed: 'source',
   round: 'source',
@@ -13,12 +14,18 @@ const SIDES = {
 
 /** The layers that a task itself moves: of a VM's chain the top one, for the others moved before it. */
 export function layersMoved(input: TaskInput): readonly LayerTransfer[] {
-  if (input.kind === 'survey') return [];
+  if (input.kind === 'survey' || input.kind === 'register') return [];
   return 'chain' in input ? input.chain.layers.slice(-1) : input.layers;
 }
 
+/** The streams that a task counts: of layers that it moves, or of files that it reads. */
+function streamsOf(input: TaskInput): readonly string[] {
+  if (input.kind === 'register') return input.files.map((_, at) => `file:${at}`);
+  return layersMoved(input).map((layer) => layer.stream);
+}
+
 /**
- * What an agent counted, as records of its side; counts of layers that the task does not move are left out. `known` are
+ * What an agent counted, as records of its side; counts of what is not the task’s are left out. `known` are
  * the migration's records until now: what has not changed since keeps its time.
  */
 export function streamRecords(
@@ -26,9 +33,9 @@ export function streamRecords(
   counts: readonly StreamCounts[],
   { known, nowMs }: { known: readonly StreamRecord[]; nowMs: number },
 ): StreamRecord[] {
-  const moved = new Set(layersMoved(input).map((layer) => layer.stream));
+  const counted = new Set(streamsOf(input));
   return counts
-    .filter((each) => moved.has(each.stream))
+    .filter((each) => counted.has(each.stream))
     .map((each) => ({
       stream: each.stream,
       side: SIDES[input.kind],

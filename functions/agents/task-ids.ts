@@ -1,5 +1,5 @@
 import type { TaskKind } from '../../core/api/tasks.ts';
-import type { VmRecord } from '../../core/records.ts';
+import type { MigrationRecord, VmRecord } from '../../core/records.ts';
 
 /** The id of a task: its migration, its kind and what it is about, a VM or a host (`site/host`). */
 export function taskIdOf(migration: string, kind: TaskKind, what: string): string {
@@ -17,9 +17,14 @@ export function vmTaskIds(migration: string, vm: string): string[] {
 }
 
 /** Every task that a migration may have posted: read by id they are certain, where a list may lag behind. */
-export function allTaskIds(migration: { id: string; to: string }, vms: readonly VmRecord[]): string[] {
-  const sources = [...new Set(vms.map((vm) => vm.source))];
+export function allTaskIds(
+  migration: Pick<MigrationRecord, 'id' | 'to' | 'registration'>,
+  vms: readonly VmRecord[],
+): string[] {
+  const isRegistration = migration.registration !== undefined;
+  const sources = [...new Set([...vms.map((vm) => vm.source), ...(isRegistration ? [migration.to] : [])])];
   return [
+    ...(isRegistration ? [taskIdOf(migration.id, 'register', migration.to)] : []),
     ...sources.flatMap((host) => [taskIdOf(migration.id, 'survey', host), taskIdOf(migration.id, 'seed', host)]),
     taskIdOf(migration.id, 'fetch', migration.to),
     ...vms.flatMap((vm) => vmTaskIds(migration.id, vm.name)),

@@ -6,6 +6,7 @@ import { limits } from '../../core/limits.ts';
 import { hasEnded } from '../../core/migration.ts';
 import type { Task } from '../../core/task.ts';
 import { requireTask } from '../agents/access.ts';
+import { storeOf } from '../agents/store-of.ts';
 import type { Telling } from '../cloud.ts';
 import { claimOwner, migrationOf } from '../packs/claim-owner.ts';
 import { contentsOf, type PackDeps, packsFor } from '../packs/find-packs.ts';
@@ -29,9 +30,10 @@ export async function checkBatch(deps: FingerprintDeps, call: Call<'checkFingerp
   const task = await requireTask(deps, call, call.query.task, call.query.attempt);
   const batch = decodeQuestion(call.body);
   refuseZeros(batch);
-  const packs = (await packsFor(deps, task.namespace, batch)).slice(0, limits.batch_footers_max);
-  const contents = await contentsOf(deps, task.namespace, packs);
-  const places = await findUsable(deps, task.namespace, batch, contents);
+  const store = storeOf(task);
+  const packs = (await packsFor(deps, store, batch)).slice(0, limits.batch_footers_max);
+  const contents = await contentsOf(deps, store, packs);
+  const places = await findUsable(deps, store, batch, contents);
   const numbers = framesOf(places);
   const claimedUntilMs = places.includes(undefined) ? await claim(deps, task, batch) : 0;
   return encodeAnswer({
@@ -74,11 +76,12 @@ async function claim(deps: FingerprintDeps, task: Task, batch: Buffer): Promise<
   const nowMs = deps.clock.nowMs();
   const wanted = { owner: claimOwner(task), untilMs: nowMs + limits.claim_ms };
   const digest = toHex(sha256(batch));
-  const standing = await deps.index.claim(task.namespace, digest, wanted, nowMs);
+  const store = storeOf(task);
+  const standing = await deps.index.claim(store, digest, wanted, nowMs);
   if (standing.owner === wanted.owner) return 0;
   if (!(await isForsaken(deps, standing.owner))) return standing.untilMs;
-  await deps.index.release(task.namespace, digest, standing.owner);
-  const next = await deps.index.claim(task.namespace, digest, wanted, nowMs);
+  await deps.index.release(store, digest, standing.owner);
+  const next = await deps.index.claim(store, digest, wanted, nowMs);
   return next.owner === wanted.owner ? 0 : next.untilMs;
 }
 

@@ -24,12 +24,7 @@ export async function create(
   await requireDestination(deps, namespace, body);
   const wanted = recordOf(namespace, body, deps.clock.nowMs());
   const record = await deps.migrations.create(wanted);
-  if (!isDeepStrictEqual(requestOf(record), requestOf(wanted))) {
-    throw new LayerMoverError('REQUEST_ID_REUSED', `request ${body.request_id} asked for something else before`, {
-      hint: 'a new request needs a new request id',
-      data: { migration: record.id },
-    });
-  }
+  if (!isDeepStrictEqual(requestOf(record), requestOf(wanted))) throw requestIdReused(record);
   if (record.state === 'requested') await begin(deps, record);
   return record;
 }
@@ -46,11 +41,23 @@ export function migrationIdOf(namespace: string, requestId: string): string {
   return `m${toHex(sha256(Buffer.from(`${namespace}\n${requestId}`))).slice(0, 20)}`;
 }
 
-async function requireDestination({ hosts }: MigrationDeps, namespace: string, { to }: MigrationRequest) {
+export function requestIdReused({ id, requestId }: MigrationRecord): LayerMoverError {
+  return new LayerMoverError('REQUEST_ID_REUSED', `request ${requestId} asked for something else before`, {
+    hint: 'a new request needs a new request id',
+    data: { migration: id },
+  });
+}
+
+/** Throws HOST_UNKNOWN. */
+export async function requireDestination(
+  { hosts }: MigrationDeps,
+  namespace: string,
+  { to }: Pick<MigrationRequest, 'to'>,
+): Promise<void> {
   const host = await hosts.find(namespace, to);
   if (host !== undefined && host.seenMs > 0) return;
   throw new LayerMoverError('HOST_UNKNOWN', `no agent has enrolled ${to} in ${namespace}`, {
-    hint: 'start the agent on the destination, or look up its name with `layermover host list`',
+    hint: 'start its agent, or look up its name with `layermover host list`',
     data: { host: to },
   });
 }

@@ -6,6 +6,8 @@ import { commit } from './commit.ts';
 import { create } from './create.ts';
 import type { MigrationDeps } from './deps.ts';
 import { reclaim } from './reclaim.ts';
+import { register } from './register.ts';
+import { registrationViewOf } from './registration-view.ts';
 import { resume } from './resume.ts';
 import { receiptsOf, summaryOf, viewOf } from './view.ts';
 
@@ -22,6 +24,9 @@ export function createHandler(deps: MigrationDeps): RestHandler {
       resumeMigration: async (call) => await viewOf(deps, await resume(deps, call)),
       commitMigration: (call) => commit(deps, call),
       reclaim: (call) => reclaim(deps, call),
+      registerLayers: async (call) => await registrationViewOf(deps, await register(deps, call)),
+      getRegistration: async ({ path, namespace }) =>
+        await registrationViewOf(deps, await requireMigration(deps, path.migration, namespace)),
       getReceipts: async ({ path, namespace }) =>
         await receiptsOf(deps, await requireMigration(deps, path.migration, namespace)),
     },

@@ -26,12 +26,13 @@ export async function changeState(
   return stands;
 }
 
-/** Emits the state that a migration is in, with its VMs'. */
+/** Emits the state that a migration is in, with its VMs'. Of a registration nobody hears: it moves none. */
 export async function announceState(
   ports: Pick<CloudPorts, 'migrations' | 'events'>,
   record: MigrationRecord,
   atMs: number,
 ): Promise<void> {
+  if (record.registration !== undefined) return;
   const { id: migration, namespace, run, state, to, vmNames, error } = record;
   const gang = new Map((await gangOf(ports, record)).map((vm) => [vm.name, vm.state]));
   const told: StateChanged = {

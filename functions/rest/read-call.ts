@@ -7,6 +7,7 @@ import {
   migrationId,
   NAMESPACE_HEADER,
   namespaceName,
+  ownNamespace,
   placeName,
   taskId,
 } from '../../core/api/names.ts';
@@ -29,7 +30,11 @@ const pathSchema = z.object(pathNames).partial();
 /** Reads a proxy event of API Gateway (REST, format 1.0) as a call of `route`; refuses whatever the contract does not allow. */
 export function readCall(route: Route, event: APIGatewayProxyEvent) {
   return {
-    namespace: check(namespaceName, headerOf(event, NAMESPACE_HEADER) ?? DEFAULT_NAMESPACE, 'namespace'),
+    namespace: check(
+      route.keeps ? namespaceName : ownNamespace,
+      headerOf(event, NAMESPACE_HEADER) ?? DEFAULT_NAMESPACE,
+      'namespace',
+    ),
     caller: callerOf(event.requestContext.identity.userArn),
     path: check(pathSchema, event.pathParameters ?? {}, 'path'),
     query: route.query && check(route.query, event.queryStringParameters ?? {}, 'query'),

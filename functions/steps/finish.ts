@@ -7,6 +7,7 @@ import { changeState } from '../records/change-state.ts';
 import { gangOf, requireRun } from '../records/require-migration.ts';
 import type { StepDeps } from './deps.ts';
 import type { InputOf } from './input.ts';
+import { endRegistration, isRegistration } from './registration.ts';
 import { removeObjects } from './remove-objects.ts';
 import { settle } from './settle.ts';
 
@@ -44,6 +45,7 @@ async function hasDamage(deps: StepDeps, record: MigrationRecord, { error }: End
 
 /** Whatever went before, no VM stays unsettled: agents keep or drop a VM's files by what its record says. */
 async function settleAll(deps: StepDeps, record: MigrationRecord): Promise<End> {
+  if (isRegistration(record)) return await endRegistration(deps, record);
   for (const vm of await gangOf(deps, record)) await settle(deps, record, vm, record.error ?? UNFINISHED);
   for (const name of record.vmNames) await deps.vms.release(record.namespace, name, record.id);
   const gang = await gangOf(deps, record);

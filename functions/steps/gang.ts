@@ -6,9 +6,10 @@ import type { VmRecord } from '../../core/records.ts';
 export function chainOf({ name, surveyed, layers }: VmRecord): LayerTransfer[] {
   if (surveyed === undefined || layers === undefined)
     throw new LayerMoverError('PLAN_MISSING', `the layers of ${name} are not planned yet`);
-  return layers.map(({ stream, treatment, stored }, depth) => {
+  return layers.map(({ stream, treatment, stored, published }, depth) => {
     const layer = surveyed[depth]!;
-    return { stream, vm: name, depth, treatment, stored, layer, parent: layer.parent };
+    const from = published ? { published } : {};
+    return { stream, vm: name, depth, treatment, stored, ...from, layer, parent: layer.parent };
   });
 }
 
@@ -24,5 +25,5 @@ export function baseLayers(gang: readonly VmRecord[]): LayerTransfer[] {
 /** Those of them that the agent of `host` pushes: what the store has nobody pushes. */
 export function seedsOf(gang: readonly VmRecord[], host: string): LayerTransfer[] {
   const here = new Set(gang.filter((vm) => vm.source === host).map((vm) => vm.name));
-  return baseLayers(gang).filter((layer) => !layer.stored && here.has(layer.vm));
+  return baseLayers(gang).filter((layer) => !layer.stored && here.has(layer.vm ?? ''));
 }

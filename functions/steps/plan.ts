@@ -1,3 +1,4 @@
+import { PUBLIC_NAMESPACE } from '../../core/api/names.ts';
 import type { SurveyedLayer } from '../../core/api/tasks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { type Choice, chooseTreatment, type PlannedLayer } from '../../core/plan.ts';
@@ -7,6 +8,7 @@ import { movingGangOf, requireRunning } from '../records/require-migration.ts';
 import type { StepDeps } from './deps.ts';
 import { baseLayers, seedsOf } from './gang.ts';
 import type { InputOf } from './input.ts';
+import { isRegistration, planRegistration } from './registration.ts';
 
 /** What the namespace knows of the layers of a gang, by layer id. */
 interface Known {
@@ -14,6 +16,8 @@ interface Known {
   readonly present: ReadonlySet<string>;
   /** The store has all of it. */
   readonly stored: ReadonlySet<string>;
+  /** The store has not, but the public namespace's has. */
+  readonly published: ReadonlySet<string>;
   /** How many VMs bring it as a base layer. */
   readonly bringers: ReadonlyMap<string, number>;
 }
@@ -21,6 +25,7 @@ interface Known {
 /** Decides what is done with each layer of each VM, and who must seed base layers. */
 export async function plan(deps: StepDeps, { migration, run }: InputOf<'plan'>) {
   const record = await requireRunning(deps, migration, run);
+  if (isRegistration(record)) return await planRegistration(deps, record);
   const surveyed = await movingGangOf(deps, record);
   const known = await lookUp(deps, record, surveyed);
   const gang = surveyed.map((vm) => ({ ...vm, layers: planVm(record, vm, known) }));
@@ -44,10 +49,18 @@ async function lookUp(deps: StepDeps, record: MigrationRecord, gang: readonly Vm
   for (const id of bases) bringers.set(id, (bringers.get(id) ?? 0) + 1);
   const tops = gang.map((vm) => layersOf(vm).at(-1)?.layer_id).filter((id) => id !== undefined);
   const stored = new Set<string>();
+  const published = new Set<string>();
   for (const id of new Set([...bases, ...tops])) {
-    if (await deps.layers.use(record.namespace, id, deps.clock.nowMs())) stored.add(id);
+    const nowMs = deps.clock.nowMs();
+    if (await deps.layers.use(record.namespace, id, nowMs)) stored.add(id);
+    else if (bringers.has(id) && (await deps.layers.use(PUBLIC_NAMESPACE, id, nowMs))) published.add(id);
   }
-  return { bringers, stored, present: await deps.layers.present(record.namespace, record.to, [...bringers.keys()]) };
+  return {
+    bringers,
+    stored,
+    published,
+    present: await deps.layers.present(record.namespace, record.to, [...bringers.keys()]),
+  };
 }
 
 function planVm(record: MigrationRecord, vm: VmRecord, known: Known): PlannedLayer[] {
@@ -70,10 +83,11 @@ const CHANGING: Choice = { treatment: 'direct', reason: 'the running VM writes t
 function planLayer(
   { policy, live }: MigrationRecord,
   layer: SurveyedLayer,
-  { present, stored, bringers }: Known,
+  { present, stored, published, bringers }: Known,
   { stream, base }: { stream: string; base: boolean },
 ): PlannedLayer {
-  const isStored = layer.layer_id !== undefined && stored.has(layer.layer_id);
+  const isPublished = base && published.has(stream);
+  const isStored = layer.layer_id !== undefined && (stored.has(layer.layer_id) || isPublished);
   const isPresent = base && present.has(stream);
   const choice =
     live !== undefined && !base
@@ -89,6 +103,7 @@ function planLayer(
     dataBytes: layer.data_bytes,
     shared: base && (bringers.get(stream) ?? 0) > 1,
     stored: isStored && choice.treatment === 'dedup',
+    ...(isPublished && choice.treatment === 'dedup' ? { published: true } : {}),
   };
 }
 

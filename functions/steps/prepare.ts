@@ -5,14 +5,16 @@ import { gangOf, requireRunning } from '../records/require-migration.ts';
 import type { StepDeps } from './deps.ts';
 import { findSource } from './find-source.ts';
 import type { InputOf } from './input.ts';
+import { isRegistration } from './registration.ts';
 
 /**
  * Finds where each VM is and leases it, so that no other migration moves it meanwhile. What an earlier run committed is
- * done with.
+ * done with. A registration moves none: its host is asked what it holds, and may have to send that.
  */
 export async function prepare(deps: StepDeps, { migration, run }: InputOf<'prepare'>) {
   const record = await requireRunning(deps, migration, run);
   await changeState(deps, record, ['requested', 'preparing'], { state: 'preparing' });
+  if (isRegistration(record)) return { sources: [{ host: record.to }], vms: [], destination: record.to };
   const known = await gangOf(deps, record);
   const moving: VmRecord[] = [];
   for (const name of record.vmNames) {

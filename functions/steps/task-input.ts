@@ -3,6 +3,7 @@ import { LayerMoverError } from '../../core/errors.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
 import { baseLayers, chainOf, seedsOf } from './gang.ts';
 import type { TASK_STATES } from './input.ts';
+import { isRegistration, publishedSeeds, registerInput } from './registration.ts';
 
 type Kind = (typeof TASK_STATES)[number];
 
@@ -13,12 +14,18 @@ export function taskInput(record: MigrationRecord, gang: readonly VmRecord[], ki
   const about = { migration: record.id, run: record.run, chunk_bytes: record.chunkBytes };
   switch (kind) {
     case 'survey': {
+      if (isRegistration(record)) return registerInput(record);
       const kinds = record.kinds === undefined ? {} : { kinds: [...record.kinds] };
       const vms = gang.filter((vm) => vm.source === what).map(({ name }) => ({ name, ...kinds }));
       return { kind, ...about, policy: record.policy, ...(record.live === undefined ? {} : { live: true }), vms };
     }
     case 'seed':
-      return { kind, ...about, ...limited, layers: seedsOf(gang, what) };
+      return {
+        kind,
+        ...about,
+        ...limited,
+        layers: isRegistration(record) ? publishedSeeds(record) : seedsOf(gang, what),
+      };
     case 'fetch':
       return { kind, ...about, layers: baseLayers(gang) };
     case 'cutover':

@@ -1,5 +1,6 @@
 import { roundCursor } from '../../core/records.ts';
 import { requireTask } from '../agents/access.ts';
+import { storeOf } from '../agents/store-of.ts';
 import { takeIntoUse } from '../packs/in-use.ts';
 import type { Call } from '../rest/call.ts';
 import type { TaskDeps } from './deps.ts';
@@ -15,8 +16,8 @@ export async function commitRound(deps: TaskDeps, call: Call<'commitRound'>) {
   const pushed = requirePushed(task.input, (layer) => layer.stream === stream, stream);
   if (pushed.treatment === 'dedup') {
     const ids = segments.map(({ id }) => id);
-    await takeIntoUse(deps, task.namespace, 'segments', ids);
-    if (layer_id !== undefined) await takeIntoUse(deps, task.namespace, 'layers', [layer_id]);
+    await takeIntoUse(deps, storeOf(task), 'segments', ids);
+    if (layer_id !== undefined) await takeIntoUse(deps, storeOf(task), 'layers', [layer_id]);
   }
   const round = task.input.kind === 'round' ? task.input.round : 'last';
   const cursor = roundCursor({ run: task.input.run, round, attempt }, sequence);

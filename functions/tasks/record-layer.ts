@@ -5,6 +5,7 @@ import { decodeRoot } from '../../core/format/root.ts';
 import { limits } from '../../core/limits.ts';
 import type { Task } from '../../core/task.ts';
 import { requireTask } from '../agents/access.ts';
+import { storeOf } from '../agents/store-of.ts';
 import { takeIntoUse } from '../packs/in-use.ts';
 import type { Call } from '../rest/call.ts';
 import { bodyInvalid } from '../rest/check.ts';
@@ -12,7 +13,7 @@ import type { TaskDeps } from './deps.ts';
 import { requirePushed } from './pushed.ts';
 
 /**
- * Records that the namespace's store has all of a layer. If a rebuild took something out while it was sent, what was
+ * Records that the namespace's store, or the public one if it is published, has all of a layer. If a rebuild took something out while it was sent, what was
  * found there at first may be gone by now: then it is not recorded, and the next migration asks for each chunk again.
  * Throws BODY_INVALID if its root says otherwise, OBJECT_LEAVING if garbage collection is removing that.
  */
@@ -22,8 +23,9 @@ export async function recordLayer(deps: TaskDeps, call: Call<'recordLayer'>) {
   const pushed = requirePushed(task.input, (each) => each.stream === layerId || each.stream.startsWith('ud:'), layerId);
   if (pushed.treatment !== 'dedup')
     throw bodyInvalid(`${layerId} does not go to the namespace: it goes ${pushed.treatment}`);
-  await takeIntoUse(deps, task.namespace, 'layers', [layerId]);
-  const root = await readRoot(deps, task.namespace, layerId);
+  const store = storeOf(task);
+  await takeIntoUse(deps, store, 'layers', [layerId]);
+  const root = await readRoot(deps, store, layerId);
   const parent = isNone(root.parent) ? null : toHex(root.parent);
   const { virtualBytes, chunkBytes } = root.geometry;
   const said = { parent: layer.parent, virtualBytes: layer.virtual_bytes, chunkBytes: chunk_bytes };
@@ -34,15 +36,17 @@ export async function recordLayer(deps: TaskDeps, call: Call<'recordLayer'>) {
   const recordedMs = deps.clock.nowMs();
   const record = { layerId, parent, kind, name, virtualBytes, chunkBytes, dataBytes, recordedMs };
   const beganMs = await runBegan(deps, task);
-  const isSure = async () => (await deps.layers.removedMs(task.namespace)) < beganMs;
+  const isSure = async () => (await deps.layers.removedMs(store)) < beganMs;
   if (!(await isSure())) return { ok: true as const };
-  await deps.layers.record(task.namespace, record);
-  if (!(await isSure())) await deps.layers.erase(task.namespace, layerId);
+  await deps.layers.record(store, record);
+  if (!(await isSure())) await deps.layers.erase(store, layerId);
   return { ok: true as const };
 }
 
-/** When the task's run of its migration began to lease VMs, before anything of it was sent. */
+/** When the task's run of its migration began to lease VMs, before anything of it was sent; of a registration, when that was asked for. */
 async function runBegan({ migrations }: TaskDeps, { migration, input }: Task): Promise<number> {
+  const record = await migrations.find(migration);
+  if (record?.registration !== undefined) return record.createdMs;
   const vms = await migrations.vms(migration);
   return Math.min(...vms.filter((vm) => vm.run === input.run).map((vm) => vm.startedMs ?? 0));
 }

@@ -8,8 +8,9 @@ import type { Call } from '../rest/call.ts';
 import { bodyInvalid } from '../rest/check.ts';
 import type { TaskDeps } from './deps.ts';
 import { measureResult } from './measure-result.ts';
+import { storeRegistered } from './registered.ts';
 import { storeBlackout, storeRound } from './rounds.ts';
-import { assertSurvey } from './survey.ts';
+import { assertRegistered, assertSurvey } from './survey.ts';
 
 /**
  * The end of a task: closes it on the board, stores what it found, tells the workflow. Each part may be done again, so
@@ -34,6 +35,7 @@ function readOutcome({ id, input }: Task, outcome: Call<'reportTask'>['body']['o
   if (result.kind !== input.kind) throw bodyInvalid(`${id} is a ${input.kind}, its result is of a ${result.kind}`);
   if (input.kind === 'round' && result.kind === 'round' && result.stats.round !== input.round)
     throw bodyInvalid(`${id} is round ${input.round}, not ${result.stats.round}`);
+  if (input.kind === 'register' && result.kind === 'register') assertRegistered(result.layers);
   if (input.kind === 'survey' && result.kind === 'survey') assertSurvey(input.vms, result.vms);
   return outcome;
 }
@@ -45,6 +47,7 @@ async function store(deps: TaskDeps, task: Task, result: TaskResult): Promise<vo
     for (const { name, layers } of result.vms)
       await migrations.updateVm(task.migration, { name, run }, { surveyed: layers });
   } else {
+    if (result.kind === 'register') await storeRegistered(deps, task, result.layers);
     if (result.kind === 'round') await storeRound(migrations, task, result.stats);
     if (result.kind === 'cutover') await storeBlackout(migrations, task, result.blackout);
     const streams = streamRecords(task, result.streams, { known: [], nowMs: clock.nowMs() });

@@ -18,6 +18,17 @@ export function assertSurvey(
   for (const vm of found) assertChain(vm.name, vm.layers);
 }
 
+/** Throws BODY_INVALID unless each layer is a base layer, comes once, and comes after its parent. */
+export function assertRegistered(layers: readonly (SurveyedLayer & { readonly layer_id: string })[]): void {
+  const known = new Set<string | null>([null]);
+  for (const { layer_id, parent, kind, name } of layers) {
+    if (kind === 'ud') throw bodyInvalid(`${name} is user data: it is no base layer`);
+    if (known.has(layer_id)) throw bodyInvalid(`${layer_id} comes twice`);
+    if (!known.has(parent)) throw bodyInvalid(`${layer_id} lies on a layer that does not come before it`);
+    known.add(layer_id);
+  }
+}
+
 function namesOf(vms: readonly Named[]): string {
   return vms
     .map((vm) => vm.name)

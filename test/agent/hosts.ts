@@ -29,13 +29,13 @@ export function twoHosts() {
     expect(cloud.errors).toEqual([]);
   });
 
-  async function start(site: Site, vms?: Record<string, string>): Promise<Agent> {
+  async function start(site: Site, vms?: Record<string, string>, namespace = DEFAULT_NAMESPACE): Promise<Agent> {
     const agent = await startAgent({
       site,
       host: 'h1',
-      namespace: DEFAULT_NAMESPACE,
+      namespace,
       imageFolder: folder.at(site),
-      api: cloud.api,
+      api: cloud.apiOf(namespace),
       clock: hastyClock,
       random: systemRandom,
       objectStore: ({ renew }) => {

@@ -57,15 +57,16 @@ export function createLocalCloud() {
     return new Response(answered, { status: result.statusCode });
   }
 
-  const api = createApiClient({
-    url: 'http://cloud.test',
-    region: 'eu-central-1',
-    namespace: DEFAULT_NAMESPACE,
-    credentials: { accessKeyId: 'id', secretAccessKey: 'secret' },
-    clock: hastyClock,
-    fetch: (request) => answer(request as Request),
-  });
-  return { ports, api, errors, hooks, step: createSteps(deps) };
+  const apiOf = (namespace: string) =>
+    createApiClient({
+      url: 'http://cloud.test',
+      region: 'eu-central-1',
+      namespace,
+      credentials: { accessKeyId: 'id', secretAccessKey: 'secret' },
+      clock: hastyClock,
+      fetch: (request) => answer(request as Request),
+    });
+  return { ports, api: apiOf(DEFAULT_NAMESPACE), apiOf, errors, hooks, step: createSteps(deps) };
 }
 
 function routeOf(method: string, path: string): { route: Route; params: Record<string, string> } {

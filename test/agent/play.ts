@@ -1,3 +1,5 @@
+import { DEFAULT_NAMESPACE } from '../../core/api/names.ts';
+import type { RegistrationRequest } from '../../core/api/registrations.ts';
 import type { MigrationView } from '../../core/api/views.ts';
 import type { LocalCloud } from './local-cloud.ts';
 
@@ -15,13 +17,19 @@ class StateFailed extends Error {
 /** Plays the workflow of a migration, state by state, as infra/workflow defines it (without its timers). */
 export class Workflow {
   readonly #cloud: LocalCloud;
+  readonly #namespace: string;
   readonly #migration: string;
   readonly #run: number;
   #tokens = 0;
   /** The latest token of each task state, to be abandoned by a test. */
   readonly tokens = new Map<string, string>();
 
-  constructor(cloud: LocalCloud, migration: string, run = 1) {
+  constructor(
+    cloud: LocalCloud,
+    migration: string,
+    { run = 1, namespace = DEFAULT_NAMESPACE }: { run?: number; namespace?: string } = {},
+  ) {
+    this.#namespace = namespace;
     this.#cloud = cloud;
     this.#migration = migration;
     this.#run = run;
@@ -35,7 +43,7 @@ export class Workflow {
       await this.#step('rollback', { error: error.caught });
     }
     for (let round = 0; ; round++) if (!(await this.#step('finish', { round })).more) break;
-    return this.#cloud.api.call('getMigration', { params: { migration: this.#migration } });
+    return this.#cloud.apiOf(this.#namespace).call('getMigration', { params: { migration: this.#migration } });
   }
 
   async #move(): Promise<void> {
@@ -97,10 +105,22 @@ async function all(branches: readonly Promise<void>[]): Promise<void> {
 export async function migrate(
   cloud: LocalCloud,
   request: { vms: string[]; to: `${string}/${string}`; policy?: 'auto' | 'dedup' | 'direct'; chunk_bytes?: number },
+  namespace = DEFAULT_NAMESPACE,
 ): Promise<{ id: string; workflow: Workflow; ended: Promise<MigrationView> }> {
   const body = { request_id: `request-${++requests}`, ...request };
-  const { id } = await cloud.api.call('createMigration', { body });
-  const workflow = new Workflow(cloud, id);
+  const { id } = await cloud.apiOf(namespace).call('createMigration', { body });
+  const workflow = new Workflow(cloud, id, { namespace });
   return { id, workflow, ended: workflow.run() };
 }
 let requests = 0;
+
+/** Asks for a registration by the host a/h1 and plays it. */
+export async function register(
+  cloud: LocalCloud,
+  request: Pick<RegistrationRequest, 'files' | 'kind'> & { publish?: boolean },
+) {
+  const body = { request_id: `request-${++requests}`, host: 'a/h1' as const, ...request };
+  const { id } = await cloud.api.call('registerLayers', { body });
+  await new Workflow(cloud, id).run();
+  return cloud.api.call('getRegistration', { params: { migration: id } });
+}

@@ -42,7 +42,7 @@ function watchPacks(at: (pack: number) => Promise<void> | void = () => undefined
 const start = (vms = ['web-1']) => migrate(hosts.cloud(), { vms, to: 'b/h1', chunk_bytes });
 async function resume(migration: string, run = 1) {
   await hosts.cloud().api.call('resumeMigration', { params: { migration }, body: { run } });
-  return new Workflow(hosts.cloud(), migration, run + 1).run();
+  return new Workflow(hosts.cloud(), migration, { run: run + 1 }).run();
 }
 const broken = () => {
   throw new LayerMoverError('STORE_FULL', 'no room is left');

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
+import type { RegistrationView } from '../../core/api/registrations.ts';
 import type { MigrationView, ReceiptsView } from '../../core/api/views.ts';
 import { gang, ID, receiptsOf } from './samples.ts';
 
@@ -61,6 +62,10 @@ export class CannedApi {
       },
       '/v1/layers': { layers: [LAYER] },
       '/v1/matches': { layers: [{ layer: LAYER, matched: 63 }], passed_over: 3 },
+      [`/v1/layers/${LAYER.layer_id}`]: LAYER,
+      [`/v1/layers/${LAYER.layer_id}/withdraw`]: { layer_id: LAYER.layer_id, stored: true, holders: ['a/h1'] },
+      '/v1/registrations': REGISTRATION,
+      [`/v1/registrations/${ID}`]: REGISTRATION,
       '/v1/migrations': this.asked.at(-1)?.startsWith('POST') ? this.migration : { migrations: [summary] },
       [`/v1/migrations/${ID}`]: this.migration,
       [`/v1/migrations/${ID}/abort`]: this.migration,
@@ -92,5 +97,33 @@ const LAYER = {
   chunk_bytes: 65_536,
   logical_bytes: 100e6,
   recorded_ms: 1_700_000_000_000,
+  stored: true,
+  published: false,
   holders: ['a/h1'],
+};
+
+const REGISTRATION: RegistrationView = {
+  id: ID,
+  state: 'done',
+  host: 'a/h1',
+  files: ['os.qcow2'],
+  kind: 'os',
+  publish: false,
+  run: 1,
+  created_ms: 1_700_000_000_000,
+  updated_ms: 1_700_000_000_000,
+  read: { done_bytes: 100e6, total_bytes: 100e6 },
+  sent: { done_bytes: 0, total_bytes: 0, wire_bytes: 0, stored_bytes: 0, deduped_bytes: 0 },
+  layers: [
+    {
+      layer_id: LAYER.layer_id,
+      parent: null,
+      kind: 'os',
+      name: 'os.qcow2',
+      virtual_bytes: 300e6,
+      logical_bytes: 100e6,
+      container: { format: 'qcow2', cluster_bytes: 65_536, version: 3 },
+      published: false,
+    },
+  ],
 };

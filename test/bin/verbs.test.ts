@@ -22,9 +22,11 @@ function needed({ command }: { command: Command }): string[] {
   const values: Record<string, string> = {
     migration: ID,
     vm: 'web-1',
+    layer: 'a'.repeat(64),
+    file: 'os.qcow2',
     url: 'https://a.execute-api.x.amazonaws.com/v1',
   };
-  const options: Record<string, string> = { to: 'b/h2', site: 'a', host: 'h1', out: 'x.html', images: '.' };
+  const options: Record<string, string> = { kind: 'os', to: 'b/h2', site: 'a', host: 'h1', out: 'x.html', images: '.' };
   const given = command.registeredArguments.filter((each) => each.required).map((each) => values[each.name()] ?? 'x');
   const set = command.options.filter((each) => each.mandatory);
   return [
@@ -83,6 +85,14 @@ describe('--json against an API', () => {
     ['list', ['list'], ['migration'], 0],
     ['host list', ['host', 'list'], ['host', 'host'], 0],
     ['layer list', ['layer', 'list'], ['layer'], 0],
+    ['layer list --published', ['layer', 'list', '--published'], ['layer'], 0],
+    ['layer show', ['layer', 'show', 'aaaaaa'], ['layer'], 0],
+    ['layer show of an unknown one', ['layer', 'show', 'aaaaab'], ['error'], 3],
+    ['layer show of what is no id', ['layer', 'show', 'os.qcow2'], ['error'], 2],
+    ['layer rm', ['layer', 'rm', 'aaaaaa'], ['withdrawn'], 0],
+    ['layer register', ['layer', 'register', '--kind', 'os', 'os.qcow2', '--host', 'a/h1'], ['registered'], 0],
+    ['layer register of a host that is not named', ['layer', 'register', '--kind', 'os', 'os.qcow2'], ['error'], 2],
+    ['layer register of user data', ['layer', 'register', '--kind', 'ud', 'os.qcow2'], ['error'], 2],
     ['status', ['status', ID], ['migration'], 0],
     ['receipt', ['receipt', ID], ['receipts'], 0],
     ['migrate', ['migrate', 'web-1', 'web-2', '--to', 'b/h2'], ['status', 'summary'], 0],

@@ -87,6 +87,24 @@ describe.each(tableClouds)('LayerCatalog on $name', ({ start }) => {
     expect(await cloud.there.layers.retire(namespace, layer)).toBe(true);
   });
 
+  it('knows what was registered, whether it is stored or not, and lists that apart', async () => {
+    const namespace = fresh('ns');
+    const layers = [layerRecord('a'), layerRecord('b'), layerRecord('c')];
+    for (const layer of layers) await cloud.here.layers.register(namespace, layer);
+    const sorted = layers.toSorted((a, b) => (a.layerId < b.layerId ? -1 : 1));
+    expect(await cloud.there.layers.registered(namespace, 2)).toEqual(sorted.slice(0, 2));
+    expect(await cloud.there.layers.registered(namespace, 9, sorted[1]!.layerId)).toEqual(sorted.slice(2));
+    expect(await cloud.here.layers.list(namespace, 9)).toEqual([]);
+    expect(await cloud.here.layers.use(namespace, layers[0]!.layerId, 5)).toBe(false);
+    const again = { ...layers[0]!, name: 'renamed.qcow2', kind: 'we' as const };
+    await cloud.there.layers.register(namespace, again);
+    expect(await cloud.here.layers.findRegistered(namespace, again.layerId)).toEqual(again);
+    expect(await cloud.here.layers.findRegistered(fresh('ns'), again.layerId)).toBeUndefined();
+    for (const each of [cloud.here, cloud.there]) await each.layers.unregister(namespace, again.layerId);
+    expect(await cloud.here.layers.findRegistered(namespace, again.layerId)).toBeUndefined();
+    expect(await cloud.here.layers.registered(namespace, 9)).toHaveLength(2);
+  });
+
   it('knows who holds what', async () => {
     const namespace = fresh('ns');
     const ids = Array.from({ length: 130 }, (_, i) => digestOf(`held ${i}`));

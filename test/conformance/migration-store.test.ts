@@ -48,6 +48,18 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
     expect(await cloud.here.migrations.list(fresh('ns'), 2)).toEqual([]);
   });
 
+  it('keeps a registration with what was found, and lists it nowhere', async () => {
+    const namespace = fresh('ns');
+    const registration = { files: ['a.qcow2'], kind: 'os', publish: true } as const;
+    const record = { ...migrationRecord(namespace, 1), vmNames: [], registration };
+    expect(await cloud.here.migrations.create(record)).toEqual(record);
+    const layer = { ...vmRecord('web-1').surveyed![0]!, layer_id: digestOf('os'), published: false };
+    const found = { ...registration, layers: [layer] };
+    expect(await cloud.there.migrations.update(record, ['requested'], { registration: found })).toBe(true);
+    expect((await cloud.here.migrations.find(record.id))?.registration).toEqual(found);
+    expect(await cloud.there.migrations.list(namespace, 9)).toEqual([]);
+  });
+
   it('refuses to list after what is not in the namespace', async () => {
     const foreign = await cloud.here.migrations.create(migrationRecord(fresh('ns'), 1));
     for (const after of [foreign.id, freshMigration()]) {

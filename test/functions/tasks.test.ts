@@ -58,7 +58,7 @@ describe('a grant', () => {
       const { id: task } = await post(cloud, host === 'h1' ? 'a/h1' : 'b/h2', input);
       const grant = await cloud.call('grant', host, { params: { task }, body: { attempt: 1 } });
       expect(grant.credentials.accessKeyId).toBe('GRANT0');
-      expect(cloud.granter.granted).toEqual([{ session: task, write, read: [...SHARED, OWN] }]);
+      expect(cloud.granter.granted).toEqual([{ session: task, write, read: [...SHARED, OWN, 'ns/public/'] }]);
     },
   );
 });

@@ -36,13 +36,18 @@ export function pagesOf(ports: CloudPorts, layerUnusedDays: number = limits.laye
 /** A collection from its first page to its last. Throws what a page fails with. */
 export async function collect(
   ports: CloudPorts,
-  { dryRun = false, layerUnusedDays = limits.layer_unused_days_default as number, collection = newId() } = {},
+  {
+    dryRun = false,
+    layerUnusedDays = limits.layer_unused_days_default as number,
+    collection = newId(),
+    namespace = NAMESPACE,
+  } = {},
 ): Promise<CollectionRun> {
   const step = pagesOf(ports, layerUnusedDays);
-  const about = { namespace: NAMESPACE, collection };
+  const about = { namespace, collection };
   await step({ step: 'begin', ...about, dry_run: dryRun });
   while (((await step({ step: 'collect', ...about })) as { more: boolean }).more);
-  return (await ports.collections.find(NAMESPACE))!;
+  return (await ports.collections.find(namespace))!;
 }
 
 /** Makes as if every mark were older than the grace, and every removal long over. */

@@ -47,11 +47,13 @@ describe('garbage collection', () => {
     const gc = model.functions.find((each) => each.name.includes('PlaneGcFunction'))!;
     expect(machine?.definition).toEqual(JSON.parse(JSON.stringify(collectionDefinition(gc.arn))));
     expect(gc.timeoutSeconds * 2000).toBeLessThanOrEqual(limits.removal_fence_ms);
-    const [rule, ...others] = model.rules.filter((each) => each.recurrence !== undefined);
-    expect(others).toEqual([]);
-    expect(rule).toMatchObject({
-      recurrence: { expression: `rate(${limits.collection_every_days} days)` },
-      targets: [{ arn: machine!.arn, input: JSON.stringify({ namespace: 'default', dry_run: false }) }],
-    });
+    const rules = model.rules.filter((each) => each.recurrence !== undefined);
+    // What is published is collected as any namespace is.
+    expect(rules).toMatchObject(
+      ['default', 'public'].map((namespace) => ({
+        recurrence: { expression: `rate(${limits.collection_every_days} days)` },
+        targets: [{ arn: machine!.arn, input: JSON.stringify({ namespace, dry_run: false }) }],
+      })),
+    );
   });
 });

@@ -89,10 +89,8 @@ export class Stage {
       images: images.images,
       settle: (record, signal) => settleCutover(deps, record, signal),
     });
-    const places = {
-      source: <T>(_: AbortSignal, work: () => Promise<T>) => work(),
-      destination: <T>(_: AbortSignal, work: () => Promise<T>) => work(),
-    };
+    const atOnce = <T>(_: AbortSignal, work: () => Promise<T>) => work();
+    const places = { source: atOnce, destination: atOnce, register: atOnce };
     this.#host = {
       ...images,
       ...deps,

@@ -86,6 +86,7 @@ it('it writes nowhere else: not beside its prefixes, not for another migration, 
     expect(await put(source, key(name)), name).toBe('AccessDenied');
   expect(await put(source, key('packs/aa/x', 'another'))).toBe('AccessDenied');
   expect(await put(source, 'requests/x.json')).toBe('AccessDenied');
+  expect(await put(source, key('packs/aa/x', 'public')), 'what all may read').toBe('AccessDenied');
 });
 
 it('nobody reads another namespace, nor another migration', async () => {

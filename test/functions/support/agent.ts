@@ -15,6 +15,8 @@ export interface AgentOptions {
 }
 
 const POLL_MS = 1000;
+/** What it finds when it registers files. */
+export const BASES = chain('x').slice(0, 2) as (ReturnType<typeof chain>[number] & { layer_id: string })[];
 export const BLACKOUT = { total_ms: 120, storage_ms: 80, last_bytes: 4096 };
 
 /** An agent that moves no bytes: it polls, says what an agent says in each task, and reports. */
@@ -91,6 +93,8 @@ export class ScriptedAgent {
     const { input } = task;
     if (input.kind === 'survey')
       return { kind: input.kind, vms: input.vms.map(({ name }) => ({ name, layers: chain(name) })) };
+    if (input.kind === 'register')
+      return { kind: input.kind, streams: [counts('file:0')], layers: BASES.map((layer) => ({ ...layer })) };
     const layers = 'chain' in input ? input.chain.layers.slice(-1) : input.layers;
     if (input.kind === 'seed' || input.kind === 'round' || input.kind === 'cutover') await this.#push(task, layers);
     if (input.kind === 'fetch')

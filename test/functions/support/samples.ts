@@ -29,6 +29,12 @@ export function transfer(stream: string, treatment: Treatment, layer: SurveyedLa
   return { stream, vm, depth: 0, treatment, stored: false, layer, parent: layer.parent };
 }
 
+/** A seed that publishes, as a registration's is. */
+export function publishing(name = 'debian') {
+  const layer = { ...transfer(id(name), 'dedup', surveyed('os', name, null)), published: true as const };
+  return seed([layer]);
+}
+
 export function cutover(vm: string, treatment: Treatment = 'direct'): TaskInput {
   const layers = chain(vm).map((layer, depth) => ({
     ...transfer(layer.layer_id ?? `ud:${vm}`, depth < 2 ? 'dedup' : treatment, layer, vm),
