@@ -7,19 +7,12 @@ import { layerShowVerb } from './show.ts';
 import { layerSimilarityVerb } from './similarity.ts';
 import { layerSuggestVerb } from './suggest.ts';
 
-const verbs = [
-  layerRegisterVerb,
-  layerListVerb,
-  layerShowVerb,
-  layerRmVerb,
-  layerDeriveVerb,
-  layerSuggestVerb,
-  layerSimilarityVerb,
-];
+const known = [layerRegisterVerb, layerListVerb, layerShowVerb, layerRmVerb];
+const made = [layerDeriveVerb, layerSuggestVerb, layerSimilarityVerb];
 
 /** What is known of base layers, and what makes them; one verb a file. */
 export function layerVerb(): Command {
   const command = new Command('layer').description('Base layers: those that are known, and how disks become layers.');
-  for (const verb of verbs) command.addCommand(verb());
+  for (const verb of [...known, ...made]) command.addCommand(verb());
   return command;
 }
