@@ -76,7 +76,8 @@ describe('grants', () => {
     const log = ['logs:CreateLogStream', 'logs:PutLogEvents'];
     const read = ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:Query'];
     const without = (name: string) => [...new Set(actionsOf(name).filter((each) => !each.startsWith('dynamodb:')))];
-    expect(actionsOf('layers')).toEqual([...read, 'kms:Decrypt', ...log, 's3:GetObject'].toSorted());
+    const write = ['dynamodb:BatchWriteItem', 'dynamodb:DeleteItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'];
+    expect([...new Set(actionsOf('layers'))]).toEqual([...read, ...write, 'kms:Decrypt', ...log, 's3:GetObject'].toSorted());
     expect(without('hosts')).toEqual([...log, 'states:SendTaskHeartbeat']);
     expect(without('tasks')).toEqual([
       'kms:Decrypt',
