@@ -49,7 +49,9 @@ it('collects each namespace at the wanted times, and layers after the wanted day
     ({ Properties }) => Properties.ScheduleExpression !== undefined,
   );
   const told = rules.map(({ Properties }) => [Properties.ScheduleExpression, JSON.parse(Properties.Targets[0].Input)]);
-  expect(told).toEqual(['team-a', 'team-b', 'public'].map((namespace) => ['rate(7 days)', { namespace, dry_run: false }]));
+  expect(told).toEqual(
+    ['team-a', 'team-b', 'public'].map((namespace) => ['rate(7 days)', { namespace, dry_run: false }]),
+  );
   const stack = new Stack(new App({ outdir: path.join(dir, 'by-hand') }), 'ByHand');
   new LayerMover(stack, 'Mover', { bundles, garbageCollection: { schedule: false, layerUnusedDays: 30 } });
   const byHand = Template.fromStack(stack);

@@ -77,7 +77,9 @@ describe('grants', () => {
     const read = ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:Query'];
     const without = (name: string) => [...new Set(actionsOf(name).filter((each) => !each.startsWith('dynamodb:')))];
     const write = ['dynamodb:BatchWriteItem', 'dynamodb:DeleteItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'];
-    expect([...new Set(actionsOf('layers'))]).toEqual([...read, ...write, 'kms:Decrypt', ...log, 's3:GetObject'].toSorted());
+    expect([...new Set(actionsOf('layers'))]).toEqual(
+      [...read, ...write, 'kms:Decrypt', ...log, 's3:GetObject'].toSorted(),
+    );
     expect(without('hosts')).toEqual([...log, 'states:SendTaskHeartbeat']);
     expect(without('tasks')).toEqual([
       'kms:Decrypt',
