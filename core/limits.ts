@@ -152,6 +152,8 @@ export const limits = {
   /** What the copy of a mirrored disk leaves free in its file system, in which the guest's disk may lie, too; and how often it looks. */
   mirror_free_bytes_min: 1 * GiB,
   mirror_look_bytes: 64 * MiB,
+  /** How often a mirror is asked how far it is, while nothing comes of it. */
+  mirror_progress_ms: 500,
   vm_disks_max: 16,
   /** A guest that was let go has gone by then, or nobody knows. */
   ram_switchover_ms_max: 60_000,

@@ -14,6 +14,8 @@ export function unixListener(path: string, { like }: { like: string }): Listen {
     const server = createServer((socket) => take(streamOf(socket)));
     server.listen({ path });
     await once(server, 'listening');
+    // A connection that can't be taken is its client's to notice.
+    server.on('error', () => undefined);
     try {
       await chmod(path, 0o600);
       const [theirs, ours] = [await stat(like), await stat(path)];

@@ -11,7 +11,10 @@ import type { Qmp } from './qmp.ts';
 const jobs = z.array(z.looseObject({ device: z.string(), len: count, offset: count }));
 const nodes = z.array(z.looseObject({ 'node-name': z.string() }));
 
+/** A job has ended. */
 const OVER = ['BLOCK_JOB_COMPLETED', 'BLOCK_JOB_CANCELLED'];
+/** It has ended, or does nothing any more: it waits to be cancelled. */
+const OF_NO_USE = [...OVER, 'BLOCK_JOB_ERROR'];
 
 export interface MirrorOptions {
   /** What QEMU is to call it. */
@@ -28,18 +31,22 @@ export interface MirrorOptions {
 
 /**
  * QEMU's mirror of a disk's top layer to a server, in the background: the guest never waits for it, and whatever becomes of the
- * server the job alone fails. It is ready once the copy has all, and keeps up from then on.
+ * server the job alone stands still. It goes through the disk from its start, over and over, is ready once the copy has all for a
+ * moment, and keeps up from then on. A guest that writes faster than that keeps it from it.
  */
 export class MirrorJob {
   readonly #qmp: Qmp;
   readonly #names: Pick<MirrorOptions, 'job' | 'target'>;
-  /** How it has ended; rejects never. */
+  /** Why it is of no use any more; never rejects. */
   readonly ended: Promise<QmpEvent>;
   readonly #ready = Promise.withResolvers<void>();
-  isReady = false;
-  /** Set once it has ended. */
+  /** Set once it is of no use. */
   end: QmpEvent | undefined;
+  /** It has copied as much as there was to copy at first. */
+  hasPassed = false;
   #isFinished = false;
+  /** Bytes. */
+  #atFirst: number | undefined;
 
   private constructor(qmp: Qmp, names: Pick<MirrorOptions, 'job' | 'target'>, feed: EventFeed) {
     this.#qmp = qmp;
@@ -54,9 +61,10 @@ export class MirrorJob {
     const server = { type: 'unix', path: socket };
     await qmp.execute('blockdev-add', { driver: 'nbd', 'node-name': target, server, export: target }, { signal });
     // What happens to the job is told to whoever listens by then.
-    const feed = qmp.events('BLOCK_JOB_READY', ...OVER);
+    const feed = qmp.events('BLOCK_JOB_READY', ...OF_NO_USE);
     try {
-      const errors = { 'on-source-error': 'report', 'on-target-error': 'report' };
+      // A job that ends while QEMU stops a guest whose disk is in an iothread ends QEMU; one that pauses does not.
+      const errors = { 'on-source-error': 'stop', 'on-target-error': 'stop' };
       const how = { sync: 'top', 'copy-mode': 'background', granularity, ...errors };
       await qmp.execute('blockdev-mirror', { 'job-id': job, device: node, target, ...how }, { signal });
       return new MirrorJob(qmp, { job, target }, feed);
@@ -71,7 +79,7 @@ export class MirrorJob {
     return abortable(this.#ready.promise, signal);
   }
 
-  /** Errors: MIRROR_FAILED if it has ended: what the guest writes is not copied any more. */
+  /** Errors: MIRROR_FAILED if it is of no use: what the guest writes is not copied any more. */
   assertAlive(): void {
     if (this.end !== undefined) throw failed(this.end);
   }
@@ -82,7 +90,11 @@ export class MirrorJob {
     const all = await ask(this.#qmp, jobs, 'query-block-jobs', {}, { signal });
     const job = all.find(({ device }) => device === this.#names.job);
     this.assertAlive();
-    return job === undefined ? 0 : Math.max(0, job.len - job.offset);
+    const { len, offset } = job ?? { len: 0, offset: 0 };
+    // It knows of nothing to copy before it has looked through the layer.
+    if (len > 0) this.#atFirst ??= len;
+    this.hasPassed ||= this.#atFirst !== undefined && offset >= this.#atFirst;
+    return Math.max(0, len - offset);
   }
 
   /**
@@ -107,8 +119,8 @@ export class MirrorJob {
     const next = () => feed.next(never, ({ data }) => data.device === this.#names.job);
     try {
       let told = await next();
-      for (; !OVER.includes(told.event); told = await next()) {
-        this.isReady = true;
+      for (; !OF_NO_USE.includes(told.event); told = await next()) {
+        this.hasPassed = true;
         this.#ready.resolve();
       }
       this.end = told;
@@ -144,9 +156,13 @@ async function cancel(qmp: Qmp, device: string, signal: AbortSignal): Promise<vo
   }
 }
 
+const WHY: Readonly<Record<string, string>> = {
+  BLOCK_JOB_CANCELLED: 'it was cancelled',
+  BLOCK_JOB_ERROR: 'it could not read the disk, or write its copy',
+};
+
 function failed({ event, data }: QmpEvent, cause?: unknown): LayerMoverError {
-  const why =
-    typeof data.error === 'string' ? data.error : event === 'BLOCK_JOB_CANCELLED' ? 'it was cancelled' : event;
+  const why = typeof data.error === 'string' ? data.error : (WHY[event] ?? event);
   return new LayerMoverError('MIRROR_FAILED', `QEMU’s mirror of the disk ended: ${why}`, {
     hint: 'the guest runs on; see the agent’s log and the VM’s disk for errors, then `layermover resume ID`',
     data: { event, ...data },

@@ -59,7 +59,7 @@ export class MirrorTracker implements Tracking {
   }
 
   get hasAll(): boolean {
-    return this.#hasRound && this.#disks.every(({ job }) => job.isReady);
+    return this.#hasRound;
   }
 
   get isAlive(): boolean {
@@ -71,7 +71,7 @@ export class MirrorTracker implements Tracking {
     try {
       for (const { job } of this.#disks) job.assertAlive();
       if (isLast) await this.#finish(signal);
-      const done = await use(this.#disks.map((disk) => disk.layer(!this.#hasRound, signal))[0]!);
+      const done = await use(this.#layers(isLast, signal)[0]!);
       for (const { copy } of this.#disks) copy.forget();
       this.#hasRound = true;
       return done;
@@ -101,6 +101,11 @@ export class MirrorTracker implements Tracking {
   async forget(): Promise<void> {
     await this.#server.close();
     for (const { copy } of this.#options.disks) await copy.remove();
+  }
+
+  #layers(isLast: boolean, signal: AbortSignal): LiveLayer[] {
+    if (this.#hasRound || isLast) return this.#disks.map((disk) => disk.layer());
+    return this.#disks.map((disk) => disk.firstLayer(this.#options.clock, signal));
   }
 
   /** The copies have all that the guest wrote, and nothing more comes. */

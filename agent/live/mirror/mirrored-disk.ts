@@ -1,4 +1,5 @@
 import { limits } from '../../../core/limits.ts';
+import type { Clock } from '../../../core/ports.ts';
 import { MirrorJob } from '../../qemu/mirror.ts';
 import { OURS } from '../../qemu/ours.ts';
 import type { Qmp } from '../../qemu/qmp.ts';
@@ -39,9 +40,14 @@ export class MirroredDisk {
     return new MirroredDisk(await MirrorJob.start(qmp, { ...names, node, socket, granularity }, signal), copy);
   }
 
-  /** What is to be sent of it: at first all that the mirror has brought by the time that it is ready. */
-  layer(isFirst: boolean, signal: AbortSignal): LiveLayer {
-    return copyLayer(this.copy, isFirst ? this.#asItComes(signal) : this.copy.segments());
+  /** What has come of it and is to be sent. */
+  layer(): LiveLayer {
+    return copyLayer(this.copy, this.copy.segments());
+  }
+
+  /** The same, as the mirror goes through the disk for the first time. */
+  firstLayer(clock: Clock, signal: AbortSignal): LiveLayer {
+    return copyLayer(this.copy, this.#asItComes(clock, signal));
   }
 
   /** What has come and is not sent, and what is still to come. Errors: those of Qmp.execute. */
@@ -50,22 +56,28 @@ export class MirroredDisk {
   }
 
   /** All segments, each once the mirror has gone past it, so that sending does not wait for the last one. Errors: MIRROR_FAILED. */
-  async *#asItComes(signal: AbortSignal): AsyncGenerator<number> {
+  async *#asItComes(clock: Clock, signal: AbortSignal): AsyncGenerator<number> {
     const { geometry } = this.copy;
     const segmentBytes = limits.segment_chunks * geometry.chunkBytes;
+    let lookedMs = clock.nowMs();
     for (let segment = 0; segment < geometry.segments; segment++) {
-      while (!this.job.isReady && this.copy.frontier < (segment + 1) * segmentBytes) await this.#more(signal);
+      while (!this.job.hasPassed && this.copy.frontier < (segment + 1) * segmentBytes) {
+        await this.#more(clock, signal);
+        if (clock.nowMs() - lookedMs < limits.mirror_progress_ms) continue;
+        await this.job.remainingBytes(signal);
+        lookedMs = clock.nowMs();
+      }
       yield segment;
     }
-    await this.job.ready(signal);
   }
 
-  /** Something has come, or the mirror is ready. Errors: MIRROR_FAILED, the signal's reason. */
-  async #more(signal: AbortSignal): Promise<void> {
+  /** Something has come, or some time has passed. Errors: MIRROR_FAILED, the signal's reason. */
+  async #more(clock: Clock, signal: AbortSignal): Promise<void> {
     const over = new AbortController();
     const within = AbortSignal.any([signal, over.signal]);
+    const sleep = clock.sleep(limits.mirror_progress_ms, within);
     try {
-      await Promise.race([this.copy.arrived.wait(within), this.job.ready(within)]);
+      await Promise.race([this.copy.arrived.wait(within), this.job.ready(within), sleep]);
     } finally {
       over.abort(null);
     }

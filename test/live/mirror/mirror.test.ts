@@ -1,13 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../../adapters/system/clock.ts';
+import { systemFiles } from '../../../adapters/system/files.ts';
 import { putBack } from '../../../agent/live/put-back.ts';
 import { disksOf } from '../../../agent/qemu/disks.ts';
 import { limits } from '../../../core/limits.ts';
 import { eachFolder } from '../../agent/support.ts';
+import { expectSame } from '../../disk/support.ts';
+import { lastNumber } from '../guest/counter.ts';
 import {
   describeWithGuest,
   type Guest,
@@ -17,7 +20,7 @@ import {
   PLAIN_DEVICE,
   startGuest,
 } from '../qemu.ts';
-import { trackByMirror } from './tracked.ts';
+import { apply, slowFiles, trackByMirror } from './tracked.ts';
 
 const never = new AbortController().signal;
 const folder = eachFolder();
@@ -48,10 +51,11 @@ async function agentIn(rounds: number): Promise<ChildProcess> {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let said = '';
-  for await (const bytes of child.stdout!) {
+  // Read to the end: it must not die of a pipe that nobody reads.
+  child.stdout!.on('data', (bytes: Buffer) => {
     said += bytes;
-    if (said.includes(`round ${rounds - 1}\n`)) break;
-  }
+  });
+  await expect.poll(() => said, { timeout: 30_000, interval: 5 }).toContain(`round ${rounds - 1}\n`);
   return child;
 }
 
@@ -86,6 +90,23 @@ describeWithGuest('a disk that is mirrored', () => {
     expect(await ours()).toEqual([]);
   });
 
+  it.each([1, 2, 3, 4])('whose agent hangs, and dies as its guest is being stopped, leaves it alone (%i)', async () => {
+    await start();
+    const agent = await agentIn(30);
+    agent.kill('SIGSTOP');
+    await guest.written(20);
+    const stopped = guest.qmp.waitFor('STOP', () => true, never);
+    const stop = guest.qmp.execute('stop');
+    // QEMU waits for what its mirror is writing.
+    await systemClock.sleep(300);
+    agent.kill('SIGKILL');
+    await Promise.all([stop, stopped]);
+    await guest.qmp.execute('cont');
+    await guest.written(20);
+    await put();
+    expect(await ours()).toEqual([]);
+  });
+
   it('whose copy finds no room leaves its guest alone, and tells so', async () => {
     await start();
     Object.assign(limits, { mirror_look_bytes: 1 });
@@ -105,6 +126,34 @@ describeWithGuest('a disk that is mirrored', () => {
     qmp.close();
     expect(await ours()).toEqual([]);
     expect(readdirSync(folder.at('state'))).toEqual([]);
+  });
+
+  it.each([
+    ['that keeps up', systemFiles],
+    ['that never comes to have all', slowFiles(300)],
+  ])('by a mirror %s is brought as the guest leaves it', async (_, files) => {
+    await start();
+    execFileSync('qemu-img', ['convert', '-O', 'raw', folder.at('env.qcow2'), folder.at('below.raw')]);
+    const brought = readFileSync(folder.at('below.raw'));
+    const { tracking, qmp } = await trackByMirror(guest.socket, folder.at('state'), files);
+    const round = (isLast: boolean) => tracking.round({ isLast }, never, (layer) => apply(layer, brought));
+    for (let each = 0; each < 3; each++) {
+      await round(false);
+      await guest.written(30);
+    }
+    const jobs = (await guest.qmp.execute('query-block-jobs')) as { ready: boolean }[];
+    expect(jobs).toMatchObject([{ ready: files === systemFiles }]);
+    expect(await tracking.remainingBytes(never)).toBeGreaterThan(0);
+    await guest.qmp.execute('stop');
+    await round(true);
+    expect(await tracking.remainingBytes(never)).toBe(0);
+    expect(await ours()).toEqual([]);
+    await tracking.end();
+    qmp.close();
+    await guest.end();
+    execFileSync('qemu-img', ['convert', '-O', 'raw', guest.top, folder.at('left.raw')]);
+    expect(lastNumber(folder.at('left.raw'))).toBeGreaterThan(90);
+    expectSame(brought, readFileSync(folder.at('left.raw')));
   });
 
   it('is as it was once its mirror is ended, at any time', async () => {
