@@ -151,7 +151,8 @@ async function begin(
       register: createPlaces(1),
     },
   };
-  const tidy = new Tidy({ ...host, api }, () => enrolment.expire());
+  const running = { has: (task: string) => runs.has(task), count: () => runs.count };
+  const tidy = new Tidy({ ...host, api }, running, () => enrolment.expire());
   const rates = new Rates(clock);
   const runs = new Runs({
     api: host.api,

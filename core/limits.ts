@@ -158,6 +158,8 @@ export const limits = {
   /** A guest that was let go has gone by then, or nobody knows. */
   ram_switchover_ms_max: 60_000,
   ram_look_ms: 20,
+  /** How long a source whose guest's memory could not be sent waits for its destination to say that it goes elsewhere. */
+  incoming_again_ms: 20_000,
   /** As fast as the link: a rate of its own would make the pause longer. */
   ram_bytes_per_second_max: 8 * GiB,
   /** How long a source with a guest that waits to go asks whether it is committed, before it takes the guest back. */

@@ -179,6 +179,8 @@ export interface Ownership {
   readonly broughtBy?: string | undefined;
   /** It runs at its owner since that migration: its source can't take it back. */
   readonly runs?: boolean | undefined;
+  /** Its guest was paused when it was brought. */
+  readonly paused?: true | undefined;
   /** The migration that brought it away and was taken back. */
   readonly takenBack?: string | undefined;
 }
@@ -200,7 +202,11 @@ export interface VmRegistry {
    * The fenced Commit: owner becomes `to` and epoch + 1 if epoch and lease are as said, in one conditional write.
    * Done already by the same migration: answers the same. Otherwise EPOCH_STALE, nothing changed.
    */
-  commit(namespace: string, vm: string, move: { migration: string; to: HostRef; epoch: number }): Promise<Ownership>;
+  commit(
+    namespace: string,
+    vm: string,
+    move: { migration: string; to: HostRef; epoch: number; paused?: true },
+  ): Promise<Ownership>;
   /**
    * Ends the migration's lease if it holds it, and counts the epoch up: a commit that was under way does not pass any
    * more, even if the same migration leases again.

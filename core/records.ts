@@ -1,4 +1,4 @@
-import type { Incoming } from './api/agent.ts';
+import type { GuestFate, Incoming } from './api/agent.ts';
 import type { HostRef } from './api/names.ts';
 import type { Blackout, Cutover, RoundStats, SurveyedLayer } from './api/tasks.ts';
 import type { OnNoConvergence } from './convergence/options.ts';
@@ -102,6 +102,8 @@ export interface VmRecord {
   readonly decided?: Decided | undefined;
   readonly incoming?: Incoming | undefined;
   readonly blackout?: Blackout | undefined;
+  /** Once it was committed, running. */
+  readonly guest?: GuestFate | undefined;
   readonly sourceReceipt?: Receipt | undefined;
   readonly destinationReceipt?: Receipt | undefined;
   readonly startedMs?: number | undefined;

@@ -1,5 +1,5 @@
 import type { HostRef } from './api/names.ts';
-import type { TaskInput, TaskResult } from './api/tasks.ts';
+import type { TaskInput, TaskKind, TaskResult } from './api/tasks.ts';
 import type { ErrorJson } from './errors.ts';
 
 export type TaskOutcome =
@@ -24,4 +24,9 @@ export interface Task {
   /** The agent run that holds it. */
   readonly instance?: string | undefined;
   readonly outcome?: TaskOutcome | undefined;
+}
+
+/** The id of a task: its migration, its kind and what it is about, a VM or a host (`site/host`). */
+export function taskIdOf(migration: string, kind: TaskKind, what: string): string {
+  return `${migration}.${kind}.${what.replace('/', '.')}`;
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { incoming, receipt, roundSegments } from '../../core/api/agent.ts';
+import { guestFate, incoming, receipt, roundSegments } from '../../core/api/agent.ts';
 import {
   count,
   digest,
@@ -92,6 +92,7 @@ export const ownershipItem: z.ZodType<Ownership> = z.object({
   lease: z.object({ migration: migrationId, untilMs: count }).optional(),
   broughtBy: migrationId.optional(),
   runs: z.boolean().optional(),
+  paused: z.literal(true).optional(),
   takenBack: migrationId.optional(),
 });
 
@@ -158,6 +159,7 @@ export const vmItem: z.ZodType<VmRecord> = z.object({
     })
     .optional(),
   incoming: incoming.optional(),
+  guest: guestFate.optional(),
   blackout: blackout.optional(),
   sourceReceipt: receipt.optional(),
   destinationReceipt: receipt.optional(),

@@ -24,13 +24,13 @@ export function leaseVm(
 /** The new owner has no lease: the migration that moved the VM is done with it. Throws EPOCH_STALE. */
 export function commitVm(
   known: Ownership | undefined,
-  move: { vm: string; migration: string; to: HostRef; epoch: number },
+  move: { vm: string; migration: string; to: HostRef; epoch: number; paused?: true },
 ): OwnershipStep {
-  const { vm, migration, to, epoch } = move;
+  const { vm, migration, to, epoch, ...how } = move;
   const done = known?.broughtBy === migration && known.owner === to && known.epoch > epoch;
   if (done) return { answer: known };
   if (known?.epoch !== epoch || known.lease?.migration !== migration) throw epochStale(vm, migration, epoch);
-  return stored({ vm, owner: to, epoch: epoch + 1, broughtBy: migration });
+  return stored({ vm, owner: to, epoch: epoch + 1, broughtBy: migration, ...how });
 }
 
 /** A migration may lease again what it gave back; the next epoch refuses a commit of the time before. */

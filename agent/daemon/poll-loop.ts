@@ -22,7 +22,7 @@ export interface PollLoopOptions {
   readonly enrolment: Enrolment;
   readonly runs: Runs;
   readonly inbox: Inbox;
-  /** Done before a poll while no task runs: what earlier tasks left open. */
+  /** Done before a poll: what earlier tasks left open. */
   readonly tidy: (signal: AbortSignal) => Promise<void>;
   readonly freeBytes: () => Promise<number>;
   /** Rung when the next poll should not wait: a task has ended, or begins to wait. */
@@ -59,10 +59,10 @@ export class PollLoop {
 
   /** Whatever keeps the agent from enrolling, its tasks need the heartbeat. */
   async #poll(signal: AbortSignal): Promise<void> {
-    const { enrolment, runs, inbox, tidy } = this.#options;
+    const { enrolment, inbox, tidy } = this.#options;
     this.#urgentMs = undefined;
     if (inbox.isUrgent) return await this.#pollUrgently(signal);
-    if (runs.count === 0) await tidy(signal);
+    await tidy(signal);
     const [enrolled] = await Promise.allSettled([enrolment.renew(signal)]);
     this.#take(await this.#ask(await this.#asked(), signal));
     if (enrolled.status === 'rejected') throw enrolled.reason;

@@ -1,8 +1,9 @@
 import { LayerMoverError } from '../../core/errors.ts';
+import { guestStatus } from '../qemu/guest.ts';
 import type { Qmp } from '../qemu/qmp.ts';
 
-/** What `query-status` says of a guest that is here, running or paused by somebody; before that it is inmigrate and the like. */
-const HERE = ['running', 'paused'];
+/** What `query-status` says of a QEMU whose guest is still to come. */
+const NOT_YET = ['inmigrate', 'prelaunch', 'preconfig', 'restore-vm'];
 
 /** A VM's QEMU that the agent started, and its monitor. */
 export class Guest {
@@ -28,23 +29,33 @@ export class Guest {
     });
   }
 
-  /** Waits until the guest is here with its memory, running, or paused as it was. Errors: GUEST_ENDED, QMP_LOST, the signal's reason. */
+  /** Of one that is to come: that it has come does not let it run. Errors: those of Qmp.execute. */
+  async hold(signal: AbortSignal): Promise<void> {
+    await this.qmp.execute('stop', {}, { signal });
+  }
+
+  /** Lets it run that was held. One that runs does so on. Errors: those of Qmp.execute. */
+  async goOn(): Promise<void> {
+    await this.qmp.execute('cont');
+  }
+
+  /** Waits until the guest is here with its memory, whether it runs or not. Errors: GUEST_ENDED, QMP_LOST, the signal's reason. */
   async untilHere(signal: AbortSignal): Promise<void> {
     const news = this.qmp.events('RESUME', 'MIGRATION');
     try {
-      while (!(await this.#isHere(signal))) await Promise.race([news.next(signal), this.lost()]);
+      while (!(await this.isHere(signal))) await Promise.race([news.next(signal), this.lost()]);
     } finally {
       news.close();
     }
   }
 
+  /** Errors: those of Qmp.execute. */
+  async isHere(signal: AbortSignal): Promise<boolean> {
+    return !NOT_YET.includes((await guestStatus(this.qmp, signal)).status);
+  }
+
   /** Its monitor is free for others; the QEMU goes on. */
   leave(): void {
     this.qmp.close();
-  }
-
-  async #isHere(signal: AbortSignal): Promise<boolean> {
-    const { status } = (await this.qmp.execute('query-status', {}, { signal })) as { status?: unknown };
-    return HERE.includes(String(status));
   }
 }

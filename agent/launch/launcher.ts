@@ -49,7 +49,7 @@ export class Launcher {
   }
 
   /**
-   * Starts a VM's QEMU, which waits for its guest, and has it listen. Give `end` of the launches the rest if this fails.
+   * Starts a VM's QEMU, which waits for its guest, does not let it run, and listens. Give `end` of the launches the rest if this fails.
    * Errors: LAUNCH_FAILED, MIGRATION_PORTS_TAKEN, those of Launches.start, the signal's reason.
    */
   async receive(vm: ArrivingVm, signal: AbortSignal): Promise<{ guest: Guest; uri: string }> {
@@ -57,22 +57,13 @@ export class Launcher {
     const { guest, launch } = await this.#start(vm, 'defer', signal);
     const capabilities = ['events', 'pause-before-switchover'].map((capability) => ({ capability, state: true }));
     await guest.qmp.execute('migrate-set-capabilities', { capabilities }, { signal });
+    await guest.hold(signal);
     return { guest, uri: await listen(guest, address, this.#launches.ramPath(launch), signal) };
   }
 
   /** Starts the QEMU of a VM that boots from its disk. Errors: LAUNCH_FAILED, those of Launches.start, the signal's reason. */
   async boot(vm: ArrivingVm, signal: AbortSignal): Promise<Guest> {
     return (await this.#start(vm, undefined, signal)).guest;
-  }
-
-  /** The one that an earlier run of the agent started; undefined if there is none. Errors: QMP_UNREACHABLE if it has ended, the signal's reason. */
-  async reopen(owner: Pick<ArrivingVm, 'migration' | 'vm'>, signal: AbortSignal): Promise<Guest | undefined> {
-    const launch = this.#launches.find(owner);
-    if (launch === undefined) return undefined;
-    const dial = unixSocket(this.#launches.qmpPath(launch));
-    const qmp = await connectQmp(dial, { clock: this.#clock, signal });
-    const ended = new Promise<void>((resolve) => qmp.ended.addEventListener('abort', () => resolve(), { once: true }));
-    return new Guest(launch.vm, qmp, ended, () => this.#launches.lastWords(launch));
   }
 
   async #start({ migration, vm, disks }: ArrivingVm, incoming: 'defer' | undefined, signal: AbortSignal) {

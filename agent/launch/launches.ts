@@ -67,6 +67,11 @@ export class Launches {
     return this.#records.all().find(([, each]) => isOf(each, owner))?.[1];
   }
 
+  /** Whether its process is there. */
+  isRunning({ mark }: Pick<Launch, 'mark'>): Promise<boolean> {
+    return this.#world.processes.isRunning(mark);
+  }
+
   /** VMs of this host whose QEMU was started by an agent: name and QMP socket. */
   kept(): { vm: string; qmp: string }[] {
     const kept = this.#records.all().filter(([, each]) => each.kept === true);

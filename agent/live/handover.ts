@@ -5,6 +5,8 @@ import { RamMigration } from '../qemu/ram.ts';
 
 /** How a guest leaves: until `goOn` it can run on here at any time. */
 export interface Handover {
+  /** Before anybody touched it. */
+  readonly wasRunning: boolean;
   /**
    * Stops the guest; `meanwhile` is done again and again until it has stopped, which its signal tells. It is given about how
    * many milliseconds there are until then. Answers when the guest has stopped, by the clock. Errors: RAM_FAILED, those of
@@ -21,6 +23,7 @@ export interface Handover {
 export async function stopHandover(qmp: Qmp, clock: Clock, signal: AbortSignal): Promise<Handover> {
   const { running } = await guestStatus(qmp, signal);
   return {
+    wasRunning: running,
     async stop(_, within) {
       const stoppedMs = clock.nowMs();
       await stopGuest(qmp, within);
@@ -42,6 +45,7 @@ export async function ramHandover(
   const { running } = await guestStatus(qmp, signal);
   const ram = await RamMigration.begin(qmp, to, signal);
   return {
+    wasRunning: running,
     async stop(meanwhile, within) {
       const over = new AbortController();
       const stopped = ram.stopped(within).then(() => to.clock.nowMs());

@@ -204,8 +204,11 @@ export class Sessions {
     if (this.#open.get(vm) !== open) return;
     this.#open.delete(vm);
     open.inUse.abort(null);
-    if (await open.session.end()) await this.#records.remove(vm);
-    else this.#settling.set(vm, this.#settle(this.#records.get(vm)!));
+    const isDone = await open.session.end();
+    const record = this.#records.get(vm)!;
+    // One that is being handed over is nobody's to forget: what becomes of the guest is still to be told.
+    if (isDone && record.cutover === undefined) await this.#records.remove(vm);
+    else this.#settling.set(vm, this.#settle(record));
   }
 
   /** Puts back what is noted, by a connection of its own. What does not succeed is tried again by the next run. */

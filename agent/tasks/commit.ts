@@ -9,9 +9,11 @@ export async function commitVm(
   run: Pick<TaskRun, 'task' | 'attempt' | 'signal'>,
   { migration, epoch }: Extract<TaskInput, { kind: 'cutover' }>,
   receipt: Receipt,
+  { wasRunning = true }: { wasRunning?: boolean } = {},
 ): Promise<void> {
   const { vm } = receipt;
-  const body = { task: run.task, attempt: run.attempt, vm, epoch, receipt: sendable(receipt) };
+  const how = wasRunning ? {} : { paused: true as const };
+  const body = { task: run.task, attempt: run.attempt, vm, epoch, receipt: sendable(receipt), ...how };
   await host.api.call('commitMigration', { params: { migration }, body, signal: run.signal });
   host.log.info({ migration, vm }, 'the VM is committed: it is the destination’s');
 }

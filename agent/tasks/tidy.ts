@@ -1,8 +1,11 @@
 import { errorToJson } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
+import { taskIdOf } from '../../core/task.ts';
 import { isRefusal } from '../daemon/patient-client.ts';
 import { partialPath, type Waiting } from '../images/arrivals.ts';
 import type { BroughtLayer } from '../images/brought.ts';
+import { settleLeft } from '../live/destination/settle-left.ts';
+import { isAway } from '../qemu/failure.ts';
 import { type End, endsOf } from './ends.ts';
 import { settle } from './settle.ts';
 import type { TaskHost } from './task.ts';
@@ -10,19 +13,24 @@ import type { TaskHost } from './task.ts';
 type Host = Pick<TaskHost, 'api' | 'arrivals' | 'brought' | 'clock' | 'journals' | 'launches' | 'log'>;
 type Ends = ReadonlyMap<string, End>;
 
-/**
- * Clears away what tasks left for later, as far as the cloud tells how their migrations ended. To be called while no task
- * runs.
- */
+/** The tasks that run here. */
+interface Running {
+  count(): number;
+  has(task: string): boolean;
+}
+
+/** Clears away what tasks left for later, as far as the cloud tells how their migrations ended. */
 export class Tidy {
   readonly #host: Host;
   readonly #onSettled: () => void;
+  readonly #running: Running;
   readonly #told = new Set<string>();
   #lookedMs = Number.NEGATIVE_INFINITY;
 
   /** `onSettled` hears of base layers that the host has for good now. */
-  constructor(host: Host, onSettled: () => void) {
+  constructor(host: Host, running: Running, onSettled: () => void) {
     this.#host = host;
+    this.#running = running;
     this.#onSettled = onSettled;
   }
 
@@ -31,10 +39,11 @@ export class Tidy {
     this.#lookedMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** Errors: those of the API but refusals. */
+  /** A guest that waits for a word waits for no other VM's task; all else is done while no task runs. Errors: those of the API but refusals. */
   async run(signal: AbortSignal): Promise<void> {
     const { brought, clock, journals } = this.#host;
     await this.#settleTops(signal);
+    if (this.#running.count() > 0) return;
     const agoMs = clock.nowMs() - this.#lookedMs;
     if (agoMs >= 0 && agoMs < limits.rescan_ms) return;
     const asked = [...brought.all().flatMap(({ migrations }) => migrations), ...(await journals.migrations())];
@@ -49,17 +58,29 @@ export class Tidy {
   async #settleTops(signal: AbortSignal): Promise<void> {
     const { arrivals, log } = this.#host;
     for (const arrived of arrivals.waiting()) {
+      if (!this.#isLeft(arrived)) continue;
       try {
-        // A running VM's task comes again as long as its migration runs, and starts its guest if that is still to be done.
-        if (arrived.live && (await endsOf(this.#host, [arrived.migration], signal)).get(arrived.migration) === 'open')
-          continue;
-        await settle(this.#host, arrived, signal);
+        if (arrived.live) await this.#settleLive(arrived, signal);
+        else await settle(this.#host, arrived, signal);
       } catch (error) {
-        if (!isRefusal(error)) throw error;
+        // A QEMU that does not answer may do so at the next look.
+        if (!isRefusal(error) && !isAway(error)) throw error;
         if (!this.#told.has(arrived.path)) log.warn(unsettled(arrived, error), UNKNOWN);
         this.#told.add(arrived.path);
       }
     }
+  }
+
+  /** Its own task does it as long as it runs. */
+  #isLeft({ live, migration, vm }: Waiting): boolean {
+    return live ? !this.#running.has(taskIdOf(migration, 'follow', vm.name)) : this.#running.count() === 0;
+  }
+
+  /** Its task comes again as long as its migration runs. */
+  async #settleLive(arrived: Waiting, signal: AbortSignal): Promise<void> {
+    const { migration } = arrived;
+    if ((await endsOf(this.#host, [migration], signal)).get(migration) === 'open') return;
+    await settleLeft(this.#host, arrived, signal);
   }
 }
 

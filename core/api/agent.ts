@@ -143,8 +143,24 @@ export const receiptRequest = z.object({ ...attempt, receipt });
 
 export const incomingRequest = incoming.extend(attempt);
 
-/** The destination's QEMU is about to run the VM, or runs it: from now on its source can't take it back. */
-export const runningRequest = z.object(attempt);
+/** What a destination says of a guest. `loaded`: it could run here, and may it? `runs`: it does. `lost`: it does not, and never will. */
+export const GUEST_WORDS = ['loaded', 'runs', 'lost'] as const;
+
+/** Of no attempt: the ownership decides, whatever has become of the task. */
+export const runningRequest = z.object({
+  guest: z.enum(GUEST_WORDS).default('loaded'),
+  /** Of one that runs: for how long it waited, loaded, until it did. */
+  waited_ms: count.optional(),
+});
+/** `paused`: it was at its source, and is to stay so. */
+export const runningAnswer = z.object({ ok: z.literal(true), paused: z.literal(true).optional() });
+
+/**
+ * What is known of a committed guest: its destination's last word, or that an operator left the VM to its destination whatever
+ * has become of it.
+ */
+export const guestFate = z.object({ is: z.enum(['runs', 'lost', 'left']), waited_ms: count.optional() });
+export type GuestFate = z.infer<typeof guestFate>;
 
 /** The destination's word that it has these base layers in its image folder, and that it lost those. */
 export const presenceRequest = z.object({ ...attempt, has: z.array(digest).max(64), lost: z.array(digest).max(64) });
@@ -152,18 +168,28 @@ export const presenceRequest = z.object({ ...attempt, has: z.array(digest).max(6
 /** Query of POST /fingerprints. */
 export const fingerprintQuery = z.object({ task: taskId, attempt: z.coerce.number().int().nonnegative() });
 
-export const commitRequest = z.object({ ...attempt, task: taskId, vm: vmName, epoch: count, receipt });
+export const commitRequest = z.object({
+  ...attempt,
+  task: taskId,
+  vm: vmName,
+  epoch: count,
+  receipt,
+  /** The guest was paused before anybody moved it. */
+  paused: z.literal(true).optional(),
+});
 export const commitAnswer = z.object({ owner: hostRef, epoch: count });
 
 /**
  * The source takes a VM back. Its agent names its task of the VM and the epoch that it was to commit. An operator names
- * neither and forces it, which is right only if the VM does not run at the destination.
+ * neither and forces it, for the side that is to have the VM, which is right only if it does not run at the other one.
  */
 export const reclaimRequest = z.object({
   vm: vmName,
   task: taskId.optional(),
   epoch: count.optional(),
   force: z.boolean().optional(),
+  /** Of one that is forced: the source, unless it was lost. */
+  side: z.enum(['source', 'destination']).optional(),
 });
 export type ReclaimRequest = z.infer<typeof reclaimRequest>;
 

@@ -125,13 +125,13 @@ export const routes = {
     answer: agent.ok,
   },
   announceRunning: {
-    summary: 'The destination runs the VM: its source can’t take it back any more',
+    summary: 'What became of a VM’s guest at its destination; once it may run there its source can’t take it back',
     method: 'POST',
     path: '/tasks/{task}/running',
     function: 'tasks',
     by: 'host',
     body: agent.runningRequest,
-    answer: agent.ok,
+    answer: agent.runningAnswer,
   },
   announcePresence: {
     summary: 'Base layers that a host has, or has lost',

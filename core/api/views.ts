@@ -4,7 +4,7 @@ import { KINDS } from '../kinds.ts';
 import { limits } from '../limits.ts';
 import { MIGRATION_STATES, VM_STATES } from '../migration.ts';
 import { POLICIES, TREATMENTS } from '../plan.ts';
-import { errorJson, receipt } from './agent.ts';
+import { errorJson, guestFate, receipt } from './agent.ts';
 import { count, digest, fileName, hostRef, identityArn, migrationId, streamName, vmName } from './names.ts';
 import { blackout, CUTOVERS, roundStats } from './tasks.ts';
 
@@ -92,6 +92,8 @@ export const liveView = z.object({
   throttle_bytes_per_second: count.optional(),
   /** Measured, once the VM was cut over. */
   blackout: blackout.optional(),
+  /** What became of the guest, once its VM was committed. */
+  guest: guestFate.optional(),
 });
 export type LiveView = z.infer<typeof liveView>;
 

@@ -1,10 +1,5 @@
-import type { TaskKind } from '../../core/api/tasks.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
-
-/** The id of a task: its migration, its kind and what it is about, a VM or a host (`site/host`). */
-export function taskIdOf(migration: string, kind: TaskKind, what: string): string {
-  return `${migration}.${kind}.${what.replace('/', '.')}`;
-}
+import { taskIdOf } from '../../core/task.ts';
 
 /** The migration that a task's id begins with. */
 export function migrationOfTask(id: string): string {

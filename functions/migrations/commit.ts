@@ -13,7 +13,7 @@ import type { MigrationDeps } from './deps.ts';
  * then the source still owns the VM.
  */
 export async function commit(deps: MigrationDeps, call: Call<'commitMigration'>) {
-  const { task: taskId, attempt, vm: name, epoch, receipt } = call.body;
+  const { task: taskId, attempt, vm: name, epoch, receipt, paused } = call.body;
   // A guest waits for this: what does not depend on each other is read, and written, at once.
   const [record, task] = await Promise.all([
     requireMigration(deps, call.path.migration, call.namespace),
@@ -30,7 +30,7 @@ export async function commit(deps: MigrationDeps, call: Call<'commitMigration'>)
     deps.migrations.updateVm(record.id, { name, run }, { sourceReceipt: receipt }),
   ]);
   assertAgreed(receipt, destinationReceipt(vm));
-  const move = { migration: record.id, to: record.to, epoch };
+  const move = { migration: record.id, to: record.to, epoch, ...(paused === undefined ? {} : { paused }) };
   const ownership = await deps.vms.commit(record.namespace, name, move);
   await deps.migrations.updateVm(record.id, { name, run }, { state: 'committed', endedMs: deps.clock.nowMs() });
   return { owner: ownership.owner, epoch: ownership.epoch };

@@ -14,16 +14,17 @@ export function modeView({
 }
 
 /** How a running VM comes along; nothing before its first round. */
-export function liveView({ rounds, decided, blackout }: VmRecord): Pick<VmView, 'live'> {
-  if (decided === undefined) return {};
-  const { predictedMs, throttleBytesPerSecond: throttle, reason } = decided;
+export function liveView({ rounds, decided, blackout, guest }: VmRecord): Pick<VmView, 'live'> {
+  if (decided === undefined && guest === undefined) return {};
+  const { predictedMs, throttleBytesPerSecond: throttle, reason } = decided ?? {};
   return {
     live: {
       rounds: (rounds ?? []).map(roundView),
-      reason,
+      ...(reason === undefined ? {} : { reason }),
       ...(predictedMs === undefined ? {} : { predicted_blackout_ms: predictedMs }),
       ...(throttle === undefined ? {} : { throttle_bytes_per_second: throttle }),
       ...(blackout === undefined ? {} : { blackout }),
+      ...(guest === undefined ? {} : { guest }),
     },
   };
 }

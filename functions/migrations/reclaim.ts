@@ -17,21 +17,34 @@ const TAKEN_BACK: ErrorJson = {
 /**
  * A source that could not hand its VM over, or does not know whether it has, takes it back. The ownership's epoch fences
  * that, whatever has become of the task: a cloud that was away may have given it up. Throws VM_RUNS_ELSEWHERE or
- * EPOCH_STALE, and then the VM is not the source's.
+ * EPOCH_STALE, and then the VM is not the source's. An operator may leave a committed VM to its destination instead.
  */
 export async function reclaim(deps: MigrationDeps, call: Call<'reclaim'>) {
   const record = await requireMigration(deps, call.path.migration, call.namespace);
   const vm = (await gangOf(deps, record)).find((each) => each.name === call.body.vm);
   if (vm === undefined) throw vmUnknown(record.id, call.body.vm, record.run);
+  if (call.body.side === 'destination') return await leave(deps, record, vm, call.body);
   const back = call.body.force ? forced(vm, call.body) : await asked(deps, call, record);
   const { owner, epoch } = await deps.vms.reclaim(record.namespace, vm.name, { migration: record.id, ...back });
   await correct(deps, record, vm, back.epoch);
   return { owner, epoch };
 }
 
-function forced({ source, epoch }: VmRecord, { task }: ReclaimRequest) {
-  if (task !== undefined) throw bodyInvalid('an agent forces nothing: name a task, or force it');
+function forced({ source, epoch }: VmRecord, asked: ReclaimRequest) {
+  assertForced(asked);
   return { source, epoch, force: true };
+}
+
+/** Its source can't take the VM back from now on. Throws VM_OWNED_ELSEWHERE if it was not committed, or was taken back. */
+async function leave(deps: MigrationDeps, record: MigrationRecord, vm: VmRecord, asked: ReclaimRequest) {
+  assertForced(asked);
+  const { owner, epoch } = await deps.vms.run(record.namespace, vm.name, { migration: record.id, owner: record.to });
+  if (vm.guest?.is !== 'runs') await deps.migrations.updateVm(record.id, vm, { guest: { is: 'left' } });
+  return { owner, epoch };
+}
+
+function assertForced({ task, force }: ReclaimRequest): void {
+  if (task !== undefined || !force) throw bodyInvalid('an agent forces nothing: name a task, or force it');
 }
 
 /** Only the agent that was to cut the running VM over may ask. */

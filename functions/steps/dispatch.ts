@@ -1,7 +1,7 @@
 import type { HostRef } from '../../core/api/names.ts';
 import type { TaskInput } from '../../core/api/tasks.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
-import { taskIdOf } from '../agents/task-ids.ts';
+import { taskIdOf } from '../../core/task.ts';
 import { movingGangOf, requireRunning } from '../records/require-migration.ts';
 import type { StepDeps } from './deps.ts';
 import type { InputOf } from './input.ts';

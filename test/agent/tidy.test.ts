@@ -79,7 +79,11 @@ async function settle(state: State): Promise<string[]> {
   });
   const log = keptLog();
   const journals = new Journals(folder.at('.state', 'journal'), { files: systemFiles, clock: systemClock, log });
-  await new Tidy({ ...state, api, clock: systemClock, journals, log }, () => settled++).run(never);
+  await new Tidy(
+    { ...state, api, clock: systemClock, journals, log },
+    { count: () => 0, has: () => false },
+    () => settled++,
+  ).run(never);
   return filesIn(folder.path());
 }
 

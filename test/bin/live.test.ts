@@ -65,7 +65,9 @@ describe('the command of a live migration', () => {
   it('takes a VM back by force only', async () => {
     const said = await run('reclaim', ID, 'web-1', '--force');
     expect(said.lines()).toEqual([{ message_type: 'reclaimed', migration: ID, vm: 'web-1', owner: 'a/h1', epoch: 2 }]);
-    expect(api.bodies.at(-1)).toEqual({ vm: 'web-1', force: true });
+    expect(api.bodies.at(-1)).toEqual({ vm: 'web-1', force: true, side: 'source' });
+    await run('reclaim', ID, 'web-1', '--force', '--side', 'destination');
+    expect(api.bodies.at(-1)).toEqual({ vm: 'web-1', force: true, side: 'destination' });
     const before = api.asked.length;
     expect((await run('reclaim', ID, 'web-1')).code).toBe(2);
     expect(api.asked.length).toBe(before);

@@ -31,8 +31,7 @@ const commit = () =>
     body: { task, attempt: 1, vm: 'web-1', epoch: 0, receipt: receipt('source', 'web-1') },
   });
 const reclaim = () => s.cloud.call('reclaim', 'h1', { params, body: { vm: 'web-1', task, epoch: 0 } });
-const running = (attempt = 1) =>
-  s.cloud.call('announceRunning', 'h2', { params: { task: followTask }, body: { attempt } });
+const running = () => s.cloud.call('announceRunning', 'h2', { params: { task: followTask }, body: {} });
 const refused = async (body: object, caller = 'h1') =>
   (await s.cloud.refused('reclaim', caller, { params, body })).code;
 const rolledBack = { state: 'rolled-back', error: { code: 'TAKEN_BACK' } };
@@ -101,6 +100,17 @@ describe('who may take a VM back', () => {
     expect(await refused({ vm: 'web-1', task: cold, epoch: 0 })).toBe('BODY_INVALID');
   });
 
+  it('is nobody any more once an operator has left a committed VM to its destination, by force', async () => {
+    const left = { params, body: { vm: 'web-1', force: true, side: 'destination' } } as const;
+    expect((await s.cloud.refused('reclaim', 'operator', left)).code).toBe('VM_OWNED_ELSEWHERE');
+    await commit();
+    expect(await refused({ vm: 'web-1', side: 'destination' })).toBe('BODY_INVALID');
+    expect(await refused({ vm: 'web-1', side: 'destination', task, force: true })).toBe('BODY_INVALID');
+    expect(await s.cloud.call('reclaim', 'operator', left)).toEqual({ owner: 'b/h2', epoch: 1 });
+    expect(await s.vmOf('web-1')).toMatchObject({ state: 'committed', guest: { is: 'left' } });
+    expect(await refused({ vm: 'web-1', task, epoch: 0 })).toBe('VM_RUNS_ELSEWHERE');
+  });
+
   it('is an operator, by force, even from a destination that runs it', async () => {
     await commit();
     await running();
@@ -111,12 +121,39 @@ describe('who may take a VM back', () => {
 });
 
 describe('a destination’s words', () => {
+  it('that a guest could run, runs, or is lost count though its task was given up meanwhile', async () => {
+    await commit();
+    await s.cloud.tasks.cancel(followTask);
+    const say = (body: object) => s.cloud.call('announceRunning', 'h2', { params: { task: followTask }, body });
+    await say({ guest: 'lost' });
+    expect((await s.vmOf('web-1'))?.guest).toEqual({ is: 'lost' });
+    expect((await s.ownership('web-1'))?.runs, 'which takes nothing from its source').toBeUndefined();
+    expect(await say({})).toEqual({ ok: true });
+    await say({ guest: 'runs', waited_ms: 12 });
+    const view = await s.cloud.call('getMigration', 'operator', { params });
+    expect(view.vms[0]?.live?.guest).toEqual({ is: 'runs', waited_ms: 12 });
+  });
+
+  it('are answered that the guest is to stay paused, if it was', async () => {
+    const body = {
+      task,
+      attempt: 1,
+      vm: 'web-1',
+      epoch: 0,
+      receipt: receipt('source', 'web-1'),
+      paused: true,
+    } as const;
+    await s.cloud.call('commitMigration', 'h1', { params, body });
+    expect(await running()).toEqual({ ok: true, paused: true });
+  });
+
   it('are its own task’s', async () => {
     const asked = { params: { task }, body: { attempt: 1 } };
     expect((await s.cloud.refused('announceRunning', 'h1', asked)).code).toBe('BODY_INVALID');
     expect((await s.cloud.refused('announceIncoming', 'h1', asked)).code).toBe('BODY_INVALID');
     const old = { params: { task: followTask }, body: { attempt: 9 } };
-    expect((await s.cloud.refused('announceRunning', 'h2', old)).code).toBe('ATTEMPT_STALE');
+    expect((await s.cloud.refused('announceIncoming', 'h2', old)).code).toBe('ATTEMPT_STALE');
+    expect((await s.cloud.refused('announceRunning', 'h2', old)).code).toBe('VM_OWNED_ELSEWHERE');
   });
 
   it('are bounded', async () => {

@@ -56,5 +56,6 @@ export async function moveByHand({ source, nbd, writer, top, ...move }: ByHand):
   await source.execute('nbd-server-stop');
   await source.execute('migrate-continue', { state: 'pre-switchover' });
   await guest.untilHere(never);
+  await guest.goOn();
   return guest;
 }

@@ -19,6 +19,7 @@ import { ChunkPool } from '../../agent/scan/pool.ts';
 import type { FollowInput } from '../../agent/tasks/arrived-vm.ts';
 import { knowLayer } from '../../agent/tasks/know.ts';
 import type { TaskHost } from '../../agent/tasks/task.ts';
+import type { GuestFate } from '../../core/api/agent.ts';
 import type { Cutover, LayerTransfer } from '../../core/api/tasks.ts';
 import type { Files } from '../../core/files.ts';
 import { fromHex } from '../../core/fingerprint.ts';
@@ -70,6 +71,8 @@ export function eachDestination({ chunkBytes = 64 * KiB }: { chunkBytes?: number
   let rounds = new Coming<Round>();
   let settled = Promise.withResolvers<VmEnd>();
   let end: VmEnd | 'moving' = 'moving';
+  let fate: GuestFate | undefined;
+  let isPaused = false;
   const refused = new Set<string>();
   /** Id of the layer below the VM's own; known once a host has looked. */
   let under = '';
@@ -77,11 +80,20 @@ export function eachDestination({ chunkBytes = 64 * KiB }: { chunkBytes?: number
   const api = scripted((name, { body }) => {
     calls.push({ name, body });
     if (refused.has(name)) throw coded('VM_OWNED_ELSEWHERE');
-    return name === 'getMigration' ? { state: 'moving', vms: [{ name: VM, state: end }] } : { ok: true };
+    if (name === 'getMigration') return view();
+    return { ok: true, ...(isPaused ? { paused: true } : {}) };
+  });
+
+  const view = () => ({
+    state: end === 'moving' ? 'moving' : 'failed',
+    live: { cutover: 'ram' },
+    vms: [{ name: VM, state: end, ...(fate === undefined ? {} : { live: { guest: fate } }) }],
   });
 
   beforeEach(async () => {
     calls = [];
+    fate = undefined;
+    isPaused = false;
     rounds = new Coming();
     settled = Promise.withResolvers();
     end = 'moving';
@@ -200,6 +212,14 @@ export function eachDestination({ chunkBytes = 64 * KiB }: { chunkBytes?: number
     },
     end(how: VmEnd) {
       end = how;
+    },
+    /** What the cloud knows of the guest. */
+    tell(known: GuestFate) {
+      fate = known;
+    },
+    /** The guest was paused at its source. */
+    wasPaused() {
+      isPaused = true;
     },
     async follow(own: TaskHost, { cutover = 'stop' as Cutover, attempt = 1, signal = never } = {}) {
       const store = { ...objects };

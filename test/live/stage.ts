@@ -17,7 +17,7 @@ import { perform } from '../../agent/tasks/perform.ts';
 import { createSource } from '../../agent/tasks/source.ts';
 import { settleCutover } from '../../agent/tasks/take-back.ts';
 import type { News, TaskHost, TaskRun } from '../../agent/tasks/task.ts';
-import type { Incoming } from '../../core/api/agent.ts';
+import type { GuestFate, Incoming } from '../../core/api/agent.ts';
 import type { LayerTransfer, TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { geometryOf } from '../../core/chunk.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
@@ -43,6 +43,7 @@ export type Answers = Partial<Record<string, (body: Record<string, unknown>, sig
 export class Stage {
   readonly log = keptLog();
   readonly calls: string[] = [];
+  readonly bodies: { name: string; body: Record<string, unknown> }[] = [];
   readonly answers: Answers = {};
   /** The destination's disk: what lies below the top layer, and what came. */
   readonly disk: string;
@@ -59,6 +60,9 @@ export class Stage {
   #cursor = '';
   /** Set: the destination tells no receipt. */
   isSilent = false;
+  /** What the destination tells of a guest whose VM is committed. */
+  fate: GuestFate | undefined = { is: 'runs', waited_ms: 5 };
+  #state: 'moving' | 'committed' | 'rolled-back' = 'moving';
 
   constructor(folder: Folder) {
     this.#folder = folder;
@@ -212,19 +216,31 @@ export class Stage {
     }
   }
 
+  /** What the cloud does with a round. */
+  committed(body: Record<string, unknown>): object {
+    const { sequence, segments, layer_id: layerId } = body as { sequence: number; segments: []; layer_id?: string };
+    const cursor = this.#cursor + String(sequence).padStart(8, '0');
+    this.#rounds.put({ segments, cursor, ...(layerId === undefined ? {} : { layerId }) } as PullRound);
+    return {};
+  }
+
   #answer(name: string, body: Record<string, unknown>, signal?: AbortSignal): unknown {
     this.calls.push(name);
+    this.bodies.push({ name, body });
+    if (name === 'commitMigration') this.#state = 'committed';
     const answer = this.answers[name];
     if (answer !== undefined) return answer(body, signal);
-    if (name === 'commitRound') {
-      const { sequence, segments, layer_id: layerId } = body as { sequence: number; segments: []; layer_id?: string };
-      const cursor = this.#cursor + String(sequence).padStart(8, '0');
-      this.#rounds.put({ segments, cursor, ...(layerId === undefined ? {} : { layerId }) } as PullRound);
-    }
-    if (name === 'getMigration') return { state: 'moving', vms: [{ name: VM, state: 'moving' }] };
+    if (name === 'commitRound') return this.committed(body);
+    if (name === 'getMigration') return this.#view();
+    if (name === 'reclaim') this.#state = 'rolled-back';
     if (name === 'reclaim' || name === 'commitMigration')
       return { owner: name === 'reclaim' ? 'a/h1' : 'b/h1', epoch: 1 };
     return {};
+  }
+
+  #view() {
+    const live = this.#state === 'committed' && this.fate !== undefined ? { live: { guest: this.fate } } : {};
+    return { state: 'moving', vms: [{ name: VM, state: this.#state, ...live }] };
   }
 
   #news(): News {

@@ -185,6 +185,116 @@ describeWithGuest('a cutover', () => {
     await guest.written(5);
   });
 
+  it('with RAM keeps a guest that has gone until its destination tells that it runs', async () => {
+    await prepare();
+    await incoming();
+    stage.fate = undefined;
+    const gone = guest.qmp.waitFor('MIGRATION', ({ data }) => data.status === 'completed', never);
+    const cutover = stage.cutover('ram');
+    await gone;
+    await systemClock.sleep(4 * limits.poll_busy_ms);
+    expect(await running(guest.qmp)).toBe('postmigrate');
+    stage.fate = { is: 'runs', waited_ms: 4000 };
+    const { blackout } = (await cutover) as { blackout?: { total_ms: number } };
+    expect(blackout?.total_ms, 'the pause ends there').toBeGreaterThan(4000);
+    expect(stage.calls).not.toContain('reclaim');
+  });
+
+  it('with RAM that has gone and did not come is undone by the epoch, and the guest runs on here', async () => {
+    await prepare();
+    await incoming();
+    stage.fate = { is: 'lost' };
+    await expect(stage.cutover('ram')).rejects.toMatchObject({ code: 'GUEST_LOST' });
+    expect(stage.calls.at(-1)).toBe('reclaim');
+    expect(await running(guest.qmp)).toBe('running');
+    await guest.written(5);
+  });
+
+  it.each(['runs', 'lost'] as const)(
+    'with RAM whose agent died when the guest had gone waits for a word: %s',
+    async (is) => {
+      await prepare();
+      await incoming();
+      stage.fate = undefined;
+      const gone = guest.qmp.waitFor('MIGRATION', ({ data }) => data.status === 'completed', never);
+      const ended = once(guest.process, 'exit');
+      const cutover = stage.cutover('ram');
+      cutover.catch(() => undefined);
+      await gone;
+      await stage.host.live.stop();
+      await stage.start();
+      await systemClock.sleep(4 * limits.poll_busy_ms);
+      expect(await running(guest.qmp), 'as long as nobody tells').toBe('postmigrate');
+      stage.fate = { is };
+      await stage.host.live.settled('web-1');
+      if (is === 'runs') await ended;
+      else await guest.written(5);
+      expect(stage.calls.includes('reclaim')).toBe(is === 'lost');
+    },
+  );
+
+  it('is not committed if the guest’s QEMU has died, and the VM stays here', async () => {
+    await prepare();
+    await incoming();
+    stage.answers.commitRound = (body) => {
+      if (body.layer_id !== undefined) guest.process.kill('SIGKILL');
+      return stage.committed(body);
+    };
+    await expect(stage.cutover('ram')).rejects.toThrow();
+    await stage.host.live.settled('web-1');
+    expect(stage.calls).not.toContain('commitMigration');
+    expect(stage.calls.at(-1), 'no commit of an earlier attempt passes').toBe('reclaim');
+  });
+
+  it('whose QEMU dies after the commit has one owner: here, as soon as the destination has told that nothing came', async () => {
+    await prepare();
+    await incoming();
+    stage.fate = undefined;
+    const committed = Promise.withResolvers<void>();
+    stage.answers.commitMigration = async () => {
+      guest.process.kill('SIGKILL');
+      await once(guest.process, 'exit');
+      committed.resolve();
+      return { owner: 'b/h1', epoch: 1 };
+    };
+    const cutover = stage.cutover('ram');
+    cutover.catch(() => undefined);
+    await committed.promise;
+    await systemClock.sleep(4 * limits.poll_busy_ms);
+    expect(stage.calls).not.toContain('reclaim');
+    stage.fate = { is: 'lost' };
+    await expect(cutover).rejects.toThrow();
+    await stage.host.live.settled('web-1');
+    expect(stage.calls).toContain('reclaim');
+  });
+
+  it('with RAM of a guest that was paused says so', async () => {
+    await prepare();
+    await incoming();
+    await guest.qmp.execute('stop');
+    await stage.cutover('ram');
+    expect(stage.bodies.find(({ name }) => name === 'commitMigration')?.body).toMatchObject({ paused: true });
+  });
+
+  it('goes where the destination’s next word says, if it began anew after the last one', async () => {
+    await prepare();
+    stage.tell({ uri: `unix:${folder.at('nobody.sock')}` });
+    const failed = guest.qmp.waitFor('MIGRATION', ({ data }) => data.status === 'failed', never);
+    const cutover = stage.cutover('ram');
+    await failed;
+    await incoming();
+    expect(await cutover).toMatchObject({ kind: 'cutover' });
+    expect(await running(destination!.qmp)).toBe('running');
+  });
+
+  it('fails if its destination takes no memory and has nothing new to say within incoming_again_ms', async () => {
+    Object.assign(limits, { incoming_again_ms: 300 });
+    await prepare();
+    stage.tell({ uri: `unix:${folder.at('nobody.sock')}` });
+    await expect(stage.cutover('ram')).rejects.toMatchObject({ code: 'RAM_FAILED' });
+    expect(await running(guest.qmp)).toBe('running');
+  });
+
   it('whose destination says nothing within pause_ms_max is given up', async () => {
     Object.assign(limits, { pause_ms_max: 300 });
     await prepare();

@@ -119,7 +119,7 @@ it('a live migration runs through a cloud on HTTP, and no poll interval delays i
   const commit = { task: cutover.id, attempt: cutover.attempt, vm: 'web-1', epoch: 0, receipt: proof('source') };
   await api.call('commitMigration', { params: { migration }, body: commit });
   expect((await settled).settled).toEqual([{ ...vm, state: 'committed' }]);
-  await api.call('announceRunning', { params: { task: follow.id }, body: { attempt: follow.attempt } });
+  await api.call('announceRunning', { params: { task: follow.id }, body: {} });
   const late = api.call('reclaim', { params: { migration }, body: { vm: 'web-1', task: cutover.id, epoch: 0 } });
   await expect(late).rejects.toMatchObject({ code: 'VM_RUNS_ELSEWHERE' });
   const blackout = { total_ms: 90, storage_ms: 60, last_bytes: 4096 };

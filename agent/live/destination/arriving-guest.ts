@@ -2,6 +2,7 @@ import type { Cutover } from '../../../core/api/tasks.ts';
 import { LayerMoverError } from '../../../core/errors.ts';
 import type { Guest } from '../../launch/guest.ts';
 import type { Launcher } from '../../launch/launcher.ts';
+import { reopenGuest } from '../../launch/reopen.ts';
 import type { FollowInput } from '../../tasks/arrived-vm.ts';
 import type { TaskHost, TaskRun } from '../../tasks/task.ts';
 import { Announcer } from './announcer.ts';
@@ -42,26 +43,33 @@ export class ArrivingGuest {
     this.#starting.catch(this.#onFailure);
   }
 
-  /** After a restart of the agent: finds the QEMU that its last run started, if there is one. */
+  /** After a restart of the agent: finds the QEMU that its last run started, if there is one. Errors: QMP_UNREACHABLE. */
   async reopen(): Promise<void> {
     const { migration, chain } = this.#input;
     const owner = { migration, vm: chain.vm };
     // Where none was started one that boots still may be.
     if (this.#host.launches.find(owner) === undefined) return;
-    this.#starting = this.#host.launcher?.reopen(owner, this.#run.signal).catch(() => undefined);
+    this.#starting = reopenGuest(this.#host, owner, this.#run.signal);
     await this.#starting;
   }
 
-  /**
-   * Waits until the guest is here, or boots it: its VM is committed. False if nobody starts it here. Errors: GUEST_ENDED,
-   * QMP_LOST, those of Launcher.boot, the signal's reason.
-   */
-  async untilHere(path: string, signal: AbortSignal): Promise<boolean> {
-    if (this.#cutover === 'stop' && this.#host.launcher === undefined) return false;
-    if (this.#cutover === 'stop') this.#starting ??= this.#boot(this.#host.launcher!, path);
+  /** Waits until the guest is here with its memory; it does not run by that. Errors: GUEST_ENDED, QMP_LOST, the signal's reason. */
+  async untilHere(signal: AbortSignal): Promise<Guest> {
     const guest = await this.#starting;
     if (guest === undefined) throw gone(this.#input.chain.vm);
     await guest.untilHere(signal);
+    return guest;
+  }
+
+  /**
+   * Boots the guest, whose VM is committed, and waits until it runs. False if nobody starts it here. Errors: GUEST_ENDED,
+   * QMP_LOST, those of Launcher.boot, the signal's reason.
+   */
+  async untilBooted(path: string, signal: AbortSignal): Promise<boolean> {
+    const { launcher } = this.#host;
+    if (launcher === undefined) return false;
+    this.#starting ??= this.#boot(launcher, path);
+    await this.untilHere(signal);
     return true;
   }
 

@@ -1,9 +1,4 @@
-import { withDeadline } from '../../../adapters/deadline.ts';
-import type { Cutover, StreamCounts, TaskResult } from '../../../core/api/tasks.ts';
-import { hasCode, LayerMoverError } from '../../../core/errors.ts';
-import { limits } from '../../../core/limits.ts';
-import type { VmEnd } from '../../../core/migration.ts';
-import { reportable } from '../../daemon/reportable.ts';
+import type { StreamCounts, TaskResult } from '../../../core/api/tasks.ts';
 import { Stop } from '../../flow/stop.ts';
 import type { Waiting } from '../../images/arrivals.ts';
 import {
@@ -16,9 +11,9 @@ import {
 } from '../../tasks/arrived-vm.ts';
 import { vmOutcome } from '../../tasks/outcome.ts';
 import { readBack } from '../../tasks/receive.ts';
-import { settle } from '../../tasks/settle.ts';
 import type { TaskHost, TaskRun } from '../../tasks/task.ts';
 import { ArrivingGuest } from './arriving-guest.ts';
+import { conclude } from './conclude.ts';
 import { receiveLive } from './receive-live.ts';
 
 /**
@@ -31,6 +26,8 @@ export async function followLive(host: TaskHost, outer: TaskRun, input: FollowIn
   const early = findArrived(host, input);
   const outcome = outer.attempt > 1 ? await vmOutcome(host.api, migration, chain.vm, outer.signal) : 'moving';
   if (outcome === 'committed' && early === undefined) return { kind: 'follow', streams: [] };
+  // What an attempt before this one said of a QEMU that takes the guest is true no more.
+  if (outer.attempt > 1 && early === undefined) await forgetWord(host, outer);
   const stop = new Stop(outer.signal);
   const run = { ...outer, signal: stop.signal };
   const over = new AbortController();
@@ -55,6 +52,10 @@ export async function followLive(host: TaskHost, outer: TaskRun, input: FollowIn
     done.resolve();
     await guest.leave();
   }
+}
+
+async function forgetWord({ api }: TaskHost, { task, attempt, signal }: TaskRun): Promise<void> {
+  await api.call('announceIncoming', { params: { task }, body: { attempt }, signal });
 }
 
 /** Nobody waits longer than it takes once the source may come: polls wait at the API from the first time that all was written. */
@@ -88,66 +89,4 @@ async function takeUp(
   await guest.reopen();
   if (outcome !== 'moving') return;
   await host.places.destination(run.signal, () => readBack(host, run, early, early.layer));
-}
-
-/**
- * Waits for the end that the cloud tells of, and makes it so here. A QEMU that does not tell that its guest is here is left
- * as it is: it may run it after all. Errors: ROLLED_BACK, GUEST_LOST.
- */
-async function conclude(
-  host: TaskHost,
-  run: TaskRun,
-  arrived: Waiting,
-  { guest, end, cutover }: { guest: ArrivingGuest; end: Promise<VmEnd>; cutover: Cutover },
-): Promise<void> {
-  const vm = arrived.vm.name;
-  const isCommitted = (await end) === 'committed';
-  // A guest that boots could run at both sides, one that comes with its memory can't: it boots once nobody takes it back.
-  const isOurs = isCommitted && (cutover === 'ram' || (await announceRunning(host, run)));
-  const lost = isOurs ? await untilRuns(host, run, arrived, guest) : undefined;
-  if (isCommitted && (!isOurs || (lost !== undefined && cutover === 'ram'))) await untilTakenBack(host, run, arrived);
-  if (isOurs && cutover === 'ram') await announceRunning(host, run);
-  if ((await settle(host, arrived, run.signal)) === 'rolled-back') {
-    throw new LayerMoverError('ROLLED_BACK', `${vm} stays with its source`);
-  }
-  if (lost === undefined) return;
-  throw new LayerMoverError('GUEST_LOST', `${vm} is here, and does not run`, {
-    hint: `its disk is ${arrived.path}, as the guest left it; start it as after a loss of power`,
-    data: { vm, path: arrived.path },
-    cause: lost,
-  });
-}
-
-/** What keeps the VM from running here; undefined if it does, or if nobody starts it here. */
-async function untilRuns(host: TaskHost, run: TaskRun, { vm, path }: Waiting, guest: ArrivingGuest): Promise<unknown> {
-  const late = () => new LayerMoverError('GUEST_LOST', `it was not here within ${limits.guest_runs_ms} ms`);
-  const deadline = { clock: host.clock, ms: limits.guest_runs_ms, late, signal: run.signal };
-  try {
-    const runs = await withDeadline((signal) => guest.untilHere(path, signal), deadline);
-    if (runs) host.log.info({ vm: vm.name }, 'the guest is here');
-    return undefined;
-  } catch (error) {
-    run.signal.throwIfAborted();
-    host.log.error({ vm: vm.name, error: reportable(error) }, 'the guest does not come');
-    return error;
-  }
-}
-
-/** A source that sees its guest not leave takes the VM back; it has some time to. */
-async function untilTakenBack(host: TaskHost, { signal }: TaskRun, { migration, vm }: Waiting): Promise<void> {
-  const endMs = host.clock.nowMs() + limits.guest_runs_ms;
-  while ((await vmOutcome(host.api, migration, vm.name, signal)) === 'committed' && host.clock.nowMs() < endMs) {
-    await host.clock.sleep(limits.poll_idle_ms, signal);
-  }
-}
-
-/** From now on the source can't take the VM back. False if it has done so already: the cloud will tell that it is rolled back. */
-async function announceRunning(host: TaskHost, { task, attempt, signal }: TaskRun): Promise<boolean> {
-  try {
-    await host.api.call('announceRunning', { params: { task }, body: { attempt }, signal });
-    return true;
-  } catch (error) {
-    if (!hasCode(error, 'VM_OWNED_ELSEWHERE')) throw error;
-    return false;
-  }
 }

@@ -7,9 +7,9 @@ import { withRoundJournal } from '../../tasks/send-round.ts';
 import type { TaskHost, TaskRun } from '../../tasks/task.ts';
 import { type Handover, ramHandover, stopHandover } from '../handover.ts';
 import { goOn, letGo, recover } from './after-pause.ts';
-import { catchUp, whileMemoryGoes } from './before-pause.ts';
+import { catchUp, isElsewhere, whileMemoryGoes } from './before-pause.ts';
 import type { LiveCutoverInput } from './cutover-of.ts';
-import { agree, commit } from './pause.ts';
+import { agree, assertStopped, commit } from './pause.ts';
 import { type Cutover, CutoverRounds } from './rounds.ts';
 
 /**
@@ -32,49 +32,74 @@ export async function cutoverLive(host: TaskHost, run: TaskRun, input: LiveCutov
 
 async function cutOver(of: Cutover): Promise<TaskResult> {
   const { host, run, input, session, rounds } = of;
-  const { migration, chain, live: wish, epoch } = input;
-  const { live, news } = host;
+  const { migration, chain, live: wish } = input;
+  const { news } = host;
   await session.slowDown(wish.throttle_bytes_per_second, run.signal);
   if (!session.hasAll) await rounds.next();
   return news.urgently(async () => {
     // Asked for before the pause: a poll that asks for something else than the one that waits takes its time.
     const theirs = news.receipt(migration, chain.vm, run.signal);
     theirs.catch(() => undefined);
-    const uri = await catchUp(of);
-    await live.note(chain.vm, { kind: wish.cutover, task: run.task, epoch });
-    const handover = await begin(of, uri).catch(async (error: unknown) => {
-      await live.note(chain.vm, undefined);
-      throw error;
-    });
-    const blackout = await handOver(of, handover, theirs);
+    const blackout = await handOver(of, await stopGuest(of), theirs);
     await letGo(of);
     return { kind: 'cutover', streams: rounds.streams, ...(blackout === undefined ? {} : { blackout }) } as const;
   });
 }
 
-function begin({ host, run, input, session }: Cutover, uri: string | undefined): Promise<Handover> {
-  const { clock } = host;
+/** A guest that is stopped, since when, and how it goes on from there. */
+interface Stopped {
+  readonly handover: Handover;
+  readonly pausedMs: number;
+}
+
+/** Catches up, and stops the guest. A destination that begins anew meanwhile takes it elsewhere: then all of that again. */
+async function stopGuest(of: Cutover): Promise<Stopped> {
+  for (;;) {
+    const uri = await catchUp(of);
+    const handover = await begin(of, uri);
+    try {
+      return { handover, pausedMs: await handover.stop((...when) => whileMemoryGoes(of, ...when), of.run.signal) };
+    } catch (error) {
+      await recover(of, handover, { error, isCommitting: false });
+      if (!hasCode(error, 'RAM_FAILED') || !(await isElsewhere(of, uri!))) throw error;
+    }
+  }
+}
+
+async function begin({ host, run, input, session }: Cutover, uri: string | undefined): Promise<Handover> {
+  const { clock, live } = host;
   const { cutover, max_downtime_ms: maxDowntimeMs } = input.live;
-  if (cutover === 'stop') return stopHandover(session.qmp, clock, run.signal);
-  return ramHandover(session.qmp, { uri: uri!, maxDowntimeMs, clock }, run.signal);
+  const { vm } = input.chain;
+  await live.note(vm, { kind: cutover, task: run.task, epoch: input.epoch });
+  try {
+    if (cutover === 'stop') return await stopHandover(session.qmp, clock, run.signal);
+    return await ramHandover(session.qmp, { uri: uri!, maxDowntimeMs, clock }, run.signal);
+  } catch (error) {
+    await live.note(vm, undefined);
+    throw error;
+  }
 }
 
 /** Undefined if nobody knows how long the pause was. */
-async function handOver(of: Cutover, handover: Handover, theirs: Promise<Receipt>): Promise<Blackout | undefined> {
-  const { host, run, rounds } = of;
-  const { clock } = host;
+async function handOver(of: Cutover, stopped: Stopped, theirs: Promise<Receipt>): Promise<Blackout | undefined> {
+  const { handover, pausedMs } = stopped;
+  await proveAndCommit(of, handover, theirs);
+  const storageMs = of.host.clock.nowMs() - pausedMs;
+  const endMs = await goOn(of, handover);
+  if (endMs === undefined) return undefined;
+  const { dirty_bytes: lastBytes } = of.rounds.last!.stats;
+  return { total_ms: endMs - pausedMs, storage_ms: storageMs, last_bytes: lastBytes };
+}
+
+async function proveAndCommit(of: Cutover, handover: Handover, theirs: Promise<Receipt>): Promise<void> {
+  const { run, session, input } = of;
   let isCommitting = false;
   try {
-    const pausedMs = await handover.stop((...when) => whileMemoryGoes(of, ...when), run.signal);
     const receipt = await agree(of, theirs);
+    await assertStopped(session.qmp, input.chain.vm, run.signal);
     isCommitting = true;
-    await commit(of, receipt);
-    const storageMs = clock.nowMs() - pausedMs;
-    if (!(await goOn(of, handover))) return undefined;
-    const { dirty_bytes: lastBytes } = rounds.last!.stats;
-    return { total_ms: clock.nowMs() - pausedMs, storage_ms: storageMs, last_bytes: lastBytes };
+    await commit(of, receipt, { wasRunning: handover.wasRunning });
   } catch (error) {
-    if (hasCode(error, 'RAM_FAILED') && isCommitting) throw error;
     await recover(of, handover, { error, isCommitting });
     throw error;
   }

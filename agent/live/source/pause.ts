@@ -3,6 +3,8 @@ import { LayerMoverError } from '../../../core/errors.ts';
 import { limits } from '../../../core/limits.ts';
 import { assertAgreed, type Receipt } from '../../../core/receipt.ts';
 import { abortable } from '../../flow/abortable.ts';
+import { guestStatus } from '../../qemu/guest.ts';
+import type { Qmp } from '../../qemu/qmp.ts';
 import { commitVm } from '../../tasks/commit.ts';
 import { liveReceipt } from './receipt.ts';
 import type { Cutover } from './rounds.ts';
@@ -26,12 +28,28 @@ export async function agree({ host, run, input, rounds }: Cutover, theirs: Promi
 }
 
 /**
+ * What both sides agree on is what the guest has, as long as it is there and nobody has let it run on meanwhile. Errors:
+ * GUEST_RESUMED, QMP_LOST if its QEMU has ended.
+ */
+export async function assertStopped(qmp: Qmp, vm: string, signal: AbortSignal): Promise<void> {
+  if (!(await guestStatus(qmp, signal)).running) return;
+  throw new LayerMoverError('GUEST_RESUMED', `somebody let ${vm} run on while it was handed over`, {
+    hint: 'it stays here; leave it to LayerMover while it migrates, and `layermover resume ID`',
+    data: { vm },
+  });
+}
+
+/**
  * A guest that waits to go waits for the answer for some time; one that is paused as long as it takes. Errors: COMMIT_UNKNOWN,
  * those of commitVm.
  */
-export async function commit({ host, run, input }: Cutover, receipt: Receipt): Promise<void> {
+export async function commit(
+  { host, run, input }: Cutover,
+  receipt: Receipt,
+  guest: { wasRunning: boolean },
+): Promise<void> {
   const { signal } = run;
-  const ask = (within: AbortSignal) => commitVm(host, { ...run, signal: within }, input, receipt);
+  const ask = (within: AbortSignal) => commitVm(host, { ...run, signal: within }, input, receipt, guest);
   if (input.live.cutover === 'stop') return ask(signal);
   await withDeadline(ask, { clock: host.clock, ms: limits.commit_unknown_ms_max, late: commitUnknown, signal });
 }
