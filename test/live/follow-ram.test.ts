@@ -23,6 +23,8 @@ const launcher: LauncherOptions = { path: 'l.json', file: launcherOf(machineOf(6
 
 describeWithGuest('a QEMU that waits for its guest', () => {
   const to = eachDestination();
+  const asTheyAre = { ...limits };
+  afterEach(() => Object.assign(limits, asTheyAre));
   const words = () => to.bodies('announceIncoming') as Incoming[];
 
   /** A follow that has announced its QEMU. */

@@ -6,6 +6,7 @@ import type { VmEnd } from '../../../core/migration.ts';
 import { reportable } from '../../daemon/reportable.ts';
 import { abortable } from '../../flow/abortable.ts';
 import type { Waiting } from '../../images/arrivals.ts';
+import type { Guest } from '../../launch/guest.ts';
 import { isAway } from '../../qemu/failure.ts';
 import { vmFate } from '../../tasks/outcome.ts';
 import { settle } from '../../tasks/settle.ts';
@@ -50,6 +51,7 @@ async function take(host: TaskHost, run: TaskRun, arrived: Waiting, { guest, end
   const { signal } = run;
   const here = guest.untilHere(signal);
   const isCommitted = end.then((state) => state === 'committed');
+  isCommitted.catch(() => undefined);
   // One that is here was let go after the commit: the news of that need not be waited for.
   const either = here.then(
     () => true,
@@ -58,15 +60,15 @@ async function take(host: TaskHost, run: TaskRun, arrived: Waiting, { guest, end
   if (!(await Promise.race([isCommitted, either]))) return undefined;
   const late = () => new LayerMoverError('GUEST_LOST', `it was not here within ${limits.guest_runs_ms} ms`);
   const deadline = { clock: host.clock, ms: limits.guest_runs_ms, late, signal };
-  const come = await withDeadline((within) => abortable(here, within), deadline).catch((error: unknown) => {
+  let come: Guest;
+  try {
+    come = await withDeadline((within) => abortable(here, within), deadline);
+  } catch (error) {
     signal.throwIfAborted();
     host.log.error({ vm: of.vm, error: reportable(error) }, 'the guest does not come');
-    return { lost: error };
-  });
-  if ('lost' in come) {
     await guest.giveUp();
     await tellLost(host, of, signal);
-    return (await untilDecided(host, of, signal)) === 'left' ? come.lost : undefined;
+    return (await untilDecided(host, of, signal)) === 'left' ? error : undefined;
   }
   try {
     if (!(await takeOver(host, of, come, signal))) await untilDecided(host, of, signal);
