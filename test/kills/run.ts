@@ -3,8 +3,8 @@ import { drawLivePlay, playLive } from './live/play.ts';
 import { drawPlay, play } from './play.ts';
 
 /**
- * kill -9 at seeded points, with real processes: `npm run kills -- --runs 300 --seed 1`, with `--live` of running guests. Each
- * run has a seed of its own; that of a failure is printed with the folder it leaves, and `--runs 1 --seed <it>` draws the
+ * kill -9 at seeded points, with real processes: `npm run kills -- --runs 300 --seed 1`, with `--live` of running guests, then
+ * with `--at /commit$` at requests that match alone. Each run has a seed of its own; that of a failure is printed with the folder it leaves, and `--runs 1 --seed <it>` draws the
  * same run again.
  */
 const { values } = parseArgs({
@@ -12,6 +12,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '300' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     live: { type: 'boolean', default: false },
+    at: { type: 'string' },
     keep: { type: 'boolean', default: false },
   },
 });
@@ -44,7 +45,7 @@ function cold(seed: number) {
 }
 
 function live(seed: number) {
-  const drawn = drawLivePlay(seed);
+  const drawn = drawLivePlay(seed, values.at);
   return {
     kills: drawn.kills,
     about: `, ${drawn.vms.length} by ${drawn.cutover}`,

@@ -26,12 +26,14 @@ export interface LivePlay {
 
 const BOOT_MS = 60_000;
 
-export function drawLivePlay(seed: number): LivePlay {
+/** `at`: a pattern of requests; all strikes are at the first few of them. */
+export function drawLivePlay(seed: number, at?: string): LivePlay {
   const chance = chanceOf(seed);
   const vms = chance.next() < 0.25 ? ['web-1', 'web-2'] : ['web-1'];
   const cutover = chance.next() < 0.7 ? 'ram' : 'stop';
   const chunkBytes = chance.pick([16_384, 65_536, 65_536]);
-  const kills = Array.from({ length: chance.pick([1, 1, 2, 2, 3]) }, () => drawLiveStrike(chance, vms));
+  const moments = at === undefined ? undefined : ([[at, 2]] as const);
+  const kills = Array.from({ length: chance.pick([1, 1, 2, 2, 3]) }, () => drawLiveStrike(chance, vms, moments));
   // Drawn last: what else a seed means stays as it was.
   const iothread = chance.next() < 0.4;
   return { seed, vms, cutover, chunkBytes, kills, iothread };

@@ -35,18 +35,18 @@ const MOMENTS: Moments = [
   ['^POST \\S+\\.follow\\.\\S+/report', 1],
 ];
 
-/** One strike in five at a time, the others at a moment that matters. */
-export function drawLiveStrike(chance: Chance, vms: readonly string[]): LiveStrike {
+/** One strike in five at a time, the others at a moment that matters, or all of them at those that `moments` names. */
+export function drawLiveStrike(chance: Chance, vms: readonly string[], moments?: Moments): LiveStrike {
   const victims = [...new Set(Array.from({ length: chance.pick([1, 1, 1, 1, 2]) }, () => chance.pick(LIVE_VICTIMS)))];
   const restartMs = chance.pick([0, chance.int(0, 300), chance.int(300, 2500), chance.int(2500, 6000)]);
-  return { point: drawPoint(chance, victims), victims, restartMs, vm: chance.pick(vms) };
+  return { point: drawPoint(chance, victims, moments), victims, restartMs, vm: chance.pick(vms) };
 }
 
-function drawPoint(chance: Chance, victims: readonly LiveVictim[]): Point {
-  const isTimed = chance.next() < 0.2;
+function drawPoint(chance: Chance, victims: readonly LiveVictim[], moments?: Moments): Point {
+  const isTimed = chance.next() < 0.2 && moments === undefined;
   if (victims.some((victim) => victim !== 'nobody')) {
-    return isTimed ? { at: 'time', ms: chance.int(0, 8000) } : drawRequest(chance, MOMENTS);
+    return isTimed ? { at: 'time', ms: chance.int(0, 8000) } : drawRequest(chance, moments ?? MOMENTS);
   }
-  const lost = drawRequest(chance, MOMENTS);
+  const lost = drawRequest(chance, moments ?? MOMENTS);
   return { ...lost, verdict: chance.pick(['lose-request', 'lose-answer']), afterMs: 0 };
 }
