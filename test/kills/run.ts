@@ -4,8 +4,8 @@ import { drawPlay, play } from './play.ts';
 
 /**
  * kill -9 at seeded points, with real processes: `npm run kills -- --runs 300 --seed 1`, with `--live` of running guests, then
- * with `--at /commit$` at requests that match alone. Each run has a seed of its own; that of a failure is printed with the folder it leaves, and `--runs 1 --seed <it>` draws the
- * same run again.
+ * with `--at '/commit$'` at requests that match alone. Each run has a seed of its own; that of a failure is printed with the
+ * folder it leaves, and `--runs 1 --seed <it>` draws the same run again.
  */
 const { values } = parseArgs({
   options: {
