@@ -10,6 +10,7 @@ import { toHex } from '../core/fingerprint.ts';
 import { limits } from '../core/limits.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import type { Processes } from '../core/processes.ts';
+import { Reread } from './catalog/reread.ts';
 import { Bell } from './daemon/bell.ts';
 import { Enrolment } from './daemon/enrolment.ts';
 import { Inbox } from './daemon/inbox.ts';
@@ -193,11 +194,20 @@ async function begin(
     wake,
   });
   const polling = loop.run(stopping.signal);
+  const reread = new Reread({
+    ...host,
+    isIdle: () => runs.count === 0,
+    onChanged: () => {
+      enrolment.expire();
+      wake.ring();
+    },
+  });
+  const rereading = reread.run(stopping.signal);
   log.info({ host: ref, imageFolder, stateFolder, instance }, 'agent runs');
 
   return async () => {
     stopping.abort(new LayerMoverError('AGENT_STOPPED', 'the agent was stopped'));
-    await polling;
+    await Promise.all([polling, rereading]);
     if (runs.count > 0) log.info({ tasks: runs.count }, 'draining: what is being sent is finished, the rest is left');
     await runs.stop();
     await live.stop();

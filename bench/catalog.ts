@@ -17,7 +17,7 @@ export async function benchCatalog({ folder, note }: Settings): Promise<Finding[
   const openMs = performance.now();
   const catalog = await Catalog.open(join(folder, 'layers'));
   const openedMs = performance.now();
-  const bases = await catalog.bases();
+  const { held: bases } = await catalog.bases();
   const lookedMs = performance.now();
   if (bases.length !== LAYERS) throw new Error(`the catalog has ${bases.length} layers`);
   const figures = { openMs: openedMs - openMs, lookMs: lookedMs - openedMs };

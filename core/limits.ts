@@ -84,6 +84,10 @@ export const limits = {
   poll_look_tasks_ms: 500,
   /** How often an agent looks whether its VMs or layers have changed. */
   rescan_ms: 15_000,
+  /** How often an agent that has nothing to do looks for a base layer to read again, after how long, and how fast it does. */
+  reread_look_ms: 60_000,
+  reread_every_ms: 7 * 24 * 3600_000,
+  reread_bytes_per_second: 16 * MiB,
   image_folder_depth_max: 4,
   image_files_max: 4096,
   arrival_names_max: 64,

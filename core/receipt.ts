@@ -9,6 +9,8 @@ export interface ReceiptLayer {
   readonly layerId: string;
   readonly virtualBytes: number;
   readonly evidence: Evidence;
+  /** When the last whole read began that this rests on, if the side noted it. */
+  readonly scannedMs?: number | undefined;
 }
 
 /** What one side holds of a VM, layer by layer, bottom first: the proof of what arrived. */

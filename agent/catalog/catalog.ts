@@ -26,6 +26,10 @@ export const knownLayer = z.object({
   container,
   /** The migration for which the file was read. */
   migration: migrationId,
+  /** When the last whole read of it began. */
+  scannedMs: count.optional(),
+  /** It was found to hold something else, although its file looks as it did. */
+  changed: z.literal(true).optional(),
   identity: fileIdentity,
   /** The file that has its data, if that is not the image itself. */
   dataFile: z.object({ path: z.string(), identity: fileIdentity }).optional(),
@@ -67,15 +71,33 @@ export class Catalog {
     return undefined;
   }
 
-  /** Ids of the bases that are here, unchanged; each once. What has changed or gone is forgotten. */
-  async bases(): Promise<string[]> {
-    const ids = new Set<string>();
+  /** Bases that are here, unchanged: a layer may lie in several files. */
+  async files(): Promise<KnownLayer[]> {
     const looked = new Map<KnownLayer, boolean>();
-    for (const [name, layer] of this.#records.all()) {
+    const held: KnownLayer[] = [];
+    for (const [, layer] of this.#records.all())
+      if (layer.role === 'base' && (await this.#holds(layer, looked))) held.push(layer);
+    return held;
+  }
+
+  /** Ids of the bases that are here, unchanged, and of those that are not any more until `forget` is called; each once. */
+  async bases(): Promise<{ readonly held: readonly string[]; readonly lost: readonly string[] }> {
+    const held = new Set((await this.files()).map(({ layerId }) => layerId));
+    const known = this.#records.all().flatMap(([, { role, layerId }]) => (role === 'base' ? [layerId] : []));
+    return { held: [...held].sort(), lost: [...new Set(known.filter((id) => !held.has(id)))].sort() };
+  }
+
+  /** Forgets what has changed or gone: whoever relied on the host to have it has heard. */
+  async forget(): Promise<void> {
+    const looked = new Map<KnownLayer, boolean>();
+    for (const [name, layer] of this.#records.all())
       if (!(await this.#holds(layer, looked))) await this.#records.remove(name, layer);
-      else if (layer.role === 'base') ids.add(layer.layerId);
-    }
-    return [...ids].sort();
+  }
+
+  /** Notes what another whole read of a layer has found, unless the layer was read or written anew meanwhile. */
+  async reread(layer: KnownLayer, found: Pick<KnownLayer, 'scannedMs' | 'changed'>): Promise<void> {
+    const name = recordName(layer.path, layer.chunkBytes);
+    if (this.#records.get(name) === layer) await this.#records.put(name, { ...layer, ...found });
   }
 
   /** Files that are known as bases, changed or not. */
@@ -92,6 +114,7 @@ export class Catalog {
   }
 
   async #isUnchanged(layer: KnownLayer): Promise<boolean> {
+    if (layer.changed) return false;
     for (const { path, identity } of filesOf(layer)) {
       if (!sameFile(identity, await identityOf(this.#files, path))) return false;
     }

@@ -59,22 +59,29 @@ export class Enrolment {
   async #tell(signal: AbortSignal): Promise<void> {
     const { images, catalog, brought } = this.#options;
     const vms = (await images.vms()).map((vm) => vm.name);
-    const layers = (await catalog.bases()).filter((layer) => !brought.has(layer));
+    const { held, lost } = await catalog.bases();
+    const layers = held.filter((layer) => !brought.has(layer));
     const news = layers.filter((layer) => !this.#told?.layers.has(layer));
-    if (news.length > 0 || !isDeepStrictEqual(this.#told?.vms, vms)) await this.#enrol(vms, news, signal);
+    const isNew = news.length > 0 || lost.length > 0 || !isDeepStrictEqual(this.#told?.vms, vms);
+    if (isNew) await this.#enrol(vms, { layers: news, lost }, signal);
+    // Until the cloud has heard of them they are remembered, over restarts, too.
+    if (lost.length > 0) await catalog.forget();
     this.#told = { vms, layers: new Set(layers) };
   }
 
-  /** Tells of all VMs and of these layers: what was told of layers before still holds. */
-  async #enrol(vms: string[], layers: readonly string[], signal: AbortSignal): Promise<void> {
+  /** Tells of all VMs and of these layers: what was told of others before still holds. */
+  async #enrol(
+    vms: string[],
+    { layers, lost }: { layers: readonly string[]; lost: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<void> {
     const { api, ref, version, freeBytes } = this.#options;
     const [site, host] = ref.split('/') as [string, string];
     const self = { version, vms, free_bytes: await freeBytes() };
-    let at = 0;
-    do {
-      const body = { ...self, layers: layers.slice(at, at + limits.layers_per_enrolment_max) };
+    const most = limits.layers_per_enrolment_max;
+    for (let at = 0; at === 0 || at < Math.max(layers.length, lost.length); at += most) {
+      const body = { ...self, layers: layers.slice(at, at + most), lost: lost.slice(at, at + most) };
       await api.call('enrolHost', { params: { site, host }, body, signal });
-      at += limits.layers_per_enrolment_max;
-    } while (at < layers.length);
+    }
   }
 }

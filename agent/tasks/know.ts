@@ -34,6 +34,7 @@ export async function knowLayer(host: TaskHost, wanted: LayerToKnow, signal: Abo
   // The identity of before: if the file changes while it is read, the catalog will not take it for what was read.
   const [identity, dataIdentity] = await identitiesOf(layer);
   const [, dataPath] = layer.paths;
+  const scannedMs = host.clock.nowMs();
   const scanned = await scanAt(host, { layer, parent: below?.layerId ?? null, chunkBytes, signal, progress });
   const found: KnownLayer = {
     layerId: scanned.layerId,
@@ -48,6 +49,7 @@ export async function knowLayer(host: TaskHost, wanted: LayerToKnow, signal: Abo
     dataBytes: scanned.dataBytes,
     container: containerOf(layer),
     migration,
+    scannedMs,
     identity: identity!,
     ...(dataPath === undefined ? {} : { dataFile: { path: dataPath, identity: dataIdentity! } }),
   };

@@ -8,10 +8,12 @@ export function receiptLayer(
     layerId,
     virtualBytes,
     migration: readFor,
-  }: Pick<KnownLayer, 'name' | 'layerId' | 'virtualBytes' | 'migration'>,
+    scannedMs,
+  }: Pick<KnownLayer, 'name' | 'layerId' | 'virtualBytes' | 'migration' | 'scannedMs'>,
   migration: string,
 ): ReceiptLayer {
-  return { name, layerId, virtualBytes, evidence: readFor === migration ? 'read' : 'catalogued' };
+  const evidence = readFor === migration ? 'read' : 'catalogued';
+  return { name, layerId, virtualBytes, evidence, ...(scannedMs === undefined ? {} : { scannedMs }) };
 }
 
 /** A receipt as the API takes it. */

@@ -63,6 +63,7 @@ async function arrivedLayer(
   layerId: string,
 ): Promise<ArrivedLayer> {
   const { kind, container } = transfer.layer;
+  const scannedMs = host.clock.nowMs();
   const known = {
     layerId,
     chunkBytes,
@@ -73,6 +74,7 @@ async function arrivedLayer(
     below: below?.path ?? null,
     container,
     migration,
+    scannedMs,
   } as const;
   return { ...known, ...(await readBack(host, run, arrival, known)) };
 }

@@ -1,6 +1,6 @@
 import type { ReceiptsView } from '../../core/api/views.ts';
 import type { ErrorJson } from '../../core/errors.ts';
-import { contentDigest, type Receipt } from '../../core/receipt.ts';
+import { contentDigest, type Receipt, type ReceiptLayer } from '../../core/receipt.ts';
 import { momentUtc } from '../output/times.ts';
 import { type Html, html } from './html.ts';
 
@@ -19,8 +19,14 @@ function layerRows({ source, destination }: VmReceipts): Html[] {
     const id = same
       ? html`<code>${left?.layerId}</code>`
       : html`<code>${left?.layerId ?? 'none'}</code><br><span class="bad">≠</span> <code>${right?.layerId ?? 'none'}</code>`;
-    return html`<tr><td class="name"><bdi>${right?.name ?? left?.name}</bdi></td><td>${id}</td><td>${left?.evidence ?? '–'}</td><td>${right?.evidence ?? '–'}</td></tr>`;
+    return html`<tr><td class="name"><bdi>${right?.name ?? left?.name}</bdi></td><td>${id}</td><td>${evidenceOf(left)}</td><td>${evidenceOf(right)}</td></tr>`;
   });
+}
+
+/** How a side knows what it says, and of when that is. */
+function evidenceOf(layer: ReceiptLayer | undefined): Html | string {
+  if (layer?.scannedMs === undefined) return layer?.evidence ?? '–';
+  return html`${layer.evidence} <span class="soft">${momentUtc(layer.scannedMs)}</span>`;
 }
 
 function vmProof(vm: VmReceipts): Html {
@@ -35,7 +41,7 @@ function vmProof(vm: VmReceipts): Html {
 /** What each side says it holds. */
 export function receiptsSection(receipts: ReceiptsView): Html {
   return html`<h2>Receipts</h2>
-<p class="soft">Each side read its layers and says what it holds, as one SHA-256 over the chain. “read”: from the disk, for this migration; “catalogued”: when the layer came to the host.</p>
+<p class="soft">Each side read its layers and says what it holds, as one SHA-256 over the chain. “read”: from the disk, for this migration; “catalogued”: before it, by the whole read of the time that is told.</p>
 ${receipts.vms.map(vmProof)}`;
 }
 

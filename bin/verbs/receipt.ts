@@ -1,18 +1,26 @@
 import type { Command } from 'commander';
+import type { ReceiptLayer } from '../../core/receipt.ts';
 import { connect } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { paint } from '../output/paint.ts';
 import { type Column, table } from '../output/table.ts';
+import { moment } from '../output/times.ts';
 import { visible } from '../output/visible.ts';
 import { CLOUD_OPTION, migrationArgument, verb } from './verb.ts';
 
 const COLUMNS: readonly Column[] = [
   { head: 'layer', wraps: 12 },
   { head: 'layer id', wraps: 16 },
-  { head: 'source' },
-  { head: 'destination' },
+  { head: 'source', wraps: 10 },
+  { head: 'destination', wraps: 10 },
 ];
+
+/** How a side knows what it says, and of when that is. */
+function evidenceOf(layer: ReceiptLayer | undefined): string {
+  if (layer === undefined) return '–';
+  return layer.scannedMs === undefined ? layer.evidence : `${layer.evidence}, scanned ${moment(layer.scannedMs)}`;
+}
 
 async function run(id: string, options: { cloud?: string; json?: boolean }): Promise<void> {
   const client = await connect(options.cloud);
@@ -25,8 +33,8 @@ async function run(id: string, options: { cloud?: string; json?: boolean }): Pro
     const rows = (vm.destination ?? vm.source)?.layers.map((layer, at) => [
       visible(layer.name),
       layer.layerId,
-      vm.source?.layers[at]?.evidence ?? '–',
-      vm.destination?.layers[at]?.evidence ?? '–',
+      evidenceOf(vm.source?.layers[at]),
+      evidenceOf(vm.destination?.layers[at]),
     ]);
     process.stdout.write(`${table(COLUMNS, rows ?? [])}\n`);
   }

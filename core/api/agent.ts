@@ -21,6 +21,8 @@ export const enrolRequest = z.object({
   free_bytes: count,
   /** Base layers in the host's image folder, verified by the agent. */
   layers: z.array(digest).max(limits.layers_per_enrolment_max),
+  /** Those that are no longer there as they were. */
+  lost: z.array(digest).max(limits.layers_per_enrolment_max).default([]),
 });
 export type EnrolRequest = z.infer<typeof enrolRequest>;
 
@@ -67,6 +69,8 @@ export const receiptLayer = z.object({
   layerId: digest,
   virtualBytes: count,
   evidence: z.enum(['read', 'catalogued']),
+  /** When the last whole read of the layer began, if that is known. */
+  scannedMs: count.optional(),
 });
 export const receipt = z.object({
   vm: vmName,

@@ -4,7 +4,7 @@ import { requireUnbound } from '../agents/access.ts';
 import type { Call, Caller } from '../rest/call.ts';
 import type { HostDeps } from './deps.ts';
 
-/** An agent announces its host. Throws HOST_TAKEN, or CALLER_REFUSED as requireFreedom does. */
+/** An agent announces its host, and which base layers it has or has lost. Throws HOST_TAKEN, or CALLER_REFUSED as requireFreedom does. */
 export async function enrol(deps: HostDeps, call: Call<'enrolHost'>) {
   const { namespace, caller, path, body } = call;
   const ref: HostRef = `${path.site}/${path.host}`;
@@ -12,6 +12,7 @@ export async function enrol(deps: HostDeps, call: Call<'enrolHost'>) {
   await requireFreedom(deps, call, ref);
   await deps.hosts.enrol(namespace, { ref, caller, version, vms, freeBytes, seenMs: deps.clock.nowMs() });
   await deps.layers.announce(namespace, ref, body.layers);
+  for (const layer of body.lost) await deps.layers.withdraw(namespace, ref, layer);
   return { ok: true as const };
 }
 

@@ -1,4 +1,4 @@
-import { readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { systemFiles } from '../../adapters/system/files.ts';
 import { Catalog, type KnownLayer } from '../../agent/catalog/catalog.ts';
@@ -47,7 +47,7 @@ describe('a catalog', () => {
     const catalog = await open();
     expect(await catalog.lookup(we.path, CHUNK)).toEqual(we);
     expect(await catalog.byLayer(id('a'))).toEqual(os);
-    expect(await catalog.bases()).toEqual([id('a'), id('b')]);
+    expect(await catalog.bases()).toEqual({ held: [id('a'), id('b')], lost: [] });
     expect(await catalog.lookup(we.path, 4096)).toBeUndefined();
     expect(await catalog.byLayer(id('c'))).toBeUndefined();
   });
@@ -56,6 +56,14 @@ describe('a catalog', () => {
     ['is written with the same size', () => writeFileSync(folder.at('os.qcow2'), 'so.qcow2')],
     ['is touched', () => utimesSync(folder.at('os.qcow2'), 1, 1)],
     ['is removed', () => rmSync(folder.at('os.qcow2'))],
+    [
+      'is written with the same size, and its time of change put back',
+      () => {
+        const { atime, mtime } = statSync(folder.at('os.qcow2'));
+        writeFileSync(folder.at('os.qcow2'), 'so.qcow2');
+        utimesSync(folder.at('os.qcow2'), atime, mtime);
+      },
+    ],
     [
       'is replaced',
       () => {
@@ -70,22 +78,38 @@ describe('a catalog', () => {
     expect(await catalog.lookup(os.path, CHUNK)).toBeUndefined();
     expect(await catalog.lookup(we.path, CHUNK)).toBeUndefined();
     expect(await catalog.byLayer(id('b'))).toBeUndefined();
-    expect(await catalog.bases()).toEqual([]);
+    // What was lost is told until it is forgotten, by whatever run of the agent comes to it.
+    expect(await (await open()).bases()).toEqual({ held: [], lost: [id('a'), id('b')] });
+    await catalog.forget();
+    expect(await catalog.bases()).toEqual({ held: [], lost: [] });
     expect(readdirSync(folder.at('state'))).toEqual([]);
+  });
+
+  it('does not rely on what another read found to be changed, and notes when a whole read was', async () => {
+    const catalog = await open();
+    await catalog.reread(we, { scannedMs: 7 });
+    // A record that is not the one that was read stays as it is.
+    expect((await catalog.lookup(we.path, CHUNK))?.scannedMs).toBeUndefined();
+    const held = (await catalog.lookup(we.path, CHUNK))!;
+    await catalog.reread(held, { scannedMs: 7 });
+    expect(await catalog.lookup(we.path, CHUNK)).toEqual({ ...we, scannedMs: 7 });
+    const below = (await catalog.files()).find((layer) => layer.path === os.path)!;
+    await catalog.reread(below, { changed: true });
+    expect(await (await open()).bases()).toEqual({ held: [], lost: [id('a'), id('b')] });
   });
 
   it('does not take an upper layer for known if the one below holds something else by now', async () => {
     const catalog = await open();
     await catalog.put({ ...os, layerId: id('d') });
     expect(await catalog.lookup(we.path, CHUNK)).toBeUndefined();
-    expect(await catalog.bases()).toEqual([id('d')]);
+    expect(await catalog.bases()).toEqual({ held: [id('d')], lost: [id('b')] });
   });
 
   it('does not offer a VM’s own disk as a base', async () => {
     const catalog = await open();
     await catalog.put({ ...we, role: 'top' });
     expect(await catalog.byLayer(id('b'))).toBeUndefined();
-    expect(await catalog.bases()).toEqual([id('a')]);
+    expect((await catalog.bases()).held).toEqual([id('a')]);
     expect([...catalog.basePaths()]).toEqual([os.path]);
     expect((await catalog.lookup(we.path, CHUNK))?.role).toBe('top');
   });

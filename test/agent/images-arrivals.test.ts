@@ -127,7 +127,7 @@ describe('arriving files', () => {
     await (await open()).arrivals.place(waiting!);
     const { vms, catalog } = await open();
     expect(vms.all()).toEqual([{ ...VM, top: path }]);
-    expect(await catalog.bases()).toEqual([]);
+    expect((await catalog.bases()).held).toEqual([]);
     expect(journal()).toEqual([]);
   });
 });

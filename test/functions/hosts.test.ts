@@ -30,6 +30,17 @@ describe('enrolment', () => {
     expect(await cloud.layers.holders('default', id('debian'))).toEqual(['b/h2']);
   });
 
+  it('tells which layers the host has lost: nobody counts on them any more', async () => {
+    const enrol = (layers: string[], lost: string[]) => {
+      const body = { version: '2', vms: [], free_bytes: 5, layers, lost };
+      return cloud.call('enrolHost', 'h2', { params: { site: 'b', host: 'h2' }, body });
+    };
+    await enrol([id('debian'), id('lamp')], []);
+    await enrol([], [id('debian'), id('never had')]);
+    const present = await cloud.layers.present('default', 'b/h2', [id('debian'), id('lamp')]);
+    expect([...present]).toEqual([id('lamp')]);
+  });
+
   it('of a host that is another’s is refused and changes nothing', async () => {
     const body = { version: '1', vms: ['stolen'], free_bytes: 1, layers: [id('x')] };
     const told = await cloud.refused('enrolHost', 'h2', { params: { site: 'a', host: 'h1' }, body });
