@@ -64,7 +64,7 @@ async function run(file: string, options: Options): Promise<void> {
   const kind = options.kind ?? (await kindOver(base));
   const stem = path.basename(flat.path, path.extname(flat.path));
   const out = path.resolve(options.out ?? path.join(path.dirname(flat.path), `${stem}-${kind}.qcow2`));
-  const signal = stopSignal('stopped; nothing is left of the new layer', 'the same command begins anew');
+  const signal = stopSignal('nothing is left of the new layer', 'the same command begins anew');
   const [{ derive }, { ChunkPool }] = await Promise.all([
     import('../../../agent/derive/derive.ts'),
     import('../../../agent/scan/pool.ts'),
