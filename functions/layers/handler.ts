@@ -54,8 +54,9 @@ async function get(deps: LayerDeps, { namespace, path: { layer: id } }: Call<'ge
   return await viewOf(deps, namespace, layer);
 }
 
+/** Published layers are held against the sample, too. */
 async function match(deps: LayerDeps, { namespace, body }: Call<'matchLayers'>) {
-  const { matches, passedOver } = await matchesIn(deps, namespace, body);
+  const { matches, passedOver } = await matchesIn(deps, [namespace, PUBLIC_NAMESPACE], body);
   const layers = await pLimit(limits.queries_in_flight).map(matches, async ({ layer, matched }) => {
     return { layer: await viewOf(deps, namespace, layer), matched };
   });

@@ -6,29 +6,28 @@ import { decodeSegment, type Segment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
 import type { ObjectReader } from '../../core/ports.ts';
 
-/** Reads parts of manifests in a namespace's store: so many objects at the most. */
+/** Reads parts of manifests in namespaces' stores: so many objects at the most. */
 export class ManifestReader {
   readonly #objects: ObjectReader;
-  readonly #namespace: string;
   #left: number;
 
-  constructor(objects: ObjectReader, namespace: string, readsMax: number) {
+  constructor(objects: ObjectReader, readsMax: number) {
     this.#objects = objects;
-    this.#namespace = namespace;
     this.#left = readsMax;
   }
 
   /** The root of a layer; undefined if it is not there, is not sound, or may not be read any more. */
-  root(layerId: string): Promise<Root | undefined> {
-    return this.#read('layers', layerId, limits.root_bytes_max, decodeRoot);
+  root(namespace: string, layerId: string): Promise<Root | undefined> {
+    return this.#read(namespace, 'layers', layerId, limits.root_bytes_max, decodeRoot);
   }
 
   /** A segment, as `root` does. */
-  segment(id: Uint8Array): Promise<Segment | undefined> {
-    return this.#read('segments', toHex(id), limits.segment_bytes_max, decodeSegment);
+  segment(namespace: string, id: Uint8Array): Promise<Segment | undefined> {
+    return this.#read(namespace, 'segments', toHex(id), limits.segment_bytes_max, decodeSegment);
   }
 
   async #read<T>(
+    namespace: string,
     kind: ObjectKind,
     id: string,
     bytesMax: number,
@@ -37,7 +36,7 @@ export class ManifestReader {
     if (this.#left === 0) return undefined;
     this.#left--;
     try {
-      const bytes = await this.#objects.get(objectKey(namespaceScope(this.#namespace), kind, id), { bytesMax });
+      const bytes = await this.#objects.get(objectKey(namespaceScope(namespace), kind, id), { bytesMax });
       return sameDigest(sha256(bytes), fromHex(id)) ? decode(bytes) : undefined;
     } catch (error) {
       if (hasCode(error, ...UNSOUND)) return undefined;

@@ -15,19 +15,19 @@ export interface Match {
 }
 
 /**
- * Holds a sample of a disk against the base layers of a namespace's store: bottom layers first, then what lies on the few
+ * Holds a sample of a disk against the base layers of namespaces' stores: bottom layers first, then what lies on the few
  * that hold most of it, and so on. Only roots and the segments that the sample touches are read, `match_reads_max` at the
  * most; nothing is told but counts. Errors: GEOMETRY_REFUSED for a chunk size that no layer can have.
  */
 export async function matchesIn(
   deps: Pick<CloudPorts, 'layers' | 'objects'>,
-  namespace: string,
+  namespaces: readonly string[],
   { chunk_bytes: chunkBytes, sample: asked }: Call<'matchLayers'>['body'],
 ): Promise<{ matches: Match[]; passedOver: number }> {
   geometryOf(0, chunkBytes);
   const sample = asked.map(({ chunk, fingerprint }) => ({ chunk, fingerprint: fromHex(fingerprint) }));
-  const { records, more } = await layersOf(deps, namespace);
-  const reader = new ManifestReader(deps.objects, namespace, limits.match_reads_max);
+  const { records, more } = await layersOf(deps, namespaces);
+  const reader = new ManifestReader(deps.objects, limits.match_reads_max);
   const found: Held[] = [];
   let seen = 0;
   let overlays = records.filter(({ parent }) => parent === null);
@@ -45,6 +45,7 @@ export async function matchesIn(
 
 /** A layer, and of each chunk of the sample whether it is in its place, through what the layer lies on. */
 interface Held extends Match {
+  readonly layer: Stored;
   readonly flags: Uint8Array;
 }
 
@@ -55,14 +56,14 @@ function best(held: readonly Held[]): Held[] {
 /** What can be read of these layers, the latest used first. */
 async function hold(
   reader: ManifestReader,
-  layers: readonly LayerRecord[],
+  layers: readonly Stored[],
   sample: Sample,
   below: readonly Held[],
 ): Promise<Held[]> {
   const latest = [...layers].sort((a, b) => usedMs(b) - usedMs(a));
   const held = await pLimit(limits.queries_in_flight).map(latest, async (layer) => {
     const parent = below.find((each) => each.layer.layerId === layer.parent)?.flags;
-    const flags = await heldOver(reader, layer.layerId, sample, parent ?? new Uint8Array(sample.length));
+    const flags = await heldOver(reader, layer, sample, parent ?? new Uint8Array(sample.length));
     return flags && { layer, flags, matched: flags.reduce((sum, flag) => sum + flag, 0) };
   });
   return held.filter((each) => each !== undefined);
@@ -72,14 +73,21 @@ function usedMs({ usedMs, recordedMs }: LayerRecord): number {
   return usedMs ?? recordedMs;
 }
 
-/** The namespace's layers, `match_layers_max` at the most; `more` is 1 if there are others. */
-async function layersOf({ layers }: Pick<CloudPorts, 'layers'>, namespace: string) {
-  const records: LayerRecord[] = [];
-  while (records.length < limits.match_layers_max) {
-    const wanted = Math.min(limits.page_items_max, limits.match_layers_max - records.length);
-    const page = await layers.list(namespace, wanted, records.at(-1)?.layerId);
-    records.push(...page);
-    if (page.length < wanted) return { records, more: 0 };
+/** A layer, and whose store has it. */
+type Stored = LayerRecord & { readonly namespace: string };
+
+/** Their layers, each once, `match_layers_max` at the most; `more` is 1 if there are others. */
+async function layersOf({ layers }: Pick<CloudPorts, 'layers'>, namespaces: readonly string[]) {
+  const records = new Map<string, Stored>();
+  for (const namespace of namespaces) {
+    for (let after: string | undefined, more = true; more; ) {
+      if (records.size >= limits.match_layers_max) return { records: [...records.values()], more: 1 };
+      const wanted = Math.min(limits.page_items_max, limits.match_layers_max - records.size);
+      const page = await layers.list(namespace, wanted, after);
+      for (const layer of page) records.set(layer.layerId, records.get(layer.layerId) ?? { ...layer, namespace });
+      after = page.at(-1)?.layerId;
+      more = page.length === wanted;
+    }
   }
-  return { records, more: 1 };
+  return { records: [...records.values()], more: 0 };
 }

@@ -13,11 +13,11 @@ export type Sample = readonly { readonly chunk: number; readonly fingerprint: Ui
  */
 export async function heldOver(
   reader: ManifestReader,
-  layerId: string,
+  { namespace, layerId }: { readonly namespace: string; readonly layerId: string },
   sample: Sample,
   below: Uint8Array,
 ): Promise<Uint8Array | undefined> {
-  const root = await reader.root(layerId);
+  const root = await reader.root(namespace, layerId);
   if (root === undefined) return undefined;
   const held = Uint8Array.from(below);
   const segments = new Map<number, Segment | undefined>();
@@ -28,7 +28,7 @@ export async function heldOver(
     }
     const index = Math.floor(chunk / limits.segment_chunks);
     if (isNone(segmentIdAt(root, index))) continue;
-    if (!segments.has(index)) segments.set(index, await reader.segment(segmentIdAt(root, index)));
+    if (!segments.has(index)) segments.set(index, await reader.segment(namespace, segmentIdAt(root, index)));
     const segment = segments.get(index);
     if (segment === undefined) return undefined;
     const within = chunk % limits.segment_chunks;

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { PUBLIC_NAMESPACE } from '../../core/api/names.ts';
 import { geometryOf } from '../../core/chunk.ts';
 import { fromHex, NO_DIGEST, sha256, toHex } from '../../core/fingerprint.ts';
 import { namespaceScope, objectKey } from '../../core/format/keys.ts';
@@ -30,7 +31,13 @@ function fingerprint(content: string): Buffer {
 }
 
 /** Stores the manifest of a layer of four segments, and its record; gives its id. */
-async function store(name: string, parent: string | null, content: Content, more = { chunkBytes: CHUNK, usedMs: 1 }) {
+async function store(
+  name: string,
+  parent: string | null,
+  content: Content,
+  more = { chunkBytes: CHUNK, usedMs: 1 },
+  namespace = 'default',
+) {
   const geometry = geometryOf(4 * SEGMENT * CHUNK, CHUNK);
   const ids: Uint8Array[] = [];
   for (let index = 0; index < geometry.segments; index++) {
@@ -43,18 +50,18 @@ async function store(name: string, parent: string | null, content: Content, more
     }
     const id = segmentId(segment);
     ids.push(id);
-    if (!segment.isEmpty) await put('segments', toHex(id), encodeSegment(segment));
+    if (!segment.isEmpty) await put('segments', toHex(id), encodeSegment(segment), namespace);
   }
   const root = { geometry, parent: parent === null ? NO_DIGEST : fromHex(parent), segmentIds: Buffer.concat(ids) };
   const layerId = toHex(sha256(encodeRoot(root)));
-  await put('layers', layerId, encodeRoot(root));
+  await put('layers', layerId, encodeRoot(root), namespace);
   const shape = { kind: parent === null ? 'os' : 'we', virtualBytes: geometry.virtualBytes, dataBytes: 1 } as const;
-  await cloud.layers.record('default', { layerId, parent, name, recordedMs: 1, ...shape, ...more });
+  await cloud.layers.record(namespace, { layerId, parent, name, recordedMs: 1, ...shape, ...more });
   return layerId;
 }
 
-async function put(kind: 'segments' | 'layers', id: string, bytes: Uint8Array): Promise<void> {
-  await cloud.objects.put(objectKey(namespaceScope('default'), kind, id), [bytes]);
+async function put(kind: 'segments' | 'layers', id: string, bytes: Uint8Array, namespace = 'default'): Promise<void> {
+  await cloud.objects.put(objectKey(namespaceScope(namespace), kind, id), [bytes]);
 }
 
 function match(content: Content, namespace?: string) {
@@ -142,6 +149,15 @@ describe('a sample of a disk', () => {
     for (let i = 0; i < limits.match_layers_max + 1; i++)
       await cloud.layers.record('default', { ...record, layerId: toHex(fingerprint(`${i}`)), chunkBytes: 2 * CHUNK });
     expect(await found({ 0: 'a' })).toEqual({ layers: [], passed_over: limits.match_layers_max + 1 });
+  });
+
+  it('is held against published layers, too, and against the namespace’s own over them', async () => {
+    const shape = { chunkBytes: CHUNK, usedMs: 1 };
+    const debian = await store('debian', null, { 0: 'a', 1: 'b' }, shape, PUBLIC_NAMESPACE);
+    await store('web', debian, { 2: 'c' });
+    const { layers } = await match({ 0: 'a', 1: 'b', 2: 'c' });
+    const told = layers.map(({ layer, matched }) => [layer.name, layer.published, matched]);
+    expect(told).toEqual([['web', false, 3], ['debian', true, 2]]);
   });
 
   it('tells nothing of another namespace', async () => {
