@@ -157,7 +157,10 @@ describe('a sample of a disk', () => {
     await store('web', debian, { 2: 'c' });
     const { layers } = await match({ 0: 'a', 1: 'b', 2: 'c' });
     const told = layers.map(({ layer, matched }) => [layer.name, layer.published, matched]);
-    expect(told).toEqual([['web', false, 3], ['debian', true, 2]]);
+    expect(told).toEqual([
+      ['web', false, 3],
+      ['debian', true, 2],
+    ]);
   });
 
   it('tells nothing of another namespace', async () => {
