@@ -27,6 +27,7 @@ import { VERSION } from './daemon/version.ts';
 import { Journals } from './journal/journals.ts';
 import { Launcher, type LauncherOptions } from './launch/launcher.ts';
 import { Sessions } from './live/sessions.ts';
+import { LinkMeter } from './measure/link-meter.ts';
 import { Pace } from './pack/pace.ts';
 import { ChunkPool } from './scan/pool.ts';
 import { perform } from './tasks/perform.ts';
@@ -155,6 +156,7 @@ async function begin(
   const running = { has: (task: string) => runs.has(task), count: () => runs.count };
   const tidy = new Tidy({ ...host, api }, running, () => enrolment.expire());
   const rates = new Rates(clock);
+  const link = new LinkMeter(clock, state.measures);
   const runs = new Runs({
     api: host.api,
     clock,
@@ -163,7 +165,10 @@ async function begin(
       const renew = () => host.api.call('grant', { params: { task }, body: { attempt }, signal });
       return options.objectStore({ renew, clock, random, signal });
     },
-    perform: (input, run) => rates.within(input, run, (limited) => perform(host, limited, input)),
+    perform: (input, run) => {
+      const measured = { ...run, store: link.watch(run.store) };
+      return rates.within(input, measured, (limited) => perform(host, limited, input));
+    },
     onDone: (input) => forgetJournals(host, input),
     onEnd: () => {
       tidy.taskEnded();

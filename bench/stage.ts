@@ -56,7 +56,7 @@ export class Stage {
       vms: [vm],
       to: 'b/h1',
       from: 'a/h1',
-      policy: 'auto' as const,
+      policy: 'kind' as const,
       chunk_bytes: limits.chunk_bytes_default,
     };
     const { id } = await client.call('createMigration', { body });

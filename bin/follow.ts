@@ -3,6 +3,7 @@ import type { MigrationView } from '../core/api/views.ts';
 import { errorFromJson } from '../core/errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { advise, complain } from './output/failure.ts';
+import { expectation } from './output/forecast.ts';
 import { jsonLine } from './output/json-lines.ts';
 import { report } from './output/report.ts';
 import { makeReport } from './report/make.ts';
@@ -28,7 +29,7 @@ export async function follow(
       ...summary([ended]),
       ...(ended.error ? { error: ended.error } : {}),
     });
-  else if (ended.vms.length > 0) process.stdout.write(`${report(ended)}\n`);
+  else if (ended.vms.length > 0) process.stdout.write(`${[report(ended), ...expectation(ended)].join('\n')}\n`);
   if (ended.state !== 'committed') tellFailure(ended);
   if (options.reportTo !== undefined) await makeReport(client, ended, options.reportTo, options.json);
 }
@@ -41,10 +42,12 @@ export function detachSignal(id: string): AbortSignal {
   );
 }
 
-function tellFailure(ended: MigrationView): void {
+/** Why a migration did not end as it was to, on stderr and by the exit code. */
+export function tellFailure(ended: MigrationView): void {
   process.exitCode = ended.error ? exitCodeOf(errorFromJson(ended.error)) : EXIT.failed;
   const errors = [ended.error, ...ended.vms.map((vm) => vm.error)].filter((error) => error !== undefined);
   for (const error of new Map(errors.map((each) => [each.message, each])).values()) complain(error);
+  if (ended.plan_only) return;
   process.stderr.write(`migration ${ended.id} is ${ended.state}; VMs that are not committed stay with their source\n`);
   if (ended.state === 'failed') advise(`\`layermover resume ${ended.id}\` goes on with those`);
 }

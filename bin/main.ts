@@ -13,6 +13,7 @@ import { indexVerb } from './verbs/index-rebuild.ts';
 import { layerVerb } from './verbs/layer/layer.ts';
 import { listVerb } from './verbs/list.ts';
 import { migrateVerb } from './verbs/migrate.ts';
+import { planVerb } from './verbs/plan.ts';
 import { receiptVerb } from './verbs/receipt.ts';
 import { reclaimVerb } from './verbs/reclaim.ts';
 import { reportVerb } from './verbs/report.ts';
@@ -25,6 +26,7 @@ import { VERSION } from './version.ts';
 const verbs = [
   cloudVerb,
   agentVerb,
+  planVerb,
   migrateVerb,
   statusVerb,
   listVerb,

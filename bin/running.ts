@@ -14,6 +14,7 @@ export async function findRunning(client: ApiClient, wanted: MigrationRequest): 
     (each) =>
       !hasEnded(each.state) &&
       !each.abort_requested &&
+      (each.plan_only ?? false) === wanted.plan_only &&
       each.to === wanted.to &&
       each.policy === wanted.policy &&
       each.mode === wanted.mode &&

@@ -1,3 +1,5 @@
+import { planLimits } from './planner/limits.ts';
+
 /** Every bound of the product, with its unit in its name. Nothing is unbounded. How they relate: limit-relations.ts. */
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -315,6 +317,8 @@ export const limits = {
   /** Each step halves what a guest may write, down to this. */
   throttle_steps_max: 6,
   throttle_bytes_per_second_min: 256 * KiB,
+
+  ...planLimits,
 
   // Workflow
   /** VMs of a gang whose top layers move at the same time. */

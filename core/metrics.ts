@@ -1,4 +1,4 @@
-import type { Treatment } from './plan.ts';
+import type { Treatment } from './treatments.ts';
 
 /** Where CloudWatch keeps our metrics. */
 export const METRICS_NAMESPACE = 'LayerMover';

@@ -1,5 +1,5 @@
 /**
- * The states of a migration. `committed`: every VM is the destination's. `failed` and `aborted`: those VMs that were not
+ * The states of a migration. `planned`: nothing but a plan was asked for. `committed`: every VM is the destination's. `failed` and `aborted`: those VMs that were not
  * committed stayed with their source, which each VM's own state tells.
  */
 export const MIGRATION_STATES = [
@@ -7,6 +7,7 @@ export const MIGRATION_STATES = [
   'preparing',
   'seeding',
   'moving',
+  'planned',
   'committed',
   'failed',
   'aborted',

@@ -4,6 +4,7 @@ import type { HostRef } from './api/names.ts';
 import type { ErrorJson } from './errors.ts';
 import type { ObjectKind } from './format/keys.ts';
 import type { CollectionRun } from './garbage.ts';
+import type { KnownRates } from './planner/rates.ts';
 import type { LayerRecord, MigrationRecord, Round, StreamRecord, VmRecord } from './records.ts';
 import type { Task, TaskOutcome } from './task.ts';
 
@@ -153,6 +154,8 @@ export interface HostRecord {
   readonly freeBytes: number;
   /** 0 if its agent has not enrolled it yet. */
   readonly seenMs: number;
+  /** What its agent knows of it and its link. */
+  readonly rates?: KnownRates | undefined;
 }
 
 export interface HostRegistry {

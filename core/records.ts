@@ -1,12 +1,14 @@
 import type { GuestFate, Incoming } from './api/agent.ts';
+import type { MigrationForecast } from './api/forecast.ts';
 import type { HostRef } from './api/names.ts';
 import type { Blackout, Cutover, RoundStats, SurveyedLayer } from './api/tasks.ts';
 import type { OnNoConvergence } from './convergence/options.ts';
 import type { ErrorJson } from './errors.ts';
 import type { BaseKind, Kind } from './kinds.ts';
 import type { MigrationState, VmState } from './migration.ts';
-import type { PlannedLayer, Policy } from './plan.ts';
+import type { PlannedLayer } from './plan.ts';
 import type { Receipt } from './receipt.ts';
+import type { Policy } from './treatments.ts';
 
 /** A layer whose root, segments, placements and packs are in the namespace's store, or one that was registered. Ids are hex. */
 export interface LayerRecord {
@@ -60,6 +62,8 @@ export interface MigrationRecord {
   readonly maxRateBytesPerSecond?: number | undefined;
   /** Set if no VM is moved, but layers of the host `to` are registered (docs/adr/0022). */
   readonly registration?: Registration | undefined;
+  /** It ends once it is planned; absent: it moves the VMs. */
+  readonly planOnly?: boolean | undefined;
   /** 1 at first; one more each time it is resumed. What an earlier run still says is refused. */
   readonly run: number;
   readonly state: MigrationState;
@@ -67,6 +71,8 @@ export interface MigrationRecord {
   readonly updatedMs: number;
   readonly endedMs?: number | undefined;
   readonly abortRequested?: boolean | undefined;
+  /** Once it is planned. */
+  readonly forecast?: MigrationForecast | undefined;
   readonly error?: ErrorJson | undefined;
 }
 
@@ -124,6 +130,8 @@ export interface StreamRecord {
   readonly storedBytes: number;
   /** Raw bytes not sent because the index had their chunks; source only. */
   readonly dedupedBytes: number;
+  /** Raw bytes that the index was not asked for, as asking did not pay; source only. */
+  readonly unaskedBytes?: number | undefined;
   readonly milliseconds: number;
   /** When one of its counts last changed. */
   readonly movedMs?: number | undefined;

@@ -70,8 +70,8 @@ export const uses: Readonly<Record<FunctionName, Uses>> = {
     settings: ['bucket', 'machine', 'bus'],
   },
   steps: {
-    tables: { hosts: 'read', tasks: 'write', migrations: 'write', vms: 'write', layers: 'write' },
-    settings: ['bucket', 'bus'],
+    tables: { hosts: 'read', tasks: 'write', migrations: 'write', vms: 'write', layers: 'write', index: 'read' },
+    settings: ['bucket', 'bus', 'sampling'],
   },
 };
 

@@ -1,11 +1,11 @@
 import { limits } from '../core/limits.ts';
 import { BY_TREATMENT, metrics } from '../core/metrics.ts';
-import { TREATMENTS } from '../core/plan.ts';
-import { CALL_DOLLARS, IDLE_POLL_DOLLARS, PRICES } from '../core/prices.ts';
+import { type Cost, costOf } from '../core/planner/dollars.ts';
+import { IDLE_POLL_DOLLARS, PRICES } from '../core/prices.ts';
+import { TREATMENTS } from '../core/treatments.ts';
 
 const MONTH_SECONDS = 30 * 24 * 3600;
 const TB = 1e12;
-const GB = 1e9;
 /** Of the stack (infra/operations); a test compares. */
 export const ALARMS = 11;
 
@@ -17,11 +17,6 @@ const PAGE_DOLLARS =
   PRICES.functionCall +
   PRICES.objectPut +
   ((PAGE_SECONDS * limits.function_memory_mib) / 1024) * PRICES.functionGibSecond;
-
-interface Cost {
-  readonly item: string;
-  readonly dollars: number;
-}
 
 /** What the stack costs in a month in which nobody uses it, in US dollars. */
 export function idleStack(): Cost[] {
@@ -48,25 +43,18 @@ export function idleHost(): Cost[] {
 
 /** What moving `bytes` (raw) costs that compress to `ratio` of their size and are all new to the store. */
 export function moved(bytes: number, ratio: number): Cost[] {
-  const { pack_raw_bytes_max, chunk_bytes_default, segment_chunks, index_sampling_default, uploads_in_flight } = limits;
-  const packs = Math.ceil(bytes / pack_raw_bytes_max);
+  const { chunk_bytes_default, segment_chunks } = limits;
   const chunks = Math.ceil(bytes / chunk_bytes_default);
   const segments = Math.ceil(chunks / segment_chunks);
-  const gets = Math.ceil((bytes * ratio) / limits.frame_raw_bytes_max) + 2 * segments;
-  return [
-    { item: 'traffic out of the region', dollars: ((bytes * ratio) / GB) * PRICES.egressGb },
-    {
-      item: `${packs + 2 * packs * uploads_in_flight} PUTs of packs, segments, placements`,
-      dollars: (packs + 2 * packs * uploads_in_flight) * PRICES.objectPut,
-    },
-    { item: `${gets} GETs`, dollars: gets * PRICES.objectGet },
-    {
-      item: `${Math.ceil(chunks / index_sampling_default)} index rows`,
-      dollars: (chunks / index_sampling_default) * PRICES.tableWriteUnit,
-    },
-    { item: 'calls of the API: batches, packs, rounds', dollars: (segments + 2 * packs) * CALL_DOLLARS },
-    { item: 'keeping it for a month', dollars: ((bytes * ratio) / GB) * PRICES.objectGbMonth },
-  ];
+  const stored = bytes * ratio;
+  return costOf({
+    rawBytes: bytes,
+    pulledBytes: stored,
+    indexedChunks: chunks,
+    segments,
+    lookups: segments,
+    keptBytes: stored,
+  });
 }
 
 /** What a garbage collection costs over a store of `bytes` (raw), whose layers are as in `moved`. */

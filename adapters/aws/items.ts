@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { guestFate, incoming, receipt, roundSegments } from '../../core/api/agent.ts';
+import { knownRates, layerForecast, migrationForecast } from '../../core/api/forecast.ts';
 import {
   count,
   digest,
@@ -17,10 +18,10 @@ import { type ErrorJson, LayerMoverError } from '../../core/errors.ts';
 import { COLLECTION_PHASES, COUNTED_KINDS, type CollectionRun, FATES } from '../../core/garbage.ts';
 import { BASE_KINDS, KINDS } from '../../core/kinds.ts';
 import { MIGRATION_STATES, VM_STATES } from '../../core/migration.ts';
-import { POLICIES, TREATMENTS } from '../../core/plan.ts';
 import type { HostRecord, Ownership } from '../../core/ports.ts';
 import type { LayerRecord, MigrationRecord, Round, StreamRecord, VmRecord } from '../../core/records.ts';
 import type { Task } from '../../core/task.ts';
+import { POLICIES, TREATMENTS } from '../../core/treatments.ts';
 
 /** An error of any length: what was stored must be read again. */
 const storedError: z.ZodType<ErrorJson> = z.lazy(() =>
@@ -81,6 +82,7 @@ export const hostItem: z.ZodType<HostRecord> = z.object({
   vms: z.array(vmName),
   freeBytes: count,
   seenMs: count,
+  rates: knownRates.optional(),
 });
 
 export const identityItem = z.object({ namespace: namespaceName });
@@ -118,12 +120,14 @@ export const migrationItem: z.ZodType<MigrationRecord> = z.object({
     .optional(),
   maxRateBytesPerSecond: count.optional(),
   registration: registration.optional(),
+  planOnly: z.boolean().optional(),
   run: count,
   state: z.enum(MIGRATION_STATES),
   createdMs: count,
   updatedMs: count,
   endedMs: count.optional(),
   abortRequested: z.boolean().optional(),
+  forecast: migrationForecast.optional(),
   error: storedError.optional(),
 });
 
@@ -139,6 +143,8 @@ const plannedLayer = z.object({
   shared: z.boolean(),
   stored: z.boolean(),
   published: z.boolean().optional(),
+  turn: count.optional(),
+  forecast: layerForecast.optional(),
 });
 
 export const vmItem: z.ZodType<VmRecord> = z.object({
@@ -176,6 +182,7 @@ export const streamItem: z.ZodType<StreamRecord> = z.object({
   wireBytes: count,
   storedBytes: count,
   dedupedBytes: count,
+  unaskedBytes: count.optional(),
   milliseconds: count,
   movedMs: count.optional(),
 });

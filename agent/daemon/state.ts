@@ -7,6 +7,7 @@ import { RunningVms } from '../images/running-vms.ts';
 import { VmFiles } from '../images/vm-files.ts';
 import { Launches, type LaunchWorld } from '../launch/launches.ts';
 import { ManifestStore } from '../manifests/store.ts';
+import { Measures } from '../measure/measures.ts';
 
 /** What a host keeps between the runs of its agent. */
 export interface HostState {
@@ -16,6 +17,7 @@ export interface HostState {
   readonly brought: Brought;
   readonly images: ImageFolder;
   readonly launches: Launches;
+  readonly measures: Measures;
 }
 
 /**
@@ -41,5 +43,6 @@ export async function openState(
   const images = new ImageFolder(imageFolder, named === undefined ? options : { ...options, named }, files);
   await images.vms();
   const brought = await Brought.open(join(stateFolder, 'brought'), { files, catalog, arrivals, images });
-  return { manifests, catalog, arrivals, brought, images, launches };
+  const measures = await Measures.open(join(stateFolder, 'measures'), files);
+  return { manifests, catalog, arrivals, brought, images, launches, measures };
 }

@@ -8,6 +8,8 @@ export interface Counts {
   readonly wireBytes: number;
   readonly storedBytes: number;
   readonly dedupedBytes: number;
+  /** Raw bytes that the index was not asked for, as asking did not pay. */
+  readonly unaskedBytes: number;
 }
 
 export type Progress = (counts: Counts) => void;
@@ -24,7 +26,7 @@ export class Counter {
     spent: Omit<Spent, 'milliseconds'> = NOTHING_SPENT,
   ) {
     const { wireBytes, storedBytes, dedupedBytes } = spent;
-    this.#counts = { doneBytes: 0, totalBytes, wireBytes, storedBytes, dedupedBytes };
+    this.#counts = { doneBytes: 0, totalBytes, wireBytes, storedBytes, dedupedBytes, unaskedBytes: 0 };
     this.#tell = tell;
   }
 
@@ -33,7 +35,7 @@ export class Counter {
   }
 
   add(more: Partial<Omit<Counts, 'totalBytes'>>): void {
-    const { doneBytes, totalBytes, wireBytes, storedBytes, dedupedBytes } = this.#counts;
+    const { doneBytes, totalBytes, wireBytes, storedBytes, dedupedBytes, unaskedBytes } = this.#counts;
     const done = doneBytes + (more.doneBytes ?? 0);
     this.#counts = {
       doneBytes: done,
@@ -42,6 +44,7 @@ export class Counter {
       wireBytes: wireBytes + (more.wireBytes ?? 0),
       storedBytes: storedBytes + (more.storedBytes ?? 0),
       dedupedBytes: dedupedBytes + (more.dedupedBytes ?? 0),
+      unaskedBytes: unaskedBytes + (more.unaskedBytes ?? 0),
     };
     this.#tell(this.#counts);
   }

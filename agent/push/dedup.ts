@@ -6,12 +6,14 @@ import { limits } from '../../core/limits.ts';
 import { type ChunkBatch, readChunks } from '../scan/read.ts';
 import type { DedupJob, LayerWork, PushWork } from './job.ts';
 import { firstQuestions, missingRuns, type Pass } from './questions.ts';
+import { Trial } from './trial.ts';
 
 /** Sends what the index does not have of a layer with a manifest; the rest is neither read nor sent. */
 export async function pushKnown(job: DedupJob, work: LayerWork): Promise<{ layerId: string; root: Root }> {
   const { layerId } = job;
   const root = await knownRoot(job, work);
-  let pass: Pass = { questions: firstQuestions(job, root), asked: 0, claimed: [] };
+  const trial = new Trial(job.clock);
+  let pass: Pass = { questions: firstQuestions(job, root), asked: 0, claimed: [], trial };
   for (;;) {
     const source = { ...job, geometry: work.geometry };
     for await (const batch of readChunks(source, missingRuns(job, work, pass), work.signal)) {
@@ -21,7 +23,7 @@ export async function pushKnown(job: DedupJob, work: LayerWork): Promise<{ layer
     await work.packer.flush();
     if (pass.claimed.length === 0) break;
     if (pass.claimed.length === pass.asked) await job.clock.sleep(limits.claim_poll_ms, work.signal);
-    pass = { questions: pass.claimed, asked: 0, claimed: [] };
+    pass = { questions: pass.claimed, asked: 0, claimed: [], trial };
   }
   await work.settler.drain();
   await work.assertUnchanged();

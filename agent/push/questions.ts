@@ -10,6 +10,7 @@ import type { ChunkRun } from '../scan/runs.ts';
 import { type Batch, batchesOf, loadBatch } from './batches.ts';
 import type { DedupJob, PushWork } from './job.ts';
 import { OpenSegment } from './open-segment.ts';
+import type { Trial } from './trial.ts';
 
 /** Batches in work: while one is being read, the next one's answer is on its way. */
 const BATCHES_AHEAD = 2;
@@ -26,6 +27,7 @@ interface Question {
 export interface Pass {
   readonly questions: AsyncIterable<Question> | Iterable<Question>;
   asked: number;
+  readonly trial: Trial;
   readonly claimed: Question[];
 }
 
@@ -39,13 +41,14 @@ export async function* firstQuestions({ manifests, layerId }: DedupJob, root: Ro
  * a whole batch, so one that another agent has claimed is put aside as a whole, until the claim or our patience ends.
  */
 export async function* missingRuns(job: DedupJob, work: PushWork, pass: Pass): AsyncGenerator<ChunkRun> {
-  const answers = inOrder(pass.questions, BATCHES_AHEAD, (question) => ask(job, work, question));
-  for await (const { question, batch, answer } of answers) {
+  const { trial } = pass;
+  const answers = inOrder(pass.questions, BATCHES_AHEAD, (question) => ask(job, work, question, trial));
+  for await (const { question, batch, answer } of trial.timed(answers)) {
     pass.asked++;
     const nowMs = job.clock.nowMs();
     const isClaimed = answer.answers.some(({ status }) => status === 'claimed');
     if (!isClaimed || nowMs >= (question.untilMs ?? Number.POSITIVE_INFINITY)) {
-      yield* open(batch, answer, work);
+      yield* open(batch, answer, work, trial);
       continue;
     }
     const waitMs = Math.min(limits.claim_ms, Math.max(0, answer.claimedUntilMs - nowMs));
@@ -53,24 +56,36 @@ export async function* missingRuns(job: DedupJob, work: PushWork, pass: Pass): A
   }
 }
 
-const NOTHING_TO_ASK: BatchAnswer = { answers: [], frames: [], claimedUntilMs: 0 };
+/** Of what the index is not asked for it has nothing. */
+function unasked(chunks: number): BatchAnswer & { readonly isUnasked: true } {
+  const answers = Array.from({ length: chunks }, (): Answer => ({ status: 'missing' }));
+  return { answers, frames: [], claimedUntilMs: 0, isUnasked: true };
+}
 
-async function ask({ manifests, layerId, name }: DedupJob, { sink }: PushWork, question: Question) {
+async function ask({ manifests, layerId, name }: DedupJob, { sink }: PushWork, question: Question, { pays }: Trial) {
   const batch = await loadBatch(manifests, layerId, question.indexes);
-  const answer = batch.chunks === 0 ? NOTHING_TO_ASK : await sink.check(batch.fingerprints);
+  const asks = pays && batch.chunks > 0;
+  const answer = asks ? await sink.check(batch.fingerprints) : unasked(batch.chunks);
   if (answer.answers.length !== batch.chunks)
     throw refused(name, `has ${answer.answers.length} places for ${batch.chunks}`);
   return { question, batch, answer };
 }
 
 /** Opens a batch's segments, commits those that need nothing, and gives the chunks that the others miss. */
-async function* open(batch: Batch, answer: BatchAnswer, work: PushWork): AsyncGenerator<ChunkRun> {
+async function* open(
+  batch: Batch,
+  answer: BatchAnswer & { readonly isUnasked?: true },
+  work: PushWork,
+  trial: Trial,
+): AsyncGenerator<ChunkRun> {
   const { geometry, settler, counter } = work;
   const wasMissing = answer.answers.some(({ status }) => status !== 'have');
   const claim = { digest: batch.digest, missing: 0 };
   const complete: OpenSegment[] = [];
   const runs: ChunkRun[] = [];
   let at = 0;
+  let foundBytes = 0;
+  let missingBytes = 0;
   for (const { index, content } of batch.segments) {
     const earlier = await work.earlier?.version(index);
     const { chunkBytes } = geometry;
@@ -85,16 +100,20 @@ async function* open(batch: Batch, answer: BatchAnswer, work: PushWork): AsyncGe
       const place = indexed ?? ours;
       if (place === undefined) {
         claim.missing++;
+        missingBytes += length;
         appendTo(runs, chunk);
         continue;
       }
       segment.place(slot, place.frame, place.rawOffset);
+      foundBytes += length;
       // What this push has sent itself, or found before, was counted then.
       counter.add({ doneBytes: length, dedupedBytes: ours === undefined ? length : 0 });
     }
     settler.open.set(index, segment);
     if (segment.isComplete) complete.push(segment);
   }
+  if (answer.isUnasked) counter.add({ unaskedBytes: missingBytes });
+  else trial.note({ foundBytes, missingBytes });
   if (wasMissing && claim.missing === 0) await work.sink.announce([], batch.digest);
   if (complete.length > 0) await settler.commit(complete);
   yield* runs;

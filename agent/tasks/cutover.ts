@@ -2,11 +2,11 @@ import type { LayerTransfer, StreamCounts, TaskInput, TaskResult } from '../../c
 import { assertAgreed, type Receipt, type ReceiptLayer } from '../../core/receipt.ts';
 import { type FileIdentity, identitiesOf, sameFiles } from '../catalog/identity.ts';
 import { assertNotHeld } from '../disk/held.ts';
-import type { Chain } from '../disk/layer.ts';
+import type { Chain, DiskLayer } from '../disk/layer.ts';
 import { cutoverLive } from '../live/source/cutover-live.ts';
 import { nameOf, topOf, withChain } from './chains.ts';
 import { commitVm } from './commit.ts';
-import { forgetManifest } from './know.ts';
+import { forgetManifest, knowLayer } from './know.ts';
 import { vmOutcome } from './outcome.ts';
 import { receiptLayer } from './receipts.ts';
 import { layerChanged, sendLayer } from './send.ts';
@@ -76,10 +76,22 @@ async function sendTop(
     const receipt = { name: nameOf(layer), layerId, virtualBytes: layer.virtualBytes, evidence: 'read' } as const;
     return { receipt, counts: [counts] };
   }
-  const known = await host.catalog.lookup(layer.path, input.chunk_bytes);
-  if (known === undefined || known.layerId !== transfer.layer.layer_id) throw layerChanged(layer.path);
-  const counts = isSent(transfer) ? [] : [(await sendLayer(host, run, input, transfer, layer)).counts];
+  const known = await knownTop(host, run, input, transfer, layer);
+  if (known === undefined || known.layerId !== (transfer.layer.layer_id ?? known.layerId))
+    throw layerChanged(layer.path);
+  const named = { ...transfer, layer: { ...transfer.layer, layer_id: known.layerId } };
+  const counts = isSent(named) ? [] : [(await sendLayer(host, run, input, named, layer)).counts];
   return { receipt: receiptLayer(known, input.migration), counts };
+}
+
+/** A top layer that the plan found to be worth looking up, and nobody has read yet, is read now. */
+async function knownTop(host: TaskHost, run: TaskRun, input: CutoverInput, transfer: LayerTransfer, layer: DiskLayer) {
+  const { migration, chunk_bytes: chunkBytes } = input;
+  const { kind, layer_id: layerId } = transfer.layer;
+  if (layerId !== undefined) return await host.catalog.lookup(layer.path, chunkBytes);
+  const below = transfer.parent === null ? undefined : await host.catalog.byLayer(transfer.parent);
+  const wanted = { layer, below, chunkBytes, role: 'top', kind, migration } as const;
+  return await host.places.source(run.signal, () => knowLayer(host, wanted, run.signal));
 }
 
 /** Nothing is to be sent of what the destination or the store has. */

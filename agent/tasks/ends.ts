@@ -23,6 +23,8 @@ async function endOf(api: ApiClient, migration: string, nowMs: number, signal: A
   try {
     const view = await api.call('getMigration', { params: { migration }, signal });
     if (!hasEnded(view.state)) return 'open';
+    // Nothing came of a plan.
+    if (view.state === 'planned') return 'aborted';
     if (view.state !== 'failed') return view.state as End;
     return nowMs - view.created_ms > limits.resume_seconds_max * 1000 ? 'failed' : 'resumable';
   } catch (error) {

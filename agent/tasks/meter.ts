@@ -6,7 +6,7 @@ import type { TaskRun } from './task.ts';
 /** Tells the polls how far a stream is, with the time it has taken, `spentMs` before now; gives what it told. */
 export function createMeter(clock: Clock, run: TaskRun, stream: string, spentMs = 0): (counts: Counts) => StreamCounts {
   const beganMs = clock.nowMs() - spentMs;
-  return ({ doneBytes, totalBytes, wireBytes, storedBytes, dedupedBytes }) => {
+  return ({ doneBytes, totalBytes, wireBytes, storedBytes, dedupedBytes, unaskedBytes }) => {
     const counts = {
       stream,
       done_bytes: doneBytes,
@@ -14,6 +14,7 @@ export function createMeter(clock: Clock, run: TaskRun, stream: string, spentMs 
       wire_bytes: wireBytes,
       stored_bytes: storedBytes,
       deduped_bytes: dedupedBytes,
+      ...(unaskedBytes === 0 ? {} : { unasked_bytes: unaskedBytes }),
       milliseconds: Math.max(0, clock.nowMs() - beganMs),
     };
     run.progress(counts);

@@ -14,7 +14,9 @@ import type { TaskHost, TaskRun } from './task.ts';
 /** Does one task. What it throws is what the task failed with; a state folder that is full is DISK_FULL, too. */
 export async function perform(host: TaskHost, run: TaskRun, input: TaskInput): Promise<TaskResult> {
   try {
-    return await doTask(host, run, input);
+    const result = await doTask(host, run, input);
+    await host.measures.save();
+    return result;
   } catch (error) {
     const { path: folder, files } = host.images;
     const isUntold = isFull(error) && !hasCode(error, 'DISK_FULL');

@@ -59,7 +59,7 @@ class Reading {
     const sizes = [];
     for (const layer of layers) sizes.push(await dataBytesOf(layer));
     const totalBytes = sizes.reduce((sum, bytes) => sum + bytes, 0);
-    const nothing = { totalBytes, wireBytes: 0, storedBytes: 0, dedupedBytes: 0 };
+    const nothing = { totalBytes, wireBytes: 0, storedBytes: 0, dedupedBytes: 0, unaskedBytes: 0 };
     let before = 0;
     let below: KnownLayer | undefined;
     for (const depth of layers.keys()) {

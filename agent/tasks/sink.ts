@@ -23,14 +23,17 @@ export function scopeOf(host: TaskHost, migration: string, transfer: Stored): st
 
 /** The index, the object store and the rounds of one transfer, through the API. Its calls fail as those of the API do. */
 export function createSink(host: TaskHost, run: TaskRun, migration: string, transfer: LayerTransfer): PushSink {
-  const { api } = host;
+  const { api, clock, measures } = host;
   const { task, attempt, cut: signal, store } = run;
   const scope = scopeOf(host, migration, transfer);
   const params = { task };
   return {
     async check(fingerprints) {
       const body = encodeQuestion(fingerprints);
-      return decodeAnswer(await api.call('checkFingerprints', { query: { task, attempt }, body, signal }));
+      const beganMs = clock.nowMs();
+      const answer = await api.call('checkFingerprints', { query: { task, attempt }, body, signal });
+      measures.note('lookup', clock.nowMs() - beganMs);
+      return decodeAnswer(answer);
     },
     put: (kind, id, parts) => store.put(objectKey(scope, kind, id), parts),
     async announce(packs, release) {

@@ -8,10 +8,12 @@ import type { Chain, DiskLayer } from '../disk/layer.ts';
 import { RAW_CLUSTER_BYTES } from '../disk/limits.ts';
 import type { VmImage } from '../images/vm-files.ts';
 import { type Examined, examine } from '../live/examine.ts';
+import { writtenBytes } from '../live/measure.ts';
 import { runningImage } from '../live/sessions.ts';
 import { connectQmp } from '../qemu/qmp.ts';
 import { containerOf, dataBytesOf, nameOf, topOf, withChain } from './chains.ts';
 import { knowLayer } from './know.ts';
+import { Look } from './look.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
 type SurveyInput = Extract<TaskInput, { kind: 'survey' }>;
@@ -23,17 +25,27 @@ type SurveyInput = Extract<TaskInput, { kind: 'survey' }>;
  */
 export async function survey(host: TaskHost, run: TaskRun, input: SurveyInput): Promise<TaskResult> {
   const vms = [];
+  const look = new Look(host, run, input);
   for (const { name, kinds } of input.vms) {
     const image = await host.images.find(name);
     const layers = input.live
-      ? await surveyRunning(host, run, input, image, kinds)
+      ? await surveyRunning(host, run, input, image, kinds, look)
       : await withChain(host.images, { path: image.top }, async (chain) => {
           await assertNotHeld(chain.layers, host.images.files);
-          return surveyChain(host, run, input, chain, kindsFor(chain.layers.length, kinds, image));
+          const found = await surveyChain(host, run, input, chain, kindsFor(chain.layers.length, kinds, image));
+          await lookInto(look, chain.layers, found.slice(0, -1));
+          await look.into(`ud:${name}`, topOf(chain), found.at(-1)!);
+          return found;
         });
     vms.push({ name, layers });
   }
-  return { kind: 'survey', vms };
+  const { writes } = look;
+  return { kind: 'survey', vms, samples: look.samples(), writes, rates: await look.rates(input.migration) };
+}
+
+/** Base layers that were surveyed, bottom first. */
+async function lookInto(look: Look, layers: readonly DiskLayer[], surveyed: readonly SurveyedLayer[]): Promise<void> {
+  for (const [depth, found] of surveyed.entries()) await look.into(found.layer_id!, layers[depth]!, found);
 }
 
 /** Of the top layer QEMU tells; those below lie still. */
@@ -43,16 +55,22 @@ async function surveyRunning(
   input: SurveyInput,
   image: VmImage,
   asked: readonly Kind[] | undefined,
+  look: Look,
 ) {
   const vm = runningImage(image);
-  await host.live.release(vm.name);
+  if (!input.plan_only) await host.live.release(vm.name);
   const qmp = await connectQmp(unixSocket(vm.running.qmp), { clock: host.clock, signal: run.signal });
   try {
     const { disk, bases } = await examine(qmp, vm, host.images, run.signal);
     try {
       await assertNotWritten(bases.layers, host.images.files);
       const kinds = kindsFor(bases.layers.length + 1, asked, image);
-      const below = await surveyBases(host, run, input, bases.layers, kinds);
+      const written = () => writtenBytes(qmp, disk.qdev, run.signal);
+      const below = await look.atWrites(vm.name, written, async () => {
+        const found = await surveyBases(host, run, input, bases.layers, kinds);
+        await lookInto(look, bases.layers, found);
+        return found;
+      });
       const parent = below.at(-1)?.layer_id ?? null;
       return [...below, { ...factsOfRunning(vm.top, disk), kind: kinds.at(-1)!, parent }];
     } finally {

@@ -17,6 +17,7 @@ import type { Launcher } from '../launch/launcher.ts';
 import type { Launches } from '../launch/launches.ts';
 import type { Sessions } from '../live/sessions.ts';
 import type { ManifestStore } from '../manifests/store.ts';
+import type { Measures } from '../measure/measures.ts';
 import type { Pace } from '../pack/pace.ts';
 import type { ChunkPool } from '../scan/pool.ts';
 
@@ -54,6 +55,7 @@ export interface TaskHost {
   readonly launcher?: Launcher | undefined;
   readonly manifests: ManifestStore;
   readonly journals: Journals;
+  readonly measures: Measures;
   readonly pool: ChunkPool;
   /** How its pushes compress. */
   readonly pace: Pace;

@@ -10,7 +10,7 @@ import { report } from '../output/report.ts';
 import { reportPlace } from '../report/file.ts';
 import { makeReport } from '../report/make.ts';
 import { stopSignal } from '../signals.ts';
-import { requestMigration } from '../verbs/migrate.ts';
+import { requestMigration } from '../verbs/request.ts';
 import { summary, watch } from '../watch.ts';
 import { makeImages } from './images.ts';
 import { startService } from './process.ts';
@@ -75,7 +75,7 @@ export async function runDemo(options: {
       const id = await requestMigration(client, act.vms, {
         from: SOURCE,
         to: DESTINATION,
-        policy: 'auto',
+        policy: 'kind',
         chunk: '65536',
       });
       const ended = await watch(client, id, options.json, signal);

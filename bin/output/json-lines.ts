@@ -34,6 +34,8 @@ export interface Messages {
   };
   /** `migrate --detach`. */
   requested: { migration: string };
+  /** `plan`: what a migration would take. */
+  plan: { migration: MigrationView };
   /** How far a migration is; docs of the fields: output/pace.ts. */
   status: {
     migration: string;

@@ -17,10 +17,13 @@ function notSent(layer: LayerView, moved: boolean): string {
     [sent - wire, 'compressed away'],
     [open, 'not moved'],
   ];
+  const unasked = layer.unasked_bytes ?? 0;
+  const asked = unasked === 0 ? [] : [`${bytes(unasked)} not looked up: it did not pay`];
   return (
     parts
       .filter(([amount]) => amount > 0)
       .map(([amount, why]) => `${bytes(amount)} ${why}`)
+      .concat(asked)
       .join(', ') || '–'
   );
 }

@@ -4,6 +4,7 @@ import { wishWords } from '../output/live.ts';
 import { momentUtc } from '../output/times.ts';
 import { seconds } from '../output/units.ts';
 import { figures, totals, vmTable } from './figures.ts';
+import { forecastSection } from './forecast.ts';
 import { type Html, html } from './html.ts';
 import { picture } from './picture.ts';
 import { errorBox, receiptsSection } from './proof.ts';
@@ -27,8 +28,10 @@ function title({ vm_names: names, to }: MigrationView): string {
 }
 
 function heading({ migration }: ReportContent): Html {
-  const tone = migration.state === 'committed' ? 'good' : hasEnded(migration.state) ? 'bad' : 'soft';
-  const mark = { committed: ' ✓', failed: ' ✗', aborted: ' ✗' }[migration.state as string] ?? ', still running';
+  const isGood = migration.state === 'committed' || migration.state === 'planned';
+  const tone = isGood ? 'good' : hasEnded(migration.state) ? 'bad' : 'soft';
+  const mark =
+    { committed: ' ✓', planned: '', failed: ' ✗', aborted: ' ✗' }[migration.state as string] ?? ', still running';
   return html`<h1><bdi>${title(migration)}</bdi></h1>
 <p><span class="${tone}">${migration.state}${mark}</span> · <span class="id">${migration.id}</span> · ${[`policy ${migration.policy}`, ...wishWords(migration)].join(' · ')}</p>`;
 }
@@ -60,7 +63,7 @@ export function reportPage(content: ReportContent): string {
 <meta name="generator" content="LayerMover ${version}">
 <title>${title(migration)}: ${migration.state}</title>
 <style>${style}</style></head><body>
-${heading(content)}${times(content)}${errors(content)}${totals(migration)}
+${heading(content)}${times(content)}${errors(content)}${totals(migration)}${forecastSection(migration)}
 ${migration.vms.length === 0 ? undefined : html`${picture(migration.vms)}${vmTable(migration)}${roundsSection(migration)}${figures(migration)}${receiptsSection(receipts)}`}
 <p class="soft">Made by LayerMover ${version} on ${momentUtc(content.atMs)}.</p>
 </body></html>

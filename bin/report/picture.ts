@@ -18,8 +18,14 @@ function layerRow(layer: LayerView, moved: boolean, scaleBytes: number, note?: H
   return html`<div class="layer">
 <p><b>${layer.kind}</b> <bdi>${layer.name}</bdi> <span class="soft">${bytes(layer.logical_bytes)} · ${layer.treatment}${note}</span></p>
 ${flowBar(flow, scaleBytes)}
-<p class="soft">${flowText(flow)}. <span>Why: ${layer.reason}.</span></p>
+<p class="soft">${flowText(flow)}. <span>Why: ${layer.reason}.</span>${unasked(layer)}</p>
 </div>`;
+}
+
+function unasked({ unasked_bytes: amount = 0 }: LayerView): Html | undefined {
+  return amount === 0
+    ? undefined
+    : html` <span>${bytes(amount)} of it were not looked up: it turned out not to pay.</span>`;
 }
 
 function sharedSection(vms: Vms, shared: ReadonlyMap<string, readonly string[]>, scaleBytes: number): Html | undefined {

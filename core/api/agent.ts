@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { limits } from '../limits.ts';
 import { VM_ENDS } from '../migration.ts';
+import { knownRates } from './forecast.ts';
 import { count, digest, fileName, hostRef, migrationId, streamName, taskId, vmName } from './names.ts';
 import { streamCounts, surveyedLayer, taskInput, taskResult } from './tasks.ts';
 
@@ -23,6 +24,8 @@ export const enrolRequest = z.object({
   layers: z.array(digest).max(limits.layers_per_enrolment_max),
   /** Those that are no longer there as they were. */
   lost: z.array(digest).max(limits.layers_per_enrolment_max).default([]),
+  /** What it knows of its host and link from past transfers. */
+  rates: knownRates.optional(),
 });
 export type EnrolRequest = z.infer<typeof enrolRequest>;
 

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { BASE_KINDS, KINDS } from '../kinds.ts';
 import { limits } from '../limits.ts';
-import { TREATMENTS } from '../plan.ts';
+import { TREATMENTS } from '../treatments.ts';
+import { knownRates } from './forecast.ts';
 import { count, digest, fileName, imagePath, migrationId, streamName, vmName } from './names.ts';
 
 const kind = z.enum(KINDS);
@@ -25,6 +26,21 @@ export const surveyedLayer = z.object({
   container,
 });
 export type SurveyedLayer = z.infer<typeof surveyedLayer>;
+
+/** What a bounded look into a layer has shown: where it is, a few of its fingerprints, how it compresses. */
+export const layerSample = z.object({
+  stream: streamName,
+  /** Those of its fingerprints that may have index rows, 32 bytes each, back to back, in base64: all of them, or some. */
+  hooks: z.string().max(Math.ceil((limits.survey_hooks_max * 32) / 3) * 4),
+  /** How many it has in all; of a layer that was not read to its end an estimate. */
+  hooks_all: count,
+  /** Raw bytes of its data chunks; of a layer that was not read to its end an estimate. */
+  data_bytes: count,
+  /** Raw bytes that were compressed, and what was left of them. */
+  raw_bytes: count,
+  compressed_bytes: count,
+});
+export type LayerSample = z.infer<typeof layerSample>;
 
 /** A layer to be pushed or pulled within a migration. */
 export const layerTransfer = z.object({
@@ -74,6 +90,8 @@ export const taskInput = z.discriminatedUnion('kind', [
     policy: z.enum(['auto', 'dedup', 'direct']),
     /** The VMs may run: their top layers change, so that nobody fingerprints them. */
     live: z.boolean().optional(),
+    /** Nothing follows but a forecast: another migration may be moving the VMs, and must not be disturbed. */
+    plan_only: z.boolean().optional(),
     vms: z
       .array(z.object({ name: vmName, kinds: z.array(kind).optional() }))
       .min(1)
@@ -114,6 +132,8 @@ const streamCounts = z.object({
   wire_bytes: count,
   stored_bytes: count,
   deduped_bytes: count,
+  /** Raw bytes that the index was not asked for, as asking did not pay. */
+  unasked_bytes: count.optional(),
   milliseconds: count,
 });
 export type StreamCounts = z.infer<typeof streamCounts>;
@@ -146,6 +166,16 @@ export const taskResult = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('survey'),
     vms: z.array(z.object({ name: vmName, layers: z.array(surveyedLayer).min(1).max(limits.chain_layers_max) })),
+    samples: z
+      .array(layerSample)
+      .max(limits.gang_vms_max * limits.chain_layers_max)
+      .optional(),
+    /** What running VMs write, in bytes a second. */
+    writes: z
+      .array(z.object({ vm: vmName, bytes_per_second: count }))
+      .max(limits.gang_vms_max)
+      .optional(),
+    rates: knownRates.optional(),
   }),
   z.object({
     kind: z.literal('register'),

@@ -3,8 +3,9 @@ import { ON_NO_CONVERGENCE } from '../convergence/options.ts';
 import { KINDS } from '../kinds.ts';
 import { limits } from '../limits.ts';
 import { MIGRATION_STATES, VM_STATES } from '../migration.ts';
-import { POLICIES, TREATMENTS } from '../plan.ts';
+import { POLICIES, TREATMENTS } from '../treatments.ts';
 import { errorJson, guestFate, receipt } from './agent.ts';
+import { layerForecast, migrationForecast } from './forecast.ts';
 import { count, digest, fileName, hostRef, identityArn, migrationId, streamName, vmName } from './names.ts';
 import { blackout, CUTOVERS, roundStats } from './tasks.ts';
 
@@ -42,6 +43,8 @@ export const migrationRequest = z.object({
   live: liveOptions.optional(),
   /** What each source may send a second at the most, for this migration. */
   max_rate_bytes_per_second: maxRate,
+  /** Ends once it is planned: nothing is moved, stored or leased, and `forecast` tells what it would take. */
+  plan_only: z.boolean().default(false),
 });
 export type MigrationRequest = z.infer<typeof migrationRequest>;
 
@@ -69,6 +72,8 @@ export const layerView = z.object({
   wire_bytes: count,
   stored_bytes: count,
   deduped_bytes: count,
+  /** Of a layer that was to be deduplicated: raw bytes that the index was not asked for, as asking turned out not to pay. */
+  unasked_bytes: count.optional(),
   /** Bytes the destination fetched. */
   pulled_bytes: count,
   /** Raw bytes that the source is done with: they are in the store, sent or found there. */
@@ -78,6 +83,8 @@ export const layerView = z.object({
   /** Raw bytes that there are to handle, and to write. */
   total_bytes: count,
   seconds: z.number().nonnegative(),
+  /** What it was expected to take; of a layer that another VM brings, too, told there. */
+  forecast: layerForecast.optional(),
 });
 export type LayerView = z.infer<typeof layerView>;
 
@@ -128,12 +135,16 @@ export const migrationView = z.object({
   ended_ms: count.optional(),
   abort_requested: z.boolean(),
   vm_names: z.array(vmName),
+  /** Set if nothing but a plan was asked for. */
+  plan_only: z.boolean().optional(),
+  /** Once it is planned. */
+  forecast: migrationForecast.optional(),
   vms: z.array(vmView),
   error: errorJson.optional(),
 });
 export type MigrationView = z.infer<typeof migrationView>;
 
-export const migrationSummary = migrationView.omit({ vms: true });
+export const migrationSummary = migrationView.omit({ vms: true, forecast: true });
 export type MigrationSummary = z.infer<typeof migrationSummary>;
 
 export const pageQuery = z.object({

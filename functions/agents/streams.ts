@@ -44,6 +44,7 @@ export function streamRecords(
       wireBytes: each.wire_bytes,
       storedBytes: each.stored_bytes,
       dedupedBytes: each.deduped_bytes,
+      ...(each.unasked_bytes === undefined ? {} : { unaskedBytes: each.unasked_bytes }),
       milliseconds: each.milliseconds,
     }))
     .map((record) => {

@@ -8,9 +8,10 @@ import type { HostDeps } from './deps.ts';
 export async function enrol(deps: HostDeps, call: Call<'enrolHost'>) {
   const { namespace, caller, path, body } = call;
   const ref: HostRef = `${path.site}/${path.host}`;
-  const { version, vms, free_bytes: freeBytes } = body;
+  const { version, vms, free_bytes: freeBytes, rates } = body;
   await requireFreedom(deps, call, ref);
-  await deps.hosts.enrol(namespace, { ref, caller, version, vms, freeBytes, seenMs: deps.clock.nowMs() });
+  const known = rates === undefined ? {} : { rates };
+  await deps.hosts.enrol(namespace, { ref, caller, version, vms, freeBytes, seenMs: deps.clock.nowMs(), ...known });
   await deps.layers.announce(namespace, ref, body.layers);
   for (const layer of body.lost) await deps.layers.withdraw(namespace, ref, layer);
   return { ok: true as const };

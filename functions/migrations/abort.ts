@@ -11,12 +11,12 @@ import { nextRun } from './resume.ts';
 /**
  * Asks a migration to stop. The wish is stored before tasks are looked up, and whoever posts one looks for the wish
  * afterwards: no task slips through. The workflow then rolls back. One that failed gets a last run, which removes what
- * was kept for it to be resumed. Throws MIGRATION_ENDED if it was committed.
+ * was kept for it to be resumed. Throws MIGRATION_ENDED if it was committed, or planned alone.
  */
 export async function abort(deps: MigrationDeps, call: Call<'abortMigration'>): Promise<MigrationRecord> {
   const found = await requireMigration(deps, call.path.migration, call.namespace);
   if (found.state === 'aborted') return found;
-  if (found.state === 'committed') throw migrationEnded(found);
+  if (found.state === 'committed' || found.state === 'planned') throw migrationEnded(found);
   if (found.state === 'failed') await nextRun(deps, found, { abortRequested: true });
   else await deps.migrations.update(found, RUNNING, { abortRequested: true, updatedMs: deps.clock.nowMs() });
   const record = await requireMigration(deps, found.id);

@@ -63,7 +63,17 @@ export async function requireDestination(
 }
 
 function recordOf(namespace: string, request: MigrationRequest, nowMs: number): MigrationRecord {
-  const { request_id: requestId, vms, to, from, policy, chunk_bytes, kinds, max_rate_bytes_per_second: rate } = request;
+  const {
+    request_id: requestId,
+    vms,
+    to,
+    from,
+    policy,
+    chunk_bytes,
+    kinds,
+    max_rate_bytes_per_second: rate,
+    plan_only,
+  } = request;
   const live = liveOf(request);
   const id = migrationIdOf(namespace, requestId);
   return {
@@ -78,6 +88,7 @@ function recordOf(namespace: string, request: MigrationRequest, nowMs: number): 
     ...(kinds === undefined ? {} : { kinds }),
     ...(live === undefined ? {} : { live }),
     ...(rate === undefined ? {} : { maxRateBytesPerSecond: rate }),
+    ...(plan_only ? { planOnly: true } : {}),
     run: 1,
     state: 'requested',
     createdMs: nowMs,
@@ -96,6 +107,8 @@ function liveOf({ mode, live }: MigrationRequest): LiveOptions | undefined {
 
 /** What was asked for, without what became of it. */
 function requestOf(record: MigrationRecord) {
-  const { namespace, requestId, vmNames, to, from, policy, chunkBytes, kinds, live, maxRateBytesPerSecond } = record;
-  return { namespace, requestId, vmNames, to, from, policy, chunkBytes, kinds, live, maxRateBytesPerSecond };
+  const { namespace, requestId, vmNames, to, from, policy, chunkBytes, kinds, live } = record;
+  const { maxRateBytesPerSecond, planOnly } = record;
+  const how = { policy, chunkBytes, kinds, live, maxRateBytesPerSecond, planOnly };
+  return { namespace, requestId, vmNames, to, from, ...how };
 }

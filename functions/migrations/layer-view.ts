@@ -27,6 +27,7 @@ export class Counts {
       virtual_bytes: layer.virtualBytes,
       logical_bytes: layer.dataBytes,
       ...(told ? nothing : this.#bytes(layer)),
+      ...(told || layer.forecast === undefined ? {} : { forecast: layer.forecast }),
     };
   }
 
@@ -39,6 +40,7 @@ export class Counts {
       wire_bytes: sent?.wireBytes ?? 0,
       stored_bytes: sent?.storedBytes ?? 0,
       deduped_bytes: sent?.dedupedBytes ?? 0,
+      ...(sent?.unaskedBytes === undefined ? {} : { unasked_bytes: sent.unaskedBytes }),
       pulled_bytes: arrived?.wireBytes ?? 0,
       handled_bytes: sent?.doneBytes ?? 0,
       done_bytes: arrived?.doneBytes ?? 0,

@@ -11,6 +11,8 @@ const STATES: Readonly<Record<MigrationState, RegistrationView['state']>> = {
   seeding: 'publishing',
   moving: 'publishing',
   committed: 'done',
+  // Of migrations alone.
+  planned: 'done',
   failed: 'failed',
   aborted: 'aborted',
 };

@@ -10,11 +10,11 @@ import type { MigrationDeps } from './deps.ts';
  * Lets a migration that failed go on, as the same migration in its next run: VMs that were committed stay committed, the
  * others begin anew, and what was sent of them is not sent again. One that runs or is committed is answered as it is.
  * The same request again changes nothing; it starts what a crash left unstarted. Throws MIGRATION_ENDED for one that was
- * aborted, RESUME_REFUSED after too many runs or too long a time.
+ * aborted or planned alone, RESUME_REFUSED after too many runs or too long a time.
  */
 export async function resume(deps: MigrationDeps, call: Call<'resumeMigration'>): Promise<MigrationRecord> {
   const found = await requireMigration(deps, call.path.migration, call.namespace);
-  if (found.state === 'aborted') throw migrationEnded(found);
+  if (found.state === 'aborted' || found.state === 'planned') throw migrationEnded(found);
   if (found.state === 'failed' && found.run === call.body.run) {
     assertResumable(found, deps.clock.nowMs());
     await nextRun(deps, found, { abortRequested: false });

@@ -19,6 +19,7 @@ export function summaryOf(record: MigrationRecord): MigrationSummary {
     updated_ms: record.updatedMs,
     ...(record.endedMs === undefined ? {} : { ended_ms: record.endedMs }),
     abort_requested: record.abortRequested ?? false,
+    ...(record.planOnly ? { plan_only: true } : {}),
     vm_names: [...record.vmNames],
     ...(record.error === undefined ? {} : { error: record.error }),
   };
@@ -32,7 +33,8 @@ export async function viewOf(
   const [vms, streams] = await Promise.all([gangOf(deps, record), deps.migrations.streams(record.id)]);
   const counts = new Counts(streams);
   const nowMs = deps.clock.nowMs();
-  return { ...summaryOf(record), vms: vms.map((vm) => vmView(vm, counts, nowMs)) };
+  const forecast = record.forecast === undefined ? {} : { forecast: record.forecast };
+  return { ...summaryOf(record), ...forecast, vms: vms.map((vm) => vmView(vm, counts, nowMs)) };
 }
 
 function vmView(vm: VmRecord, counts: Counts, nowMs: number): VmView {

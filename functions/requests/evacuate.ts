@@ -31,7 +31,8 @@ export async function evacuate(
   const ids = made.map(({ id }) => id);
   for (let first = 0; first < left.length; first += limits.gang_vms_max) {
     const vms = left.slice(first, first + limits.gang_vms_max);
-    const how = { policy, mode, live, max_rate_bytes_per_second, chunk_bytes: limits.chunk_bytes_default };
+    const size = { chunk_bytes: limits.chunk_bytes_default, plan_only: false };
+    const how = { policy, mode, live, max_rate_bytes_per_second, ...size };
     const asking = { vms, from, to, ...how };
     const body = { request_id: gangId(request_id, ids.length), ...asking };
     ids.push((await create(deps, { namespace, body })).id);

@@ -43,9 +43,13 @@ async function hasDamage(deps: StepDeps, record: MigrationRecord, { error }: End
   return errors.some((each) => (STORE_DAMAGED as readonly string[]).includes(each?.code ?? ''));
 }
 
-/** Whatever went before, no VM stays unsettled: agents keep or drop a VM's files by what its record says. */
+/**
+ * Whatever went before, no VM stays unsettled: agents keep or drop a VM's files by what its record says. Of a migration
+ * that was to be planned alone nothing is to be settled.
+ */
 async function settleAll(deps: StepDeps, record: MigrationRecord): Promise<End> {
   if (isRegistration(record)) return await endRegistration(deps, record);
+  if (record.planOnly && record.forecast !== undefined && record.error === undefined) return { state: 'planned' };
   for (const vm of await gangOf(deps, record)) await settle(deps, record, vm, record.error ?? UNFINISHED);
   for (const name of record.vmNames) await deps.vms.release(record.namespace, name, record.id);
   const gang = await gangOf(deps, record);

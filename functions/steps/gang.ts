@@ -13,13 +13,20 @@ export function chainOf({ name, surveyed, layers }: VmRecord): LayerTransfer[] {
   });
 }
 
-/** The base layers that must reach the destination: each once, at the first VM that brings it, parents first. */
+/**
+ * The base layers that must reach the destination, in the order of their turns: each once, at the VM whose host sends it.
+ * Where a plan tells no turns they go from the first VM that brings them, parents first.
+ */
 export function baseLayers(gang: readonly VmRecord[]): LayerTransfer[] {
-  const found = new Map<string, LayerTransfer>();
-  for (const layer of gang.flatMap((vm) => chainOf(vm).slice(0, -1))) {
-    if (layer.treatment !== 'skip' && !found.has(layer.stream)) found.set(layer.stream, layer);
+  const found = new Map<string, { turn: number | undefined; transfer: LayerTransfer }>();
+  for (const vm of gang) {
+    chainOf(vm).forEach((transfer, depth, { length }) => {
+      const turn = vm.layers?.[depth]?.turn;
+      if (depth === length - 1 || transfer.treatment === 'skip') return;
+      if (turn !== undefined || !found.has(transfer.stream)) found.set(transfer.stream, { turn, transfer });
+    });
   }
-  return [...found.values()];
+  return [...found.values()].sort((a, b) => (a.turn ?? 0) - (b.turn ?? 0)).map(({ transfer }) => transfer);
 }
 
 /** Those of them that the agent of `host` pushes: what the store has nobody pushes. */

@@ -1,113 +1,87 @@
-import { PUBLIC_NAMESPACE } from '../../core/api/names.ts';
-import type { SurveyedLayer } from '../../core/api/tasks.ts';
+import type { LinkRates, MigrationForecast } from '../../core/api/forecast.ts';
 import { LayerMoverError } from '../../core/errors.ts';
-import { type Choice, chooseTreatment, type PlannedLayer } from '../../core/plan.ts';
-import type { MigrationRecord, VmRecord } from '../../core/records.ts';
+import type { Forecast } from '../../core/planner/forecast.ts';
+import { forecastOf } from '../../core/planner/forecast.ts';
+import type { Sending } from '../../core/planner/gang.ts';
+import type { Rates } from '../../core/planner/rates.ts';
+import type { VmRecord } from '../../core/records.ts';
 import { changeState } from '../records/change-state.ts';
 import { movingGangOf, requireRunning } from '../records/require-migration.ts';
 import type { StepDeps } from './deps.ts';
 import { baseLayers, seedsOf } from './gang.ts';
 import type { InputOf } from './input.ts';
+import { type ExpectedPause, pauseViews } from './pauses.ts';
+import { type PlannedStream, planStreams } from './plan-streams.ts';
+import { plannedLayer } from './planned-layer.ts';
 import { isRegistration, planRegistration } from './registration.ts';
+import { layersOf } from './streams.ts';
 
-/** What the namespace knows of the layers of a gang, by layer id. */
-interface Known {
-  /** The destination has it in its image folder. */
-  readonly present: ReadonlySet<string>;
-  /** The store has all of it. */
-  readonly stored: ReadonlySet<string>;
-  /** The store has not, but the public namespace's has. */
-  readonly published: ReadonlySet<string>;
-  /** How many VMs bring it as a base layer. */
-  readonly bringers: ReadonlyMap<string, number>;
-}
-
-/** Decides what is done with each layer of each VM, and who must seed base layers. */
+/**
+ * Decides what is done with each layer of each VM, and who must seed base layers; keeps what it expects of that. Nothing more
+ * happens in a migration that is to be planned alone.
+ */
 export async function plan(deps: StepDeps, { migration, run }: InputOf<'plan'>) {
   const record = await requireRunning(deps, migration, run);
   if (isRegistration(record)) return await planRegistration(deps, record);
   const surveyed = await movingGangOf(deps, record);
-  const known = await lookUp(deps, record, surveyed);
-  const gang = surveyed.map((vm) => ({ ...vm, layers: planVm(record, vm, known) }));
+  const { streams, rates, pauses } = await planStreams(deps, record, surveyed);
+  const { sending, ...forecast } = forecastOf({ ...partsOf(streams, pauses), chunkBytes: record.chunkBytes });
+  const gang = surveyed.map((vm) => ({ ...vm, layers: layersFor(vm, streams, sending) }));
   for (const vm of gang) await deps.migrations.updateVm(migration, vm, { layers: vm.layers });
+  const told = { forecast: { at_ms: deps.clock.nowMs(), ...viewOf(forecast, rates), ...pauseViews(pauses) } };
+  await deps.migrations.update(record, ['preparing', 'seeding', 'moving'], told);
+  if (record.planOnly) return { seeding: false, seeds: [], only: true };
   for (const { treatment, dataBytes } of gang.flatMap(({ layers }) => layers))
     if (treatment === 'skip') deps.measure('LogicalBytes', dataBytes, treatment);
   const sources = [...new Set(gang.map((vm) => vm.source))];
   const seeds = sources.filter((host) => seedsOf(gang, host).length > 0);
   const seeding = baseLayers(gang).length > 0;
   if (seeding) await changeState(deps, record, ['preparing', 'seeding'], { state: 'seeding' });
-  return { seeding, seeds: seeds.map((host) => ({ host })) };
+  return { seeding, seeds: seeds.map((host) => ({ host })), only: false };
 }
 
-async function lookUp(deps: StepDeps, record: MigrationRecord, gang: readonly VmRecord[]): Promise<Known> {
-  const bases = gang.flatMap((vm) =>
-    layersOf(vm)
-      .slice(0, -1)
-      .map((layer) => layer.layer_id!),
-  );
-  const bringers = new Map<string, number>();
-  for (const id of bases) bringers.set(id, (bringers.get(id) ?? 0) + 1);
-  const tops = gang.map((vm) => layersOf(vm).at(-1)?.layer_id).filter((id) => id !== undefined);
-  const stored = new Set<string>();
-  const published = new Set<string>();
-  for (const id of new Set([...bases, ...tops])) {
-    const nowMs = deps.clock.nowMs();
-    if (await deps.layers.use(record.namespace, id, nowMs)) stored.add(id);
-    else if (bringers.has(id) && (await deps.layers.use(PUBLIC_NAMESPACE, id, nowMs))) published.add(id);
-  }
+/** What rounds after the first take, a running VM's own layer takes, too. */
+function partsOf(streams: ReadonlyMap<string, PlannedStream>, pauses: readonly ExpectedPause[]) {
+  const laterMs = (vm: string) => pauses.find((each) => each.vm === vm)?.laterMs ?? 0;
+  const all = [...streams.values()].map(({ chosen, ...each }) => ({ ...each, ...chosen }));
   return {
-    bringers,
-    stored,
-    published,
-    present: await deps.layers.present(record.namespace, record.to, [...bringers.keys()]),
+    bases: all.filter(({ isBase, treatment }) => isBase && treatment !== 'skip'),
+    tops: all
+      .filter(({ isBase }) => !isBase)
+      .map(({ vms: [vm], prediction }) => {
+        const milliseconds = prediction.milliseconds + laterMs(vm!.name);
+        return { vm: vm!.name, host: vm!.host, prediction: { ...prediction, milliseconds } };
+      }),
   };
 }
 
-function planVm(record: MigrationRecord, vm: VmRecord, known: Known): PlannedLayer[] {
+/** A base layer has its turn at the first VM of the host that sends it. */
+function layersFor(vm: VmRecord, streams: ReadonlyMap<string, PlannedStream>, sending: readonly Sending[]) {
   const layers = layersOf(vm);
   return layers.map((layer, depth) => {
-    const base = depth < layers.length - 1;
-    return planLayer(
-      record,
-      layer,
-      known,
-      base ? { stream: layer.layer_id!, base } : { stream: `ud:${vm.name}`, base },
-    );
+    const name = depth === layers.length - 1 ? `ud:${vm.name}` : layer.layer_id!;
+    const stream = streams.get(name);
+    if (stream === undefined) throw new LayerMoverError('PLAN_MISSING', `layer ${name} of ${vm.name} is not planned`);
+    const turn = sending.findIndex(({ stream: each }) => each === name);
+    const sender = sending[turn]?.vms.find(({ host }) => host === sending[turn]!.host)?.name;
+    return plannedLayer(stream, sender === vm.name ? turn : undefined);
   });
 }
 
-/** Nobody can look up what changes while it is copied, whatever the policy. */
-const CHANGING: Choice = { treatment: 'direct', reason: 'the running VM writes to it: it goes in rounds' };
-
-/** The top layer is never skipped, for the VM writes to it, and never shared. */
-function planLayer(
-  { policy, live }: MigrationRecord,
-  layer: SurveyedLayer,
-  { present, stored, published, bringers }: Known,
-  { stream, base }: { stream: string; base: boolean },
-): PlannedLayer {
-  const isPublished = base && published.has(stream);
-  const isStored = layer.layer_id !== undefined && (stored.has(layer.layer_id) || isPublished);
-  const isPresent = base && present.has(stream);
-  const choice =
-    live !== undefined && !base
-      ? CHANGING
-      : chooseTreatment({ kind: layer.kind, present: isPresent, stored: isStored, policy });
-  return {
-    ...choice,
-    stream,
-    kind: layer.kind,
-    name: layer.name,
-    ...(layer.layer_id === undefined ? {} : { layerId: layer.layer_id }),
-    virtualBytes: layer.virtual_bytes,
-    dataBytes: layer.data_bytes,
-    shared: base && (bringers.get(stream) ?? 0) > 1,
-    stored: isStored && choice.treatment === 'dedup',
-    ...(isPublished && choice.treatment === 'dedup' ? { published: true } : {}),
+function viewOf(forecast: Forecast, rates: ReadonlyMap<string, Rates>): Omit<MigrationForecast, 'at_ms'> {
+  const { milliseconds, wireBytes, pulledBytes, costs, oneByOne, eachAlone } = forecast;
+  const taken = (of: { milliseconds: number; wireBytes: number }) => {
+    return { milliseconds: Math.round(of.milliseconds), wire_bytes: Math.round(of.wireBytes) };
   };
-}
-
-function layersOf({ name, surveyed }: VmRecord): readonly SurveyedLayer[] {
-  if (surveyed === undefined) throw new LayerMoverError('SURVEY_MISSING', `${name} was not surveyed`);
-  return surveyed;
+  return {
+    ...taken({ milliseconds, wireBytes }),
+    pulled_bytes: Math.round(pulledBytes),
+    dollars: costs.reduce((sum, { dollars }) => sum + dollars, 0),
+    costs: [...costs],
+    one_by_one: taken(oneByOne),
+    each_alone: taken(eachAlone),
+    rates: [...rates].map(([source, { readBack, ...each }]) => {
+      return { source: source as LinkRates['source'], ...each, read_back: readBack };
+    }),
+  };
 }

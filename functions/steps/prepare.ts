@@ -8,8 +8,9 @@ import type { InputOf } from './input.ts';
 import { isRegistration } from './registration.ts';
 
 /**
- * Finds where each VM is and leases it, so that no other migration moves it meanwhile. What an earlier run committed is
- * done with. A registration moves none: its host is asked what it holds, and may have to send that.
+ * Finds where each VM is and leases it, so that no other migration moves it meanwhile; not for a plan, which changes
+ * nothing. What an earlier run committed is done with. A registration moves no VM: its host is asked what it holds, and
+ * may have to send that.
  */
 export async function prepare(deps: StepDeps, { migration, run }: InputOf<'prepare'>) {
   const record = await requireRunning(deps, migration, run);
@@ -33,9 +34,19 @@ export async function prepare(deps: StepDeps, { migration, run }: InputOf<'prepa
 async function lease(deps: StepDeps, record: MigrationRecord, name: string): Promise<VmRecord> {
   const source = await findSource(deps, record, name);
   const nowMs = deps.clock.nowMs();
+  if (record.planOnly) return await put(deps, record, { name, source, epoch: 0 }, nowMs);
   const wanted = { migration: record.id, untilMs: nowMs + limits.lease_seconds * 1000 };
   const { epoch } = await deps.vms.lease(record.namespace, name, source, wanted, nowMs);
-  const vm: VmRecord = { name, run: record.run, source, epoch, state: 'waiting', startedMs: nowMs };
-  await deps.migrations.putVm(record.id, vm);
+  return await put(deps, record, { name, source, epoch }, nowMs);
+}
+
+async function put(
+  deps: StepDeps,
+  { id, run }: MigrationRecord,
+  where: Pick<VmRecord, 'name' | 'source' | 'epoch'>,
+  startedMs: number,
+): Promise<VmRecord> {
+  const vm: VmRecord = { ...where, run, state: 'waiting', startedMs };
+  await deps.migrations.putVm(id, vm);
   return vm;
 }

@@ -17,7 +17,11 @@ export function taskInput(record: MigrationRecord, gang: readonly VmRecord[], ki
       if (isRegistration(record)) return registerInput(record);
       const kinds = record.kinds === undefined ? {} : { kinds: [...record.kinds] };
       const vms = gang.filter((vm) => vm.source === what).map(({ name }) => ({ name, ...kinds }));
-      return { kind, ...about, policy: record.policy, ...(record.live === undefined ? {} : { live: true }), vms };
+      const live = record.live === undefined ? {} : { live: true };
+      const planOnly = record.planOnly ? { plan_only: true } : {};
+      // By kind or by time: user data is not read before it moves.
+      const policy = record.policy === 'kind' ? 'auto' : record.policy;
+      return { kind, ...about, policy, ...live, ...planOnly, vms };
     }
     case 'seed':
       return {

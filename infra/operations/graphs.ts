@@ -1,6 +1,6 @@
 import { GraphWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import type { MetricName } from '../../core/metrics.ts';
-import { TREATMENTS } from '../../core/plan.ts';
+import { TREATMENTS } from '../../core/treatments.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { measured } from './metrics.ts';
 import type { Watch } from './operations.ts';

@@ -3,8 +3,8 @@ import { type IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-clo
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { limits } from '../../core/limits.ts';
 import { METRICS_NAMESPACE, type MetricName, STACK_DIMENSION } from '../../core/metrics.ts';
-import type { Treatment } from '../../core/plan.ts';
 import { CALL_DOLLARS, STEP_DOLLARS } from '../../core/prices.ts';
+import type { Treatment } from '../../core/treatments.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import type { Storage } from '../storage.ts';
 

@@ -20,11 +20,16 @@ export function prepareStates({ step, agentTask }: StatesOf, onError: string): S
     Plan: step(
       'plan',
       {},
-      { Next: 'MustSeed' },
+      { Next: 'IsPlanOnly' },
       {
-        keep: { at: '$.planned', fields: ['seeding', 'seeds'] },
+        keep: { at: '$.planned', fields: ['seeding', 'seeds', 'only'] },
         onError,
       },
     ),
+    IsPlanOnly: {
+      Type: 'Choice',
+      Choices: [{ Variable: '$.planned.only', BooleanEquals: true, Next: 'Ending' }],
+      Default: 'MustSeed',
+    },
   };
 }

@@ -20,10 +20,12 @@ export function rollbackStates({ step }: StatesOf): States {
       Choices: [
         { Variable: '$.finished.more', BooleanEquals: true, Next: 'Finish' },
         { Variable: '$.finished.state', StringEquals: 'committed', Next: 'Committed' },
+        { Variable: '$.finished.state', StringEquals: 'planned', Next: 'Planned' },
       ],
       Default: 'NotCommitted',
     },
     Committed: { Type: 'Succeed' },
+    Planned: { Type: 'Succeed' },
     NotCommitted: { Type: 'Fail', ErrorPath: '$.finished.error', CausePath: '$.finished.cause' },
   };
 }

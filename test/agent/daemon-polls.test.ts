@@ -49,7 +49,8 @@ describe('the poll loop', () => {
     const catalog = { bases: async () => ['a'.repeat(64)] };
     const known = { images, catalog } as unknown as Pick<EnrolmentOptions, 'images' | 'catalog'>;
     const brought = { has: () => false };
-    const enrolment = new Enrolment({ ...known, brought, ref: 'a/h1', api, clock, version: '1', freeBytes });
+    const measures = { rates: () => ({}) };
+    const enrolment = new Enrolment({ ...known, brought, measures, ref: 'a/h1', api, clock, version: '1', freeBytes });
     runs = new Runs({
       api,
       clock: systemClock,
@@ -110,7 +111,9 @@ describe('the poll loop', () => {
     await clock.advance(0);
     expect(polls).toHaveLength(1);
     expect(await pollsIn(20_000)).toBe(10);
-    expect(enrolments).toEqual([{ version: '1', vms: ['web-1'], layers: ['a'.repeat(64)], free_bytes: 1000 }]);
+    expect(enrolments).toEqual([
+      { version: '1', vms: ['web-1'], layers: ['a'.repeat(64)], rates: {}, free_bytes: 1000 },
+    ]);
     vms = ['web-1', 'web-2'];
     await clock.advance(limits.rescan_ms);
     expect(enrolments).toHaveLength(2);
@@ -126,7 +129,9 @@ describe('the poll loop', () => {
     };
     const told: unknown[] = [];
     const api = scripted((_, { body }) => void told.push(body));
-    const known = { images: { vms: look }, catalog: { bases: async () => [] } } as unknown as EnrolmentOptions;
+    const measures = { rates: () => ({}) };
+    const images = { vms: look };
+    const known = { images, measures, catalog: { bases: async () => [] } } as unknown as EnrolmentOptions;
     const options = { ...known, ref: 'a/h1', api, clock, version: '1', freeBytes: async () => 0 } as const;
     const enrolment: Enrolment = new Enrolment(options);
     for (let poll = 0; poll < 3; poll++) await enrolment.renew(stop.signal);

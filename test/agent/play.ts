@@ -104,7 +104,12 @@ async function all(branches: readonly Promise<void>[]): Promise<void> {
 /** Asks for a migration and plays it. */
 export async function migrate(
   cloud: LocalCloud,
-  request: { vms: string[]; to: `${string}/${string}`; policy?: 'auto' | 'dedup' | 'direct'; chunk_bytes?: number },
+  request: {
+    vms: string[];
+    to: `${string}/${string}`;
+    policy?: 'auto' | 'kind' | 'dedup' | 'direct';
+    chunk_bytes?: number;
+  },
   namespace = DEFAULT_NAMESPACE,
 ): Promise<{ id: string; workflow: Workflow; ended: Promise<MigrationView> }> {
   const body = { request_id: `request-${++requests}`, ...request };

@@ -54,7 +54,7 @@ export function startPolling() {
     catalog: { bases: async () => [] },
   } as unknown as Pick<EnrolmentOptions, 'images' | 'catalog'>;
   const freeBytes = async () => 1000;
-  const options = { ref: 'a/h1', api, clock } as const;
+  const options = { ref: 'a/h1', api, clock, measures: { rates: () => ({}) } } as const;
   const enrolment = new Enrolment({ ...known, ...options, brought: { has: () => false }, version: '1', freeBytes });
   const runs = new Runs({
     api,

@@ -6,7 +6,6 @@ import { kindsOf } from '../../core/kinds.ts';
 import { relations } from '../../core/limit-relations.ts';
 import { limits } from '../../core/limits.ts';
 import { endState } from '../../core/migration.ts';
-import { chooseTreatment } from '../../core/plan.ts';
 import { assertAgreed, contentDigest, type Receipt } from '../../core/receipt.ts';
 
 describe('limits', () => {
@@ -36,17 +35,6 @@ describe('kinds of a chain', () => {
     expect(kindsOf(2, ['we', 'we'])).toEqual(['we', 'we']);
     expect(() => kindsOf(2, ['ud', 'ud'])).toThrow(expect.objectContaining({ code: 'KINDS_MISMATCH' }));
     expect(() => kindsOf(3, ['os', 'ud'])).toThrow(expect.objectContaining({ code: 'KINDS_MISMATCH' }));
-  });
-});
-
-describe('treatment of a layer', () => {
-  it('skips what is there whatever the policy, dedups bases, sends user data direct', () => {
-    const layer = { kind: 'os', present: false, stored: false, policy: 'auto' } as const;
-    expect(chooseTreatment({ ...layer, present: true, policy: 'direct' }).treatment).toBe('skip');
-    expect(chooseTreatment(layer).treatment).toBe('dedup');
-    expect(chooseTreatment({ ...layer, kind: 'ud' }).treatment).toBe('direct');
-    expect(chooseTreatment({ ...layer, kind: 'ud', policy: 'dedup' }).treatment).toBe('dedup');
-    expect(chooseTreatment({ ...layer, policy: 'direct' }).treatment).toBe('direct');
   });
 });
 

@@ -47,6 +47,8 @@ it('a VM of three layers arrives equal by the command: bases by way of the index
     'web-1',
     '--to',
     b.ref,
+    '--policy',
+    'kind',
     '--cloud',
     stage.file,
     '--json',

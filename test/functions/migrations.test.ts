@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { limits } from '../../core/limits.ts';
-import { chooseTreatment } from '../../core/plan.ts';
 import { contentDigest } from '../../core/receipt.ts';
 import { migrationIdOf } from '../../functions/migrations/create.ts';
 import { createEnrolledCloud, type TestCloud } from './support/cloud.ts';
@@ -98,7 +97,8 @@ async function moving() {
   const nowMs = cloud.clock.nowMs();
   for (const name of request.vms) {
     const layers = chain(name).map((layer, depth) => ({
-      ...chooseTreatment({ kind: layer.kind, present: depth === 0, stored: false, policy: 'auto' }),
+      treatment: (['skip', 'dedup', 'direct'] as const)[depth]!,
+      reason: 'it is so',
       stream: layer.layer_id ?? `ud:${name}`,
       kind: layer.kind,
       name: layer.name,

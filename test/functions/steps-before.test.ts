@@ -75,7 +75,7 @@ describe('prepare', () => {
 
 describe('plan', () => {
   it('deduplicates base layers, once for the gang, and sends user data direct', async () => {
-    expect(await s.planned()).toEqual({ seeding: true, seeds: [{ host: 'a/h1' }] });
+    expect(await s.planned()).toEqual({ seeding: true, seeds: [{ host: 'a/h1' }], only: false });
     expect((await s.vmOf('web-1'))?.layers).toMatchObject([
       { stream: id('debian'), treatment: 'dedup', shared: true, stored: false },
       { stream: id('lamp'), treatment: 'dedup', shared: true },
@@ -86,7 +86,7 @@ describe('plan', () => {
 
   it('skips what the destination has, and seeds nothing if that is all', async () => {
     await s.cloud.layers.announce('default', 'b/h2', [id('debian'), id('lamp')]);
-    expect(await s.planned()).toEqual({ seeding: false, seeds: [] });
+    expect(await s.planned()).toEqual({ seeding: false, seeds: [], only: false });
     expect((await s.vmOf('web-1'))?.layers?.map((layer) => layer.treatment)).toEqual(['skip', 'skip', 'direct']);
   });
 
@@ -94,16 +94,20 @@ describe('plan', () => {
     const shape = { virtualBytes: 1, chunkBytes: 65_536, dataBytes: 1, recordedMs: 1, kind: 'os' } as const;
     for (const name of ['debian', 'lamp'])
       await s.cloud.layers.record('default', { layerId: id(name), parent: null, name, ...shape });
-    expect(await s.planned()).toEqual({ seeding: true, seeds: [] });
+    expect(await s.planned()).toEqual({ seeding: true, seeds: [], only: false });
     expect((await s.vmOf('web-1'))?.layers?.map((layer) => layer.stored)).toEqual([true, true, false]);
   });
 
-  it('splits seeding between sources: each layer from the first VM that brings it', async () => {
+  it('splits seeding between sources: each layer from a host that has it', async () => {
     await s.cloud.vms.lease('default', 'web-1', 'c/h3', { migration: 'm0', untilMs: 0 }, 0);
     await s.step({ step: 'prepare' });
     await s.cloud.migrations.updateVm(MIGRATION, { name: 'web-2', run: 1 }, { surveyed: chain('web-2') });
     await s.cloud.migrations.updateVm(MIGRATION, { name: 'web-1', run: 1 }, { surveyed: chain('web-1', 'node') });
-    expect(await s.step({ step: 'plan' })).toEqual({ seeding: true, seeds: [{ host: 'a/h1' }, { host: 'c/h3' }] });
+    expect(await s.step({ step: 'plan' })).toEqual({
+      seeding: true,
+      seeds: [{ host: 'a/h1' }, { host: 'c/h3' }],
+      only: false,
+    });
     await s.step({ step: 'dispatch', kind: 'seed', what: 'c/h3', token: 't' });
     const input = (await s.cloud.tasks.find(`${MIGRATION}.seed.c.h3`))?.input;
     expect(input).toMatchObject({ layers: [{ stream: id('node'), vm: 'web-1', depth: 1, parent: id('debian') }] });

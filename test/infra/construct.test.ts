@@ -41,7 +41,7 @@ it('samples the index as it is told, where it is read and where it is written', 
   const told = Object.values(template.findResources('AWS::Lambda::Function'))
     .map(({ Properties }) => Properties.Environment.Variables[settings.sampling])
     .filter((value) => value !== undefined);
-  expect(told).toEqual(['1', '1', '1', '1']);
+  expect(told).toEqual(['1', '1', '1', '1', '1']);
 });
 
 it('collects each namespace at the wanted times, and layers after the wanted days; or by hand alone', () => {

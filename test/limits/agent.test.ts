@@ -168,7 +168,8 @@ describe('an enrolment', () => {
       images: { vms: async () => [{ name: 'web-1' }] },
       catalog: { bases: async () => layers },
       brought: { has: () => false },
-    } as unknown as Pick<EnrolmentOptions, 'images' | 'catalog' | 'brought'>;
+      measures: { rates: () => ({}) },
+    } as unknown as Pick<EnrolmentOptions, 'images' | 'catalog' | 'brought' | 'measures'>;
     const enrolment = new Enrolment({ ...known, ref: 'a/h1', api, clock, version: '1', freeBytes: async () => 1 });
     const renew = async () => {
       calls.length = 0;

@@ -32,7 +32,7 @@ const ports = () => hosts.cloud().ports;
 const objects = () => ports().objects;
 
 async function move(vm: string, to: 'b' | 'c'): Promise<MigrationView> {
-  const { ended } = await migrate(hosts.cloud(), { vms: [vm], to: `${to}/h1`, chunk_bytes: 16 * KiB });
+  const { ended } = await migrate(hosts.cloud(), { vms: [vm], to: `${to}/h1`, policy: 'kind', chunk_bytes: 16 * KiB });
   return ended;
 }
 

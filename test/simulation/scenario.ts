@@ -67,7 +67,7 @@ export function drawOrders(dice: Dice, hosts: readonly Host[], vms: readonly Vm[
     orders.push({
       vms: moving.map((vm) => vm.name),
       to: to.ref as HostRef,
-      policy: dice.pick(['auto', 'auto', 'dedup', 'direct']),
+      policy: dice.pick(['auto', 'kind', 'dedup', 'direct']),
       chunkBytes: dice.pick([4 * KiB, 4 * KiB, 8 * KiB]),
       atMs,
       ...(dice.chance(0.3) ? { onward: dice.pick(others).ref as HostRef } : {}),

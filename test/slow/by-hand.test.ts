@@ -26,7 +26,17 @@ async function makeChain(folder: string): Promise<void> {
 }
 
 async function migrate(to: string, ...vms: string[]): Promise<VmView[]> {
-  const { code, lines, stderr } = await layermover(['migrate', ...vms, '--to', to, '--cloud', cloud, '--json']);
+  const { code, lines, stderr } = await layermover([
+    'migrate',
+    ...vms,
+    '--to',
+    to,
+    '--policy',
+    'kind',
+    '--cloud',
+    cloud,
+    '--json',
+  ]);
   expect(stderr).not.toContain('error');
   expect(code).toBe(0);
   const last = lines.at(-1) as { message_type: string; vms: VmView[] };

@@ -36,6 +36,12 @@ describe('the demo', () => {
       expect(vm.wire_bytes).toBe(vm.layers.reduce((sum, layer) => sum + layer.wire_bytes, 0));
       expect(vm.wire_bytes).toBeLessThan(vm.logical_bytes);
     }
+    // Real files: what was expected on the wire of all layers, before any of them was sent, holds within 15 %.
+    const sent = vms.flatMap(({ layers }) => layers).filter(({ forecast }) => forecast !== undefined);
+    const expected = sent.reduce((sum, { forecast }) => sum + forecast!.wire_bytes, 0);
+    const was = sent.reduce((sum, { wire_bytes }) => sum + wire_bytes, 0);
+    expect(sent).toHaveLength(7);
+    expect(Math.abs(expected / was - 1)).toBeLessThan(0.15);
     expect(two.code).toBe(0);
     expect(two.stdout).toContain('web-1');
     expect(elapsed).toBeLessThan(2 * DEMO_SECONDS_MAX);

@@ -24,7 +24,7 @@ beforeAll(async () => {
     await writeLayer(at('a-h1'), { name, patches: [{ at: 3 * MiB, length: 256 * 1024, seed }] }, os);
   }
   for (const site of ['a', 'b', 'c']) await stage.agent(site, 'h1', cloud);
-  expect((await call('migrate', 'web-1', '--to', 'b/h1')).code).toBe(0);
+  expect((await call('migrate', 'web-1', '--to', 'b/h1', '--policy', 'kind')).code).toBe(0);
 });
 afterAll(() => stage.close());
 
@@ -53,7 +53,7 @@ it('keeps what a layer needs, tells of what nothing needs, and a later migration
   const real = await collect();
   expect(real).toEqual(before);
 
-  const moved = await call('migrate', 'web-2', '--to', 'c/h1');
+  const moved = await call('migrate', 'web-2', '--to', 'c/h1', '--policy', 'kind');
   expect(moved.code, moved.stderr).toBe(0);
   const { vms } = moved.lines.at(-1) as { vms: { layers: { stored_bytes: number }[] }[] };
   expect(vms[0]!.layers[0]!.stored_bytes).toBe(0);

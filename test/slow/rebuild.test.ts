@@ -43,7 +43,7 @@ afterAll(async () => {
 });
 
 const call = (...words: string[]) => layermover([...words, '--cloud', cloud, '--json']);
-const migrate = (vm: string, to: string) => call('migrate', vm, '--to', to);
+const migrate = (vm: string, to: string) => call('migrate', vm, '--to', to, '--policy', 'kind');
 
 /** Files of the bucket's objects of one kind. */
 async function objectFiles(kind: string): Promise<string[]> {

@@ -44,7 +44,7 @@ beforeAll(async () => {
   }
   for (const [site, host] of [['a', 'h1'] as const, ['b', 'h2'] as const]) await stage.agent(site, host, cloudFile);
   const migrate = (vm: string, ...words: string[]) =>
-    layermover(['migrate', vm, '--to', 'b/h2', '--cloud', cloudFile, '--json', ...words]);
+    layermover(['migrate', vm, '--to', 'b/h2', '--policy', 'kind', '--cloud', cloudFile, '--json', ...words]);
   const first = await migrate('web-1', '--request-id', REQUEST);
   const second = await migrate('web-2');
   expect([first.code, second.code], first.stdout + second.stdout).toEqual([0, 0]);

@@ -9,7 +9,7 @@ import { jsonLine } from '../../output/json-lines.ts';
 import { paint } from '../../output/paint.ts';
 import { report } from '../../output/report.ts';
 import { stopSignal } from '../../signals.ts';
-import { requestMigration } from '../../verbs/migrate.ts';
+import { requestMigration } from '../../verbs/request.ts';
 import { summary, watch } from '../../watch.ts';
 import { machineFiles } from '../machine-files.ts';
 import { runCommand, startService } from '../process.ts';

@@ -1,7 +1,7 @@
 import type { LayerTransfer, SurveyedLayer, TaskInput } from '../../../core/api/tasks.ts';
 import { sha256, toHex } from '../../../core/fingerprint.ts';
-import type { Treatment } from '../../../core/plan.ts';
 import type { Receipt } from '../../../core/receipt.ts';
+import type { Treatment } from '../../../core/treatments.ts';
 import { MIGRATION } from './cloud.ts';
 
 export function id(name: string): string {

@@ -24,7 +24,7 @@ export async function createWorld(script: { source?: AgentOptions; destination?:
   return { cloud, source, destination };
 }
 
-type Change = Partial<Pick<MigrationRequest, 'mode' | 'live'>>;
+type Change = Partial<Pick<MigrationRequest, 'mode' | 'live' | 'plan_only'>>;
 
 export async function migrate({ cloud }: World, vms = ['web-1', 'web-2'], change: Change = {}): Promise<void> {
   await cloud.call('createMigration', 'user', { body: { request_id: 'request-1', vms, to: 'b/h2', ...change } });

@@ -11,7 +11,7 @@ import type { SimulatedTime } from './time.ts';
 export interface Order {
   readonly vms: readonly string[];
   readonly to: HostRef;
-  readonly policy: 'auto' | 'dedup' | 'direct';
+  readonly policy: 'auto' | 'kind' | 'dedup' | 'direct';
   readonly chunkBytes: number;
   /** When it is asked for, and when the user changes their mind. Milliseconds from the start. */
   readonly atMs: number;

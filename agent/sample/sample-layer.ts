@@ -1,0 +1,84 @@
+import type { Zstd } from '../../adapters/system/zstd.ts';
+import { geometryOf } from '../../core/chunk.ts';
+import { limits } from '../../core/limits.ts';
+import type { Clock } from '../../core/ports.ts';
+import type { DiskLayer } from '../disk/layer.ts';
+import { sealFrame } from '../pack/frame-codec.ts';
+import { freeBuffer, largeBuffer } from '../pack/memory.ts';
+import type { ChunkPool } from '../scan/pool.ts';
+import { readChunks } from '../scan/read.ts';
+import { touchedRuns } from '../scan/runs.ts';
+import { type Hooks, mayBeHook } from './hooks.ts';
+import { runsIn, windowsIn } from './windows.ts';
+
+export interface SampleJob {
+  readonly layer: DiskLayer;
+  readonly chunkBytes: number;
+  readonly pool: ChunkPool;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** The threaded one unless set. */
+  readonly zstd?: Zstd | undefined;
+}
+
+/** What a look at some of a layer has shown. Bytes and milliseconds. */
+export interface Sampled {
+  readonly hooks: Hooks;
+  /** Raw bytes of its data chunks, extrapolated unless all of it was read. */
+  readonly dataBytes: number;
+  readonly rawBytes: number;
+  readonly compressedBytes: number;
+  readonly readMs: number;
+  readonly compressMs: number;
+}
+
+/**
+ * Reads pieces that lie evenly in what a layer holds, `limits.survey_sample_bytes_max` at the most, fingerprints them and
+ * compresses them in frames as a push does. Errors: those of reading, the signal's reason.
+ */
+export async function sampleLayer(job: SampleJob): Promise<Sampled> {
+  const { layer, chunkBytes, clock } = job;
+  const geometry = geometryOf(layer.virtualBytes, chunkBytes);
+  const runs = () => touchedRuns(layer.extents(0, geometry.virtualBytes), geometry);
+  let chunks = 0;
+  for await (const run of runs()) if (run.kind === 'read') chunks += run.count;
+  const most = Math.max(1, Math.floor(limits.survey_sample_bytes_max / chunkBytes));
+  const windows = windowsIn(chunks, { piece: Math.max(1, Math.floor(limits.survey_piece_bytes / chunkBytes)), most });
+  const seen = windows.reduce((sum, { from, to }) => sum + to - from, 0);
+  const buffer = largeBuffer(most * chunkBytes);
+  try {
+    const beganMs = clock.nowMs();
+    const fingerprints: Uint8Array[] = [];
+    let rawBytes = 0;
+    for await (const batch of readChunks({ ...job, geometry }, runsIn(runs(), windows), job.signal)) {
+      for (const { fingerprint, bytes } of batch.dataChunks()) {
+        if (mayBeHook(fingerprint)) fingerprints.push(Buffer.from(fingerprint));
+        buffer.set(bytes, rawBytes);
+        rawBytes += bytes.length;
+      }
+    }
+    const readMs = clock.nowMs() - beganMs;
+    const compressedBytes = await compressedLength(buffer.subarray(0, rawBytes), job.zstd);
+    const compressMs = clock.nowMs() - beganMs - readMs;
+    const scale = chunks / Math.max(1, seen);
+    const hooks = { fingerprints, all: Math.round(fingerprints.length * scale) };
+    return { hooks, dataBytes: Math.round(rawBytes * scale), rawBytes, compressedBytes, readMs, compressMs };
+  } finally {
+    freeBuffer(buffer);
+  }
+}
+
+/** In frames as large as a pack's, all at once, as a push compresses them beside each other. */
+async function compressedLength(raw: Uint8Array, zstd: Zstd | undefined): Promise<number> {
+  const frames: Promise<number>[] = [];
+  for (let at = 0; at < raw.length; at += limits.frame_raw_bytes_max)
+    frames.push(frameLength(raw.subarray(at, at + limits.frame_raw_bytes_max), zstd));
+  return (await Promise.all(frames)).reduce((sum, length) => sum + length, 0);
+}
+
+async function frameLength(raw: Uint8Array, zstd: Zstd | undefined): Promise<number> {
+  const { head, payload } = await sealFrame(raw, limits.pack_level_default, zstd);
+  const length = head.length + payload.length;
+  if (payload.buffer !== raw.buffer) freeBuffer(payload);
+  return length;
+}

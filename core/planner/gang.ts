@@ -1,0 +1,73 @@
+import { limits } from '../limits.ts';
+import type { Prediction } from './predict.ts';
+
+/** A base layer that a gang brings and that must reach the destination: once, whoever sends it. */
+export interface SharedLayer {
+  readonly stream: string;
+  /** The VMs that can't go before it is there, each with its host. */
+  readonly vms: readonly { readonly name: string; readonly host: string }[];
+  readonly prediction: Prediction;
+}
+
+/** Who sends a layer. */
+export interface Sending extends SharedLayer {
+  readonly host: string;
+}
+
+/**
+ * Splits base layers among the hosts that have them, and leaves them in their order. What takes longest is given first, each
+ * time to the host with the least to do (Graham, *Bounds on Multiprocessing Timing Anomalies*, 1969: never more than a third
+ * longer than the best split, where every host has every layer).
+ */
+export function split(layers: readonly SharedLayer[]): Sending[] {
+  const load = new Map<string, number>();
+  const sender = new Map<string, string>();
+  const loadOf = (host: string) => load.get(host) ?? 0;
+  for (const { stream, vms, prediction } of [...layers].sort((a, b) => workOf(b) - workOf(a))) {
+    const host = vms.map((vm) => vm.host).reduce((least, each) => (loadOf(each) < loadOf(least) ? each : least));
+    sender.set(stream, host);
+    load.set(host, loadOf(host) + workOf({ prediction }));
+  }
+  return layers.map((layer) => ({ ...layer, host: sender.get(layer.stream)! }));
+}
+
+/** What a source has to do for a layer, in milliseconds: what the destination does afterwards it does not wait for. */
+function workOf({ prediction }: Pick<SharedLayer, 'prediction'>): number {
+  return prediction.wireBytes === 0 ? 0 : prediction.milliseconds - prediction.stages.readBack;
+}
+
+/** A VM's own layer, which goes once its bases are there. */
+export interface TopLayer {
+  readonly vm: string;
+  readonly host: string;
+  readonly prediction: Prediction;
+}
+
+/**
+ * Milliseconds that a migration takes: what it takes besides its copies; then base layers, each host's one after the other, while
+ * the destination fetches them in their order; then the VMs' own layers, which the destination fetches
+ * `limits.pulls_at_once` at a time.
+ */
+export function migrationMs(bases: readonly Sending[], tops: readonly TopLayer[]): number {
+  const seeding = Math.max(longest(bases), arrival(bases, 1));
+  const moving = Math.max(longest(tops), arrival(tops, limits.pulls_at_once));
+  return limits.migration_fixed_ms + seeding + moving;
+}
+
+type Placed = Pick<Sending, 'host' | 'prediction'>;
+
+/** The last layer of a host is still to be read back when the host is done with it. */
+function longest(layers: readonly Placed[]): number {
+  const hosts = [...new Set(layers.map(({ host }) => host))];
+  const ofHost = (host: string) => {
+    const own = layers.filter((layer) => layer.host === host);
+    return own.reduce((sum, layer) => sum + workOf(layer), 0) + (own.at(-1)?.prediction.stages.readBack ?? 0);
+  };
+  return Math.max(0, ...hosts.map(ofHost));
+}
+
+function arrival(layers: readonly Placed[], atOnce: number): number {
+  const down = layers.reduce((sum, { prediction }) => sum + prediction.stages.down, 0);
+  const readBack = layers.reduce((sum, { prediction }) => sum + prediction.stages.readBack, 0);
+  return down + readBack / Math.min(atOnce, Math.max(1, layers.length));
+}

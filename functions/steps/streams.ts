@@ -1,0 +1,54 @@
+import type { SurveyedLayer } from '../../core/api/tasks.ts';
+import { LayerMoverError } from '../../core/errors.ts';
+import type { VmRecord } from '../../core/records.ts';
+
+/** A layer of a gang, however many of its VMs bring it: one transfer. */
+export interface Stream {
+  readonly stream: string;
+  readonly layer: SurveyedLayer;
+  readonly isBase: boolean;
+  /** The VMs that bring it, each with its host; a VM's own layer has the one. */
+  readonly vms: readonly { readonly name: string; readonly host: string }[];
+}
+
+/**
+ * What a gang consists of, each layer once, in the order in which base layers go: after their parents, those of more VMs
+ * first, small ones before large ones; then the VMs' own.
+ */
+export function streamsOf(gang: readonly VmRecord[]): Stream[] {
+  const bases = new Map<string, Stream>();
+  const tops: Stream[] = [];
+  for (const vm of gang) {
+    const by = { name: vm.name, host: vm.source };
+    const layers = layersOf(vm);
+    for (const layer of layers.slice(0, -1)) {
+      const stream = layer.layer_id!;
+      const vms = [...(bases.get(stream)?.vms ?? []), by];
+      bases.set(stream, { stream, layer, isBase: true, vms });
+    }
+    tops.push({ stream: `ud:${vm.name}`, layer: layers.at(-1)!, isBase: false, vms: [by] });
+  }
+  return [...inOrder(bases), ...tops];
+}
+
+function inOrder(layers: ReadonlyMap<string, Stream>): Stream[] {
+  const left = new Map(layers);
+  const ordered: Stream[] = [];
+  while (left.size > 0) {
+    const ready = [...left.values()].filter(({ layer }) => layer.parent === null || !left.has(layer.parent));
+    const next = ready.reduce((first, each) => (isSooner(each, first) ? each : first));
+    ordered.push(next);
+    left.delete(next.stream);
+  }
+  return ordered;
+}
+
+function isSooner(a: Stream, b: Stream): boolean {
+  if (a.vms.length !== b.vms.length) return a.vms.length > b.vms.length;
+  return a.layer.data_bytes < b.layer.data_bytes;
+}
+
+export function layersOf({ name, surveyed }: VmRecord): readonly SurveyedLayer[] {
+  if (surveyed === undefined) throw new LayerMoverError('SURVEY_MISSING', `${name} was not surveyed`);
+  return surveyed;
+}
