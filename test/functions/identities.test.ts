@@ -102,6 +102,7 @@ describe('a bound identity', () => {
     collectGarbage: { id: `g${'0'.repeat(20)}` },
     registerLayers: { request_id: 'from-elsewhere', host: 'a/h1', files: ['x'], kind: 'os' },
     withdrawLayer: {},
+    matchLayers: { chunk_bytes: 65_536, sample: [{ chunk: 0, fingerprint: '0'.repeat(64) }] },
     rebuildIndex: { phase: 'packs', check: false },
     bindHost: { identity: userArn('friend') },
   };
