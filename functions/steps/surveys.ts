@@ -3,7 +3,7 @@ import { DIGEST_BYTES, isHook, toHex } from '../../core/fingerprint.ts';
 import type { Share } from '../../core/planner/facts.ts';
 import type { KnownRates } from '../../core/planner/rates.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
-import { taskIdOf } from '../agents/task-ids.ts';
+import { taskIdOf } from '../../core/task.ts';
 import type { StepDeps } from './deps.ts';
 
 /** What the sources' agents have measured and sampled. It stays with their tasks: nobody but the plan needs it. */

@@ -46,7 +46,7 @@ describe('the poll loop', () => {
     });
     const freeBytes = async () => 1000;
     const images = { vms: async () => vms.map((name) => ({ name })) };
-    const catalog = { bases: async () => ['a'.repeat(64)] };
+    const catalog = { bases: async () => ({ held: ['a'.repeat(64)], lost: [] }) };
     const known = { images, catalog } as unknown as Pick<EnrolmentOptions, 'images' | 'catalog'>;
     const brought = { has: () => false };
     const measures = { rates: () => ({}) };
@@ -112,7 +112,7 @@ describe('the poll loop', () => {
     expect(polls).toHaveLength(1);
     expect(await pollsIn(20_000)).toBe(10);
     expect(enrolments).toEqual([
-      { version: '1', vms: ['web-1'], layers: ['a'.repeat(64)], rates: {}, free_bytes: 1000 },
+      { version: '1', vms: ['web-1'], layers: ['a'.repeat(64)], rates: {}, lost: [], free_bytes: 1000 },
     ]);
     vms = ['web-1', 'web-2'];
     await clock.advance(limits.rescan_ms);
@@ -131,7 +131,11 @@ describe('the poll loop', () => {
     const api = scripted((_, { body }) => void told.push(body));
     const measures = { rates: () => ({}) };
     const images = { vms: look };
-    const known = { images, measures, catalog: { bases: async () => [] } } as unknown as EnrolmentOptions;
+    const known = {
+      images,
+      measures,
+      catalog: { bases: async () => ({ held: [], lost: [] }) },
+    } as unknown as EnrolmentOptions;
     const options = { ...known, ref: 'a/h1', api, clock, version: '1', freeBytes: async () => 0 } as const;
     const enrolment: Enrolment = new Enrolment(options);
     for (let poll = 0; poll < 3; poll++) await enrolment.renew(stop.signal);

@@ -51,7 +51,7 @@ export function startPolling() {
         return [];
       },
     },
-    catalog: { bases: async () => [] },
+    catalog: { bases: async () => ({ held: [], lost: [] }) },
   } as unknown as Pick<EnrolmentOptions, 'images' | 'catalog'>;
   const freeBytes = async () => 1000;
   const options = { ref: 'a/h1', api, clock, measures: { rates: () => ({}) } } as const;

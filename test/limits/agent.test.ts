@@ -166,7 +166,7 @@ describe('an enrolment', () => {
     let layers = Array.from({ length: 10_000 }, (_, at) => at.toString(16).padStart(64, '0'));
     const known = {
       images: { vms: async () => [{ name: 'web-1' }] },
-      catalog: { bases: async () => layers },
+      catalog: { bases: async () => ({ held: layers, lost: [] }) },
       brought: { has: () => false },
       measures: { rates: () => ({}) },
     } as unknown as Pick<EnrolmentOptions, 'images' | 'catalog' | 'brought' | 'measures'>;
