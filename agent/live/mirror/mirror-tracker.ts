@@ -33,6 +33,8 @@ export class MirrorTracker implements Tracking {
   readonly #server: CopyServer;
   readonly #disks: readonly MirroredDisk[];
   #hasRound = false;
+  /** Resolves when no round reads the copies. */
+  #reading: Promise<unknown> = Promise.resolve();
 
   private constructor(options: MirrorTrackerOptions, of: { server: CopyServer; disks: readonly MirroredDisk[] }) {
     this.#options = options;
@@ -53,6 +55,7 @@ export class MirrorTracker implements Tracking {
       return new MirrorTracker(options, { server, disks: mirrored });
     } catch (error) {
       await server?.close();
+      await cleared(options).catch(() => undefined);
       for (const { copy } of disks) await copy.remove();
       throw error;
     }
@@ -71,7 +74,9 @@ export class MirrorTracker implements Tracking {
     try {
       for (const { job } of this.#disks) job.assertAlive();
       if (isLast) await this.#finish(signal);
-      const done = await use(this.#layers(isLast, signal)[0]!);
+      const reading = use(this.#layers(isLast, signal)[0]!);
+      this.#reading = reading.catch(() => undefined);
+      const done = await reading;
       for (const { copy } of this.#disks) copy.forget();
       this.#hasRound = true;
       return done;
@@ -89,17 +94,12 @@ export class MirrorTracker implements Tracking {
 
   /** Errors: those of Qmp.execute, QMP_TIMEOUT. */
   async end(): Promise<void> {
-    const { qmp, clock } = this.#options;
-    const late = () => new LayerMoverError('QMP_TIMEOUT', 'the VM’s QEMU did not let go of its disk in time');
-    try {
-      await withDeadline((signal) => removeOurMirrors(qmp, signal), { clock, ms: limits.live_cleanup_ms, late });
-    } finally {
-      await this.forget();
-    }
+    await cleared(this.#options).finally(() => this.forget());
   }
 
   async forget(): Promise<void> {
     await this.#server.close();
+    await this.#reading;
     for (const { copy } of this.#options.disks) await copy.remove();
   }
 
@@ -113,4 +113,10 @@ export class MirrorTracker implements Tracking {
     await Promise.all(this.#disks.map(({ job }) => job.ready(signal)));
     await Promise.all(this.#disks.map(({ job }) => job.finish(signal)));
   }
+}
+
+/** Whatever became of the task, nothing of ours is left in QEMU; but nobody waits for ever. */
+function cleared({ qmp, clock }: MirrorTrackerOptions): Promise<void> {
+  const late = () => new LayerMoverError('QMP_TIMEOUT', 'the VM’s QEMU did not let go of its disk in time');
+  return withDeadline((signal) => removeOurMirrors(qmp, signal), { clock, ms: limits.live_cleanup_ms, late });
 }

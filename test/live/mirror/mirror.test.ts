@@ -156,6 +156,27 @@ describeWithGuest('a disk that is mirrored', () => {
     expectSame(brought, readFileSync(folder.at('left.raw')));
   });
 
+  it('that somebody else mirrors is left to him, and nothing of ours stays', async () => {
+    await start();
+    const bytes = (await disksOf(guest.qmp))[0]!.virtualBytes;
+    await guest.qmp.execute('blockdev-add', { driver: 'null-co', 'node-name': 'theirs', size: bytes });
+    const how = { 'copy-mode': 'background', 'on-source-error': 'stop', 'on-target-error': 'stop' };
+    await guest.qmp.execute('blockdev-mirror', {
+      'job-id': 'j',
+      device: 'disk0',
+      target: 'theirs',
+      sync: 'top',
+      ...how,
+    });
+    await expect(trackByMirror(guest.socket, folder.at('state'))).rejects.toMatchObject({
+      code: 'QMP_COMMAND_FAILED',
+      message: expect.stringContaining('blockdev-mirror'),
+    });
+    expect(await ours()).toEqual(['j']);
+    expect(readdirSync(folder.at('state'))).toEqual([]);
+    await guest.written(5);
+  });
+
   it('is as it was once its mirror is ended, at any time', async () => {
     await start();
     for (const rounds of [0, 1, 3]) {
