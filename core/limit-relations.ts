@@ -77,6 +77,10 @@ export const relations: readonly (readonly [string, boolean])[] = [
     2 * Math.max(limits.nbd_silence_ms, limits.qmp_command_ms) <= limits.task_heartbeat_seconds * 1000,
   ],
   [
+    'a destination’s agent that starts again has time to run a guest before it is taken back',
+    limits.guest_told_ms >= 10 * limits.poll_idle_ms,
+  ],
+  [
     'requests in flight fit a buffer and more',
     limits.nbd_requests_in_flight * limits.nbd_read_bytes_max >= limits.scan_buffer_bytes,
   ],

@@ -164,6 +164,8 @@ export const limits = {
   /** A guest that was let go has gone by then, or nobody knows. */
   ram_switchover_ms_max: 60_000,
   ram_look_ms: 20,
+  /** How long a source keeps a guest that has gone stopped, and hears nothing of it, before it takes it back. */
+  guest_told_ms: 30_000,
   /** How long a source whose guest's memory could not be sent waits for its destination to say that it goes elsewhere. */
   incoming_again_ms: 20_000,
   /** As fast as the link: a rate of its own would make the pause longer. */

@@ -44,17 +44,19 @@ export async function takeBack({ api, ref, log }: TakeBackDeps, of: Of, signal: 
 }
 
 /**
- * A VM whose guest was let go, or is gone, and which may be committed: waits for what its destination tells of the guest.
+ * A VM whose guest was let go, or is gone, and which may be committed: waits for what its destination tells of the guest, for
+ * `limits.guest_told_ms`; then it is taken back, which passes only if the guest has not run there and from then on can't.
  * Undefined if the guest never came there, and the VM was taken back. Errors: those of the
  * API but refusals of taking back.
  */
 export async function untilTold(deps: TakeBackDeps, of: Of, signal: AbortSignal): Promise<GuestFate | undefined> {
+  const endMs = deps.clock.nowMs() + limits.guest_told_ms;
   for (;;) {
     await deps.clock.sleep(limits.poll_busy_ms, signal);
     const { outcome, guest } = await vmFate(deps.api, of, signal);
-    const isOpen = outcome === 'committed' && guest?.is !== 'lost';
-    if (isOpen && guest !== undefined) return guest;
-    if (!isOpen) return (await takeBack(deps, of, signal)) ? undefined : { is: 'left' };
+    const mayCome = outcome === 'committed' && guest?.is !== 'lost';
+    if (mayCome && guest !== undefined) return guest;
+    if (!mayCome || deps.clock.nowMs() >= endMs) return (await takeBack(deps, of, signal)) ? undefined : { is: 'left' };
   }
 }
 

@@ -233,6 +233,16 @@ describeWithGuest('a cutover', () => {
     },
   );
 
+  it('with RAM that has gone, and of which nothing is told within guest_told_ms, is taken back', async () => {
+    Object.assign(limits, { guest_told_ms: 1000 });
+    await prepare();
+    await incoming();
+    stage.fate = undefined;
+    await expect(stage.cutover('ram')).rejects.toMatchObject({ code: 'GUEST_LOST' });
+    expect(stage.calls.at(-1)).toBe('reclaim');
+    await guest.written(5);
+  });
+
   it('is not committed if the guest’s QEMU has died, and the VM stays here', async () => {
     await prepare();
     await incoming();
