@@ -6,8 +6,10 @@ import { openTable } from '../../adapters/aws/table.ts';
 import { type TableSpec, tables } from '../../adapters/aws/tables.ts';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { systemRandom } from '../../adapters/system/random.ts';
+import type { CloudFile } from '../../bin/connection.ts';
 import { REQUESTS_PREFIX } from '../../core/api/events.ts';
 import { namespaceScope } from '../../core/format/keys.ts';
+import { stopListening } from './observe-queues.ts';
 
 const RETRY = { clock: systemClock, random: systemRandom, attempts: 8, firstMs: 50, maxMs: 2000 };
 const PAGE = 1000;
@@ -18,10 +20,14 @@ interface Place {
   readonly tables: ReadonlyMap<string, string>;
 }
 
-/** Removes what tests left in a deployed stack: all of the namespaces whose names begin so. It reads every table twice. */
-export async function removeLeftovers(stack: string, prefix: string, region?: string) {
+/**
+ * Removes what tests left in a deployed stack: all of the namespaces whose names begin so, and how its bus was listened to. It
+ * reads every table twice.
+ */
+export async function removeLeftovers(stack: string, prefix: string, cloud: CloudFile, region?: string) {
   const config = region === undefined ? {} : { region };
   const place = await find(stack, config);
+  await stopListening(cloud, prefix);
   const objects = await removeObjects(place.bucket, prefix, config);
   const client = new DynamoDBClient(config);
   let items = 0;

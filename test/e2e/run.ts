@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { cloudFile } from '../../bin/connection.ts';
 import { removeLeftovers } from './leftovers.ts';
 
 /**
@@ -39,7 +40,8 @@ async function onStack(stack: string): Promise<number> {
     try {
       return await suite({ LAYERMOVER_CLOUD: cloud, LAYERMOVER_E2E_PREFIX: prefix });
     } finally {
-      const removed = await removeLeftovers(stack, prefix, values.region);
+      const told = cloudFile.parse(JSON.parse(await readFile(cloud, 'utf8')));
+      const removed = await removeLeftovers(stack, prefix, told, values.region);
       process.stderr.write(`removed from ${stack}: ${removed.objects} objects, ${removed.items} items of ${prefix}*\n`);
     }
   } finally {

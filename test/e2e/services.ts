@@ -1,7 +1,31 @@
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { defaultProvider } from '@aws-sdk/credential-provider-node';
 import { createS3Client } from '../../adapters/aws/clients.ts';
 import type { CloudFile } from '../../bin/connection.ts';
+import type { Key } from '../signed-fetch.ts';
+
+export function servicesOf({ services }: CloudFile): NonNullable<CloudFile['services']> {
+  if (services === undefined) throw new Error('the cloud file tells no bus and no bucket');
+  return services;
+}
+
+/** The key that the file holds, else what AWS's own tools find. */
+export async function keyOf({ credentials }: CloudFile): Promise<Key> {
+  if (credentials === undefined) return await defaultProvider()();
+  const { access_key_id: accessKeyId, secret_access_key: secretAccessKey, session_token: sessionToken } = credentials;
+  return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
+}
+
+/** Settings of the SDK's clients of the cloud's services. */
+export function clientConfig(cloud: CloudFile) {
+  const { endpoint } = servicesOf(cloud);
+  return {
+    region: cloud.region,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    credentials: () => keyOf(cloud),
+  };
+}
 
 /** The bus and the bucket of a cloud, as others use them to ask for migrations. */
 export class Services {
@@ -10,15 +34,9 @@ export class Services {
   readonly #bus: string;
   readonly #bucket: string;
 
-  constructor({ region, credentials: given, services }: CloudFile) {
-    if (services === undefined) throw new Error('the cloud file tells no bus and no bucket');
-    const { endpoint, bus, bucket } = services;
-    const { access_key_id: accessKeyId = '', secret_access_key: secretAccessKey = '' } = given ?? {};
-    const config = {
-      region,
-      ...(endpoint === undefined ? {} : { endpoint }),
-      ...(given === undefined ? {} : { credentials: { accessKeyId, secretAccessKey } }),
-    };
+  constructor(cloud: CloudFile) {
+    const { bus, bucket } = servicesOf(cloud);
+    const config = clientConfig(cloud);
     this.#events = new EventBridgeClient(config);
     this.#s3 = createS3Client(config);
     this.#bus = bus;

@@ -21,27 +21,32 @@ export class Stage {
   /** The cloud file, for verbs. */
   readonly file: string;
   readonly api: ApiClient;
+  /** Where the cloud's own file lies: an embedded cloud keeps its data there. */
+  readonly cloudFolder: string;
   readonly #services: Service[];
 
-  private constructor(folder: string, cloud: CloudFile, services: Service[]) {
+  private constructor(folder: string, cloud: CloudFile, cloudFolder: string, services: Service[]) {
     this.folder = folder;
     this.cloud = cloud;
+    this.cloudFolder = cloudFolder;
     this.file = path.join(folder, 'cloud.json');
     this.api = clientOf(cloud);
     this.#services = services;
   }
 
-  static async open(): Promise<Stage> {
+  /** On the cloud that `of` names, or the environment; else on an embedded one of its own. */
+  static async open(of: { readonly file?: string; readonly namespace?: string } = {}): Promise<Stage> {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'layermover-e2e-'));
     const services: Service[] = [];
-    let file = process.env.LAYERMOVER_CLOUD;
+    let file = of.file ?? process.env.LAYERMOVER_CLOUD;
     if (!file) {
       const embedded = await startService(['cloud', 'start', '--data', path.join(folder, 'cloud')], folder);
       services.push(embedded);
       file = String(embedded.ready.cloud_file);
     }
     const told = cloudFile.parse(JSON.parse(await readFile(file, 'utf8')));
-    const stage = new Stage(folder, { ...told, namespace: namespaceOfTests() }, services);
+    const cloud = { ...told, namespace: of.namespace ?? namespaceOfTests() };
+    const stage = new Stage(folder, cloud, path.dirname(path.resolve(file)), services);
     await writeFile(stage.file, JSON.stringify(stage.cloud), { mode: 0o600 });
     return stage;
   }

@@ -16,6 +16,7 @@ const GROUPS: Readonly<Record<string, string[]>> = {
     EVERYWHERE,
     'test/e2e/localstack/*.e2e.ts',
     'test/e2e/localstack/life/update.e2e.ts',
+    'test/e2e/localstack/life/schedule.e2e.ts',
     'test/e2e/localstack/life/removal.e2e.ts',
   ],
   ministack: ['test/e2e/refusals.e2e.ts', 'test/e2e/ministack/*.e2e.ts'],

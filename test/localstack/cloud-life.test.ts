@@ -7,8 +7,8 @@ import { DynamoDBClient, PutItemCommand, QueryCommand } from '@aws-sdk/client-dy
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 import { type Cloud, type CloudOptions, startCloud } from '../../localstack/cloud.ts';
+import { signedFetch } from '../signed-fetch.ts';
 import { functionResource, type Resources, writeAssembly } from './fixture/assembly.ts';
-import { signedFetch } from './fixture/client.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cloud-life-'));
 const apiProperties = { RestApiId: { Ref: 'Api' } };

@@ -10,8 +10,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cloud, startCloud } from '../../localstack/cloud.ts';
 import type { AccessKey } from '../../localstack/identity/keys.ts';
 import { limits } from '../../localstack/limits.ts';
+import { type Call, signedFetch } from '../signed-fetch.ts';
 import { synthesize } from './fixture/app.ts';
-import { type Call, signedFetch } from './fixture/client.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cloud-'));
 const dataDir = join(dir, 'data');

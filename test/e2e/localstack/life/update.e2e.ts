@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { AgentProcess } from '../../agent-process.ts';
 import { compare, makeLayers } from '../../chain.ts';
 import { untilEnded } from '../../migrations.ts';
+import { schedulesAt } from '../../scheduled.ts';
 import { Stage } from '../../stage.ts';
 import { CDK_MS_MAX, cdk } from './cdk.ts';
 
@@ -48,7 +49,13 @@ it(
     const before = await codes();
     expect((await fetch(`${stage.cloud.api_url}/next`)).status).not.toBe(200);
     let isUpdated = false;
-    const update = cdk('deploy', '--require-approval', 'never').finally(() => {
+    const update = cdk(
+      'deploy',
+      '--require-approval',
+      'never',
+      '--context',
+      `schedules=${schedulesAt('rate(1 minute)')}`,
+    ).finally(() => {
       isUpdated = true;
     });
     let moved = 0;
