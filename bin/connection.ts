@@ -31,7 +31,7 @@ export const cloudFile = z.object({
       endpoint: z.url().optional(),
       bus: z.string(),
       bucket: z.string(),
-      refused_queue: z.url().optional(),
+      refused_queue: z.string().optional(),
     })
     .optional(),
 });

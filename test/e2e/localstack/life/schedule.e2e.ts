@@ -8,7 +8,7 @@ let move: ScheduledMove;
 beforeAll(async () => {
   move = await ScheduledMove.open();
 });
-afterAll(() => move.close());
+afterAll(() => move?.close());
 
 it('a host is evacuated when its time comes, and nobody asks for it', async () => {
   expect(await move.arrived(COMES_MS_MAX)).toEqual(MOVED);
