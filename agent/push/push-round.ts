@@ -10,6 +10,7 @@ import type { EarlierVersion } from './earlier.ts';
 import type { PushBase, PushWork } from './job.ts';
 import { OpenSegment } from './open-segment.ts';
 import { type Reading, type SegmentBook, sendSegments } from './segments.ts';
+import { SegmentsAhead } from './segments-ahead.ts';
 import { type WorkOptions, withWork } from './work.ts';
 
 /** A segment as it was committed last. */
@@ -61,7 +62,8 @@ export async function pushRound(job: RoundJob): Promise<PushedRound> {
     onComplete: (open: OpenSegment) => book.save(open),
   } as const;
   return withWork(job, options, async (work) => {
-    await sendSegments({ ...job, geometry }, job.runs, segmentsOf(book, work), work);
+    const ahead = new SegmentsAhead(book);
+    await sendSegments({ ...job, geometry }, ahead.of(job.runs), segmentsOf(ahead, work), work);
     work.settler.end();
     await work.packer.flush();
     const layerId = isLast ? await work.settler.finish((held) => rootWith(book.root(), held)) : undefined;
@@ -80,7 +82,7 @@ function rootWith({ segmentIds: before, ...root }: Root, segments: Iterable<Open
   return { layerId: toHex(sha256(bytes)), bytes };
 }
 
-function segmentsOf(book: RoundBook, { geometry, earlier: attempts }: PushWork): SegmentBook {
+function segmentsOf(book: Pick<RoundBook, 'load'>, { geometry, earlier: attempts }: PushWork): SegmentBook {
   return {
     async begin(index): Promise<Reading> {
       const known = await book.load(index);
