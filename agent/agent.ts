@@ -26,6 +26,7 @@ import { openState } from './daemon/state.ts';
 import { VERSION } from './daemon/version.ts';
 import { Journals } from './journal/journals.ts';
 import { Launcher, type LauncherOptions } from './launch/launcher.ts';
+import { FoundVms } from './live/found-vms.ts';
 import { Sessions } from './live/sessions.ts';
 import { LinkMeter } from './measure/link-meter.ts';
 import { Pace } from './pack/pace.ts';
@@ -47,6 +48,8 @@ export interface AgentOptions {
   readonly stateFolder?: string;
   /** Paths of top images by VM name; without it every image that nobody is based on is a VM. */
   readonly vms?: Readonly<Record<string, string>>;
+  /** Where sockets of QMP monitors lie: their VMs are the host’s. Absolute. */
+  readonly qmpFolder?: string;
   readonly api: ApiClient;
   readonly clock: Clock;
   readonly random: Random;
@@ -116,7 +119,10 @@ async function begin(
   const { api, clock, log, random } = options;
   const ref = `${options.site}/${options.host}` as const;
   const world = { files, random, processes: options.machine?.processes ?? systemProcesses };
-  const state = await openState(world, imageFolder, stateFolder, options.vms);
+  const { qmpFolder: folder } = options;
+  const found =
+    folder === undefined ? undefined : new FoundVms({ folder, images: { path: imageFolder, files }, clock, log });
+  const state = await openState(world, imageFolder, stateFolder, { named: options.vms, found });
   const launcher = options.launcher === undefined ? undefined : new Launcher(options.launcher, state.launches, clock);
   const journals = new Journals(join(stateFolder, 'journal'), { files, clock, log });
   await journals.sweep();
@@ -131,7 +137,8 @@ async function begin(
     files,
     folder: join(stateFolder, 'live'),
     images: state.images,
-    settle: (record, signal) => settleCutover({ ref, api: patient, clock, log }, record, signal),
+    settle: (record, signal) =>
+      settleCutover({ ref, api: patient, clock, log, running: state.running }, record, signal),
   });
   const host: TaskHost = {
     ...state,

@@ -96,6 +96,10 @@ export const relations: readonly (readonly [string, boolean])[] = [
     'a registration has room for the chains of its files',
     limits.register_files_max * limits.chain_layers_max <= limits.registered_layers_max,
   ],
+  [
+    'a VM may have each disk, and the longest chain',
+    Math.max(limits.vm_disks_max, limits.chain_layers_max) <= limits.vm_layers_max,
+  ],
   ['a lease outlives its migration', limits.lease_seconds > limits.migration_seconds_max],
   ['a task ends within its migration', limits.task_seconds_max <= limits.migration_seconds_max],
 ];

@@ -132,6 +132,9 @@ export const limits = {
   qmp_command_ms: 20_000,
   qmp_connect_ms: 5_000,
   qmp_connect_retry_ms: 100,
+  /** Sockets in a folder of monitors that are asked at the same time, and how often one is asked again that was refused. */
+  qmp_sockets_at_once: 4,
+  qmp_refused_again_ms: 60_000,
   nbd_requests_in_flight: 16,
   /** One read request; QEMU allows 32 MiB. */
   nbd_read_bytes_max: 1 * MiB,
@@ -161,6 +164,10 @@ export const limits = {
   /** How often a mirror is asked how far it is, while nothing comes of it. */
   mirror_progress_ms: 500,
   vm_disks_max: 16,
+  /** Disks of a VM whose last changes are sent at the same time: its guest waits. */
+  disks_at_once: 4,
+  /** Of all its disks: what is known of a VM is one item of a table. */
+  vm_layers_max: 64,
   /** A guest that was let go has gone by then, or nobody knows. */
   ram_switchover_ms_max: 60_000,
   ram_look_ms: 20,

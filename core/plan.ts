@@ -1,9 +1,10 @@
 import type { LayerForecast } from './api/forecast.ts';
+import type { OfDisk } from './disks.ts';
 import type { Kind } from './kinds.ts';
 import type { Treatment } from './treatments.ts';
 
 /** What is done with one layer of one VM. */
-export interface PlannedLayer {
+export interface PlannedLayer extends OfDisk {
   readonly treatment: Treatment;
   /** Why, for a person. */
   readonly reason: string;

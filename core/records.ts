@@ -99,9 +99,9 @@ export interface VmRecord {
   /** The ownership's epoch when the migration leased it; Commit is fenced on it. */
   readonly epoch: number;
   readonly state: VmState;
-  /** What the source found, bottom first. */
+  /** What the source found, disk after disk, each bottom first. */
   readonly surveyed?: readonly SurveyedLayer[] | undefined;
-  /** What is done with each of them, bottom first. */
+  /** What is done with each of them, in the same order. */
   readonly layers?: readonly PlannedLayer[] | undefined;
   /** Of a running VM, in order: `limits.rounds_max` at the most. */
   readonly rounds?: readonly RoundRecord[] | undefined;

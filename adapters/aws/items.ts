@@ -4,6 +4,7 @@ import { knownRates, layerForecast, migrationForecast } from '../../core/api/for
 import {
   count,
   digest,
+  diskName,
   fileName,
   hostRef,
   migrationId,
@@ -132,6 +133,7 @@ export const migrationItem: z.ZodType<MigrationRecord> = z.object({
 });
 
 const plannedLayer = z.object({
+  disk: diskName.optional(),
   stream: streamName,
   kind: z.enum(KINDS),
   name: fileName,

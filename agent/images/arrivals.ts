@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { systemFiles } from '../../adapters/system/files.ts';
-import { migrationId, vmName } from '../../core/api/names.ts';
+import { count, diskName, migrationId, vmName } from '../../core/api/names.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import type { Files } from '../../core/files.ts';
 import { sha256, toHex } from '../../core/fingerprint.ts';
@@ -10,7 +10,7 @@ import { identityOf } from '../catalog/identity.ts';
 import { RecordFolder } from '../catalog/record-folder.ts';
 import { PARTIAL } from './find.ts';
 import { arrivalNames } from './names.ts';
-import type { VmFiles } from './vm-files.ts';
+import type { ArrivedDisk, VmFiles } from './vm-files.ts';
 
 /** What was read back of a file: all that the catalog keeps but where and how the file lies. */
 const arrivedLayer = knownLayer.omit({ path: true, identity: true });
@@ -26,15 +26,35 @@ const arrival = z.object({
   migration: migrationId,
   /** Set if it has that name from the start: a QEMU that waits for its guest has it open. This record alone marks it as incomplete. */
   live: z.literal(true).exactOptional(),
-  /** For a top layer: its VM and the kinds of the whole chain. It gets its name once the VM is committed. */
-  vm: z.object({ name: vmName, kinds: z.array(knownLayer.shape.kind) }).optional(),
+  /**
+   * For a top layer: its VM, the kinds of the whole chain, and, if the VM has several disks, which one it is and how many there
+   * are. It gets its name once the VM is committed.
+   */
+  vm: z
+    .object({
+      name: vmName,
+      kinds: z.array(knownLayer.shape.kind),
+      disk: diskName.optional(),
+      disks: count.optional(),
+    })
+    .optional(),
   layer: arrivedLayer.optional(),
 });
 export type Arrival = z.infer<typeof arrival>;
 export type Arrived = Arrival & { readonly layer: ArrivedLayer };
 
-/** A VM's own disk that has arrived before its VM was known to be committed. */
-export type Waiting = Arrived & { readonly vm: NonNullable<Arrival['vm']> };
+/** A VM's own disk that has arrived. */
+export type ArrivedTop = Arrived & { readonly vm: NonNullable<Arrival['vm']> };
+
+/** A VM all of whose disks have arrived before it was known to be committed. */
+export interface Waiting {
+  readonly migration: string;
+  readonly name: string;
+  /** A QEMU has the files open. */
+  readonly isLive: boolean;
+  /** One at least. */
+  readonly disks: readonly ArrivedTop[];
+}
 
 /** Where the file is until it is placed. */
 export function partialPath(arrival: Arrival): string {
@@ -63,7 +83,10 @@ export class Arrivals {
     this.#reserved = new Set(records.all().map(([, { path }]) => path));
   }
 
-  /** Opens the journal and ends what the last run left: incomplete files go, complete base layers get their names. */
+  /**
+   * Opens the journal and ends what the last run left: incomplete files go, and those of VMs of which a disk is missing;
+   * complete base layers get their names.
+   */
   static async open(
     folder: string,
     into: { imageFolder: string; catalog: Catalog; vms: VmFiles },
@@ -71,9 +94,12 @@ export class Arrivals {
   ): Promise<Arrivals> {
     const records = await RecordFolder.open(files, folder, arrival);
     const arrivals = new Arrivals(files, into.imageFolder, records, into.catalog, into.vms);
+    const whole = new Set(arrivals.waiting().flatMap(({ disks }) => disks.map(({ path }) => path)));
     for (const [, each] of records.all()) {
       if (!hasArrived(each)) await arrivals.drop(each);
       else if (each.vm === undefined) await arrivals.place(each);
+      else if (into.vms.has({ ...each, name: each.vm.name, top: each.path })) await arrivals.#forget(each);
+      else if (!whole.has(each.path)) await arrivals.drop(each);
     }
     return arrivals;
   }
@@ -106,9 +132,17 @@ export class Arrivals {
     return arrived;
   }
 
+  /** VMs that have arrived whole, in no order; their disks by name. */
   waiting(): Waiting[] {
-    const all = this.#records.all().map(([, each]) => each);
-    return all.filter((each): each is Waiting => hasArrived(each) && each.vm !== undefined);
+    const tops = this.#records.all().flatMap(([, each]) => (isTop(each) ? [each] : []));
+    const vms = Map.groupBy(tops, ({ path, migration, vm }) =>
+      vm.disks === undefined ? path : `${migration} ${vm.name}`,
+    );
+    return [...vms.values()].flatMap((disks) => {
+      const [{ migration, vm, live }] = disks as [ArrivedTop];
+      if (disks.length !== (vm.disks ?? 1)) return [];
+      return { migration, name: vm.name, isLive: live === true, disks: disks.sort(byDisk) };
+    });
   }
 
   /** The names of everything that is on its way. */
@@ -116,17 +150,25 @@ export class Arrivals {
     return this.#reserved;
   }
 
-  /** Gives the file its name and makes it known: a base to the catalog, a top as its VM. May be repeated. */
-  async place(arrived: Arrived): Promise<void> {
-    const { path, migration, vm, layer } = arrived;
-    const from = partialPath(arrived);
-    if (from !== path && this.#files.exists(from)) await this.#files.rename(from, path);
-    // An earlier run may have renamed it and died before the name was on disk.
-    await this.#files.syncFolder(dirname(path));
-    if (vm !== undefined) await this.#vms.put({ ...vm, top: path }, migration);
+  /** Gives a base layer's file its name and makes it known to the catalog. May be repeated. */
+  async place(base: Arrived): Promise<void> {
+    const { path, layer } = base;
+    await this.#rename(base);
     const identity = await identityOf(this.#files, path);
-    if (identity !== undefined && vm === undefined) await this.#catalog.put({ ...layer, path, identity });
-    await this.#forget(arrived);
+    if (identity !== undefined) await this.#catalog.put({ ...layer, path, identity });
+    await this.#forget(base);
+  }
+
+  /** Gives a VM's files their names and notes it as this host's. May be repeated. */
+  async placeVm({ name, migration, disks }: Waiting): Promise<void> {
+    for (const each of disks) await this.#rename(each);
+    await this.#vms.put({ name, disks: disks.map(diskOf) }, migration);
+    for (const each of disks) await this.#forget(each);
+  }
+
+  /** Removes a VM's files and frees their names. */
+  async dropVm({ disks }: Pick<Waiting, 'disks'>): Promise<void> {
+    for (const each of disks) await this.drop(each);
   }
 
   /** Removes the file and frees its name. */
@@ -134,6 +176,14 @@ export class Arrivals {
     await this.#files.remove(partialPath(arrival));
     await this.#files.syncFolder(dirname(arrival.path));
     await this.#forget(arrival);
+  }
+
+  async #rename(arrived: Arrived): Promise<void> {
+    const { path } = arrived;
+    const from = partialPath(arrived);
+    if (from !== path && this.#files.exists(from)) await this.#files.rename(from, path);
+    // An earlier run may have renamed it and died before the name was on disk.
+    await this.#files.syncFolder(dirname(path));
   }
 
   async #forget({ path }: Arrival): Promise<void> {
@@ -144,6 +194,18 @@ export class Arrivals {
 
 function hasArrived(arrival: Arrival): arrival is Arrived {
   return arrival.layer !== undefined;
+}
+
+function isTop(arrival: Arrival): arrival is ArrivedTop {
+  return hasArrived(arrival) && arrival.vm !== undefined;
+}
+
+function byDisk(a: ArrivedTop, b: ArrivedTop): number {
+  return (a.vm.disk ?? '') < (b.vm.disk ?? '') ? -1 : 1;
+}
+
+function diskOf({ path, vm: { disk, kinds } }: ArrivedTop): ArrivedDisk {
+  return { top: path, kinds, ...(disk === undefined ? {} : { disk }) };
 }
 
 function recordName(path: string): string {

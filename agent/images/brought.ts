@@ -72,7 +72,7 @@ export class Brought {
    */
   async takeBack({ path, chunkBytes, layerId }: BroughtLayer): Promise<boolean> {
     const { files, catalog, arrivals, images } = this.#host;
-    const isUnder = arrivals.waiting().some(({ layer }) => layer.below === path);
+    const isUnder = arrivals.waiting().some(({ disks }) => disks.some(({ layer }) => layer.below === path));
     if (isUnder || (await images.isUsed(path))) return false;
     if ((await catalog.lookup(path, chunkBytes))?.layerId === layerId) {
       await files.remove(path);

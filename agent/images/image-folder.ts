@@ -8,7 +8,7 @@ import { type FileIdentity, identityOf, sameFile } from '../catalog/identity.ts'
 import { findImages } from './find.ts';
 import type { RunningVms } from './running-vms.ts';
 import { usedBy } from './used-by.ts';
-import type { VmFiles, VmImage } from './vm-files.ts';
+import type { VmDisk, VmFiles, VmImage } from './vm-files.ts';
 
 interface Seen {
   readonly identity: FileIdentity | undefined;
@@ -53,9 +53,12 @@ export class ImageFolder {
     const images = this.#named === undefined ? await this.#look() : undefined;
     const running = (await this.#running?.all()) ?? [];
     // From here on nothing is awaited: what arrives meanwhile is seen either on its way or where it has arrived.
-    const arrived = this.#arrived.all().filter((vm) => this.files.exists(vm.top));
+    const arrived = this.#arrived.all().filter((vm) => vm.disks.every(({ top }) => this.files.exists(top)));
     const known = withRunning(arrived, running);
-    const own = images === undefined ? named(this.#named!, known) : discover(images, known, this.#notVms());
+    const own =
+      images === undefined
+        ? named(this.#named!, known)
+        : discover(images, known, new Set([...this.#notVms(), ...topsOf(this.#arrived.all())]));
     return [...own, ...known].sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, limits.vms_per_host_max);
   }
 
@@ -76,7 +79,7 @@ export class ImageFolder {
   async ownerOf(path: string): Promise<VmImage | undefined> {
     const known = withRunning(this.#arrived.all(), (await this.#running?.all()) ?? []);
     const own = this.#named === undefined ? [] : named(this.#named, known);
-    return [...own, ...known].find((vm) => vm.top === path);
+    return [...own, ...known].find(({ disks }) => disks.some(({ top }) => top === path));
   }
 
   /** True if another image in the folder names this one. Errors: those of findImages. */
@@ -98,12 +101,18 @@ export class ImageFolder {
   }
 }
 
-/** A VM whose QEMU is known has its newest disk where that has it; the kinds of its layers stay those it came with. */
+/** A VM whose QEMU is known has its newest disks where that has them; the kinds of their layers stay those they came with. */
 function withRunning(arrived: readonly VmImage[], running: readonly VmImage[]): VmImage[] {
   const names = new Set(running.map((vm) => vm.name));
-  const tops = new Set(running.map((vm) => vm.top));
-  const others = arrived.filter((vm) => !names.has(vm.name) && !tops.has(vm.top));
-  return [...others, ...running.map((vm) => ({ ...arrived.find(({ top }) => top === vm.top), ...vm }))];
+  const tops = new Set(topsOf(running));
+  const others = arrived.filter((vm) => !names.has(vm.name) && !vm.disks.some(({ top }) => tops.has(top)));
+  const came = new Map(arrived.flatMap((vm) => vm.disks.map((disk) => [disk.top, disk] as const)));
+  const withKinds = (disk: VmDisk) => ({ ...disk, kinds: came.get(disk.top)?.kinds });
+  return [...others, ...running.map((vm) => ({ ...vm, disks: vm.disks.map(withKinds) }))];
+}
+
+function topsOf(vms: readonly VmImage[]): string[] {
+  return vms.flatMap((vm) => vm.disks.map(({ top }) => top));
 }
 
 /** Names that two images share, or that an arrived VM has, are left out: they would be ambiguous. */
@@ -112,20 +121,20 @@ function discover(
   arrived: readonly VmImage[],
   notVms: ReadonlySet<string>,
 ): VmImage[] {
-  const taken = new Set([...notVms, ...arrived.map((vm) => vm.top)]);
+  const taken = new Set([...notVms, ...topsOf(arrived)]);
   for (const { uses } of images.values()) for (const used of uses) taken.add(used);
   const tops = [...images.keys()].filter((path) => !taken.has(path));
   const count = new Map<string, number>(arrived.map((vm) => [vm.name, 1]));
   for (const top of tops) count.set(stem(top), (count.get(stem(top)) ?? 0) + 1);
   return tops
     .filter((top) => count.get(stem(top)) === 1 && vmName.safeParse(stem(top)).success)
-    .map((top) => ({ name: stem(top), top }));
+    .map((top) => ({ name: stem(top), disks: [{ top }] }));
 }
 
-/** A VM that came back has its newest disk where it arrived, not where the operator once said. */
+/** A VM that came back has its newest disks where it arrived, not where the operator once said. */
 function named(vms: Readonly<Record<string, string>>, arrived: readonly VmImage[]): VmImage[] {
   const back = new Set(arrived.map((vm) => vm.name));
-  return Object.entries(vms).flatMap(([name, top]) => (back.has(name) ? [] : [{ name, top }]));
+  return Object.entries(vms).flatMap(([name, top]) => (back.has(name) ? [] : [{ name, disks: [{ top }] }]));
 }
 
 function stem(path: string): string {

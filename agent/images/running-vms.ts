@@ -1,13 +1,13 @@
 import { join, relative } from 'node:path';
 import { z } from 'zod';
 import { systemFiles } from '../../adapters/system/files.ts';
-import { vmName } from '../../core/api/names.ts';
+import { diskName, vmName } from '../../core/api/names.ts';
 import type { Files } from '../../core/files.ts';
 import { limits } from '../../core/limits.ts';
 import { RECORD_ENDING, readRecord, writeRecord } from '../catalog/record-folder.ts';
 import type { VmImage } from './vm-files.ts';
 
-/** A VM whose QEMU the operator has told of. */
+/** A VM whose QEMU is known: the operator has told of it, or the VM came here with its memory. */
 const runningVm = z.object({
   name: vmName,
   /** Absolute path of the unix socket of a QMP monitor. */
@@ -15,6 +15,8 @@ const runningVm = z.object({
   disks: z
     .array(
       z.object({
+        /** Which one it is of a VM that has several, if that is not the node’s name. */
+        disk: diskName.optional(),
         /** Name of the top node in QEMU. */
         node: z.string(),
         /** Of the top image, relative to the image folder. */
@@ -56,17 +58,23 @@ export class RunningVms {
 
   async all(): Promise<VmImage[]> {
     const records = await this.records();
-    return records.map(({ name, qmp, disks }) => {
-      const { node, top } = disks[0]!;
-      return { name, top: join(this.#imageFolder, top), running: { qmp, node } };
+    return records.map(({ disks, ...vm }) => {
+      const inside = disks.map((disk) => ({ ...disk, top: join(this.#imageFolder, disk.top) }));
+      return { ...vm, disks: named(inside) };
     });
   }
 
   /** Notes a VM; `disks` by absolute paths. One of that name that was there is replaced. */
   async put({ disks, ...vm }: RunningVm): Promise<void> {
     await this.#files.makeFolder(this.#folder);
-    const inside = disks.map(({ node, top }) => ({ node, top: relative(this.#imageFolder, top) }));
+    const inside = disks.map((disk) => ({ ...disk, top: relative(this.#imageFolder, disk.top) }));
     await writeRecord(this.#files, this.#path(vm.name), { ...vm, disks: inside });
+  }
+
+  /** Forgets what was noted of a VM's QEMU if its disks are others than these by now: it has been here before, and left. */
+  async outdate(name: string, tops: readonly string[]): Promise<void> {
+    const known = (await this.all()).find((vm) => vm.name === name);
+    if (known !== undefined && !known.disks.every(({ top }) => tops.includes(top))) await this.remove(name);
   }
 
   /** Answers whether there was one. */
@@ -81,4 +89,9 @@ export class RunningVms {
   #path(name: string): string {
     return join(this.#folder, name + RECORD_ENDING);
   }
+}
+
+/** The disks of a running VM by the names that tell them apart: those they came with, or else of their nodes; none for a single one. */
+export function named<T extends { readonly node: string; readonly disk?: string | undefined }>(disks: readonly T[]) {
+  return disks.map((each) => ({ ...each, disk: disks.length === 1 ? undefined : (each.disk ?? each.node) }));
 }

@@ -6,6 +6,7 @@ import type { Clock } from '../../core/ports.ts';
 import type { Dial } from '../../core/stream.ts';
 import { connectQmp, type Qmp } from '../qemu/qmp.ts';
 import { type MigrationAddress, urisOf } from './address.ts';
+import { type ArrivingDisk, assertNamesAll, diskValues } from './disks.ts';
 import { Guest } from './guest.ts';
 import type { Launch, Launches } from './launches.ts';
 import { fillCommand, type LauncherFile } from './template.ts';
@@ -14,8 +15,7 @@ import { fillCommand, type LauncherFile } from './template.ts';
 export interface ArrivingVm {
   readonly migration: string;
   readonly vm: string;
-  /** Paths of its layers by kind; `disk` is the top one. */
-  readonly disks: Readonly<Record<string, string>>;
+  readonly disks: readonly ArrivingDisk[];
 }
 
 export interface LauncherOptions {
@@ -48,6 +48,12 @@ export class Launcher {
     });
   }
 
+  /** Refuses (LAUNCHER_INVALID) at once a VM whose command leaves out one of these disks; undefined is the only one. */
+  assertStarts({ vm, disks }: { vm: string; disks: readonly (string | undefined)[] }): void {
+    const { path, file } = this.#options;
+    assertNamesAll(path, file, vm, disks);
+  }
+
   /**
    * Starts a VM's QEMU, which waits for its guest, does not let it run, and listens. Give `end` of the launches the rest if this fails.
    * Errors: LAUNCH_FAILED, MIGRATION_PORTS_TAKEN, those of Launches.start, the signal's reason.
@@ -68,9 +74,7 @@ export class Launcher {
 
   async #start({ migration, vm, disks }: ArrivingVm, incoming: 'defer' | undefined, signal: AbortSignal) {
     const { path, file } = this.#options;
-    const layers = Object.entries(disks).map(([kind, disk]) => [kind === 'disk' ? kind : `disk:${kind}`, disk]);
-    const argv = (qmp: string) =>
-      fillCommand(path, file, vm, { name: vm, qmp, incoming, ...Object.fromEntries(layers) });
+    const argv = (qmp: string) => fillCommand(path, file, vm, { name: vm, qmp, incoming, ...diskValues(disks) });
     const { launch, program } = await this.#launches.start({ migration, vm }, argv);
     return { launch, guest: await this.#connect(launch, program.ended, signal) };
   }

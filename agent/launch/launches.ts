@@ -8,6 +8,7 @@ import { limits } from '../../core/limits.ts';
 import type { Random } from '../../core/ports.ts';
 import type { Processes, StartedProgram } from '../../core/processes.ts';
 import { RecordFolder } from '../catalog/record-folder.ts';
+import { blocksPath } from '../qemu/exports.ts';
 
 /** A QEMU that the agent started, from before it was started until it has ended or its VM has left. */
 const launch = z.object({
@@ -96,7 +97,9 @@ export class Launches {
     const { files, processes, random } = this.#world;
     const started: Launch = { mark: toHex(random.bytes(8)), migration: owner.migration, vm: owner.vm };
     const qmp = this.qmpPath(started);
-    if (Buffer.byteLength(qmp) > limits.socket_path_bytes_max) throw pathTooLong(qmp);
+    // When the VM moves on its QEMU serves its blocks beside it.
+    const longest = blocksPath(qmp);
+    if (Buffer.byteLength(longest) > limits.socket_path_bytes_max) throw pathTooLong(longest);
     const command = argv(qmp);
     await this.#records.put(started.mark, started);
     try {
@@ -148,7 +151,7 @@ function isOf(each: Launch, { migration, vm }: Owner): boolean {
 }
 
 function pathTooLong(path: string): LayerMoverError {
-  return new LayerMoverError('LAUNCHER_INVALID', `the path of a QMP socket would be too long: ${path}`, {
+  return new LayerMoverError('LAUNCHER_INVALID', `the path of a socket would be too long: ${path}`, {
     hint: `the system allows ${limits.socket_path_bytes_max} bytes: give the agent a state folder with a shorter path, --state`,
     data: { path, limit: limits.socket_path_bytes_max },
   });

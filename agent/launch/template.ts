@@ -24,8 +24,10 @@ export type LauncherFile = z.infer<typeof launcherFile>;
 type Command = z.infer<typeof command>;
 type Argument = z.infer<typeof argument>;
 
-const PLACEHOLDER = /\{([a-z]+(?::[a-z]+)?)\}/g;
+const PLACEHOLDER = /\{([a-z]+(?:\/[A-Za-z0-9][A-Za-z0-9._-]*)?(?::[a-z]+)?)\}/g;
 const KNOWN = ['name', 'qmp', 'incoming', 'disk', ...KINDS.map((kind) => `disk:${kind}`)];
+/** Those of a VM's several disks. */
+const KNOWN_OF_DISKS = new RegExp(`^disk/[^:]{1,31}(:(${KINDS.join('|')}))?$`);
 
 /** What placeholders stand for, by name; `incoming` has a value only where a guest is to come over. */
 export type Values = Readonly<Record<string, string | undefined>>;
@@ -54,6 +56,11 @@ export function fillCommand(path: string, file: LauncherFile, vm: string, values
   });
 }
 
+/** The placeholders in the command of one VM. */
+export function namesUsed(file: LauncherFile, vm: string): string[] {
+  return (file.vms?.[vm]?.command ?? file.command).flat().flatMap(namesIn);
+}
+
 function parse(path: string, json: string): LauncherFile {
   try {
     return launcherFile.parse(JSON.parse(json));
@@ -67,7 +74,7 @@ function check(path: string, parts: Command): void {
   if (typeof program !== 'string' || !isAbsolute(program) || namesIn(program).length > 0)
     throw invalid(path, 'must begin each command with the absolute path of a program');
   const names = new Set(parts.flat().flatMap(namesIn));
-  const unknown = [...names].find((name) => !KNOWN.includes(name));
+  const unknown = [...names].find((name) => !KNOWN.includes(name) && !KNOWN_OF_DISKS.test(name));
   if (unknown !== undefined) throw invalid(path, `names {${unknown}}, which stands for nothing`);
   if (!names.has('qmp') || ![...names].some((name) => name.startsWith('disk')))
     throw invalid(path, 'has a command without {qmp}, or without its VM’s {disk}');
@@ -105,7 +112,7 @@ function missing(path: string, name: string): never {
 
 function invalid(path: string, why: string, cause?: unknown): LayerMoverError {
   return new LayerMoverError('LAUNCHER_INVALID', `${path} ${why}`, {
-    hint: `docs/LIVE.md shows one; placeholders are ${KNOWN.map((name) => `{${name}}`).join(' ')}`,
+    hint: `docs/LIVE.md shows one; placeholders are ${[...KNOWN, 'disk/NAME', 'disk/NAME:KIND'].map((name) => `{${name}}`).join(' ')}`,
     data: { path },
     cause,
   });

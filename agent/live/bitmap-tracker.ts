@@ -18,9 +18,9 @@ export interface BitmapTrackerOptions {
   readonly qmp: Qmp;
   readonly clock: Clock;
   readonly log: Log;
-  /** The disk's top node. */
-  readonly node: string;
-  /** Where QEMU is to serve the disk's blocks: a path that it may create. */
+  /** The top nodes of the disks. */
+  readonly nodes: readonly string[];
+  /** Where QEMU is to serve the disks’ blocks: a path that it may create. */
   readonly socket: string;
   /** Bytes that one bit of a bitmap stands for. */
   readonly granularity: number;
@@ -29,9 +29,9 @@ export interface BitmapTrackerOptions {
 const EXPORT = `${OURS}export`;
 
 /**
- * Tells what a guest writes, round by round, and lets each round be read. In this order, always: what is written from
- * now on is noted in the next bitmap; the one before is exported and read; the export goes, by QEMU's own hand; and only then
- * the bitmap. A round that fails gives what it had to the next one.
+ * Tracking by bitmaps, which QEMU lets nobody read but over NBD. In this order, always: what is written from now on is noted in
+ * the next bitmap, on all disks from one moment on; the ones before are exported and read; the exports go, by QEMU's own hand;
+ * and only then the bitmaps.
  */
 export class BitmapTracker implements Tracking {
   readonly #options: BitmapTrackerOptions;
@@ -46,20 +46,18 @@ export class BitmapTracker implements Tracking {
 
   /** Clears away what an earlier run left, and begins. Errors: NBD_SERVER_TAKEN, those of Qmp.execute. */
   static async begin(options: BitmapTrackerOptions, signal: AbortSignal): Promise<BitmapTracker> {
-    const { qmp, node, socket, granularity } = options;
+    const { qmp, nodes, socket, granularity } = options;
     const tracker = new BitmapTracker(options);
     await removeOurExports(qmp, signal);
     await removeOurBitmaps(qmp, signal);
     await startServer(qmp, socket, signal);
-    await addBitmaps(qmp, [{ node, name: tracker.#bitmap }], granularity, { signal });
+    const bitmaps = nodes.map((node) => ({ node, name: tracker.#bitmap }));
+    await addBitmaps(qmp, bitmaps, granularity, { signal });
     return tracker;
   }
 
-  /**
-   * Lets `use` read one round: all that the top layer holds at first, then what was written since the round before.
-   * Errors: those of `use`, of Qmp.execute and of openNbd; TRACKING_LOST if an earlier one left nothing to go on with.
-   */
-  async round<T>(_: RoundKind, signal: AbortSignal, use: (layer: LiveLayer) => Promise<T>): Promise<T> {
+  /** Errors, beside those of `use` and TRACKING_LOST: those of Qmp.execute and of openNbd. */
+  async round<T>(_: RoundKind, signal: AbortSignal, use: (layers: readonly LiveLayer[]) => Promise<T>): Promise<T> {
     if (this.#lost !== undefined) throw trackingLost(this.#lost);
     if (this.hasAll) return await this.#changed(signal, use);
     const done = await this.#read({ kind: 'all' }, signal, use);
@@ -67,20 +65,24 @@ export class BitmapTracker implements Tracking {
     return done;
   }
 
-  /** Bytes that were written since the last round began. Errors: TRACKING_LOST, those of Qmp.execute. */
+  /** Errors: TRACKING_LOST, those of Qmp.execute. */
   async remainingBytes(signal: AbortSignal): Promise<number> {
-    const { qmp, node } = this.#options;
-    const disk = (await disksOf(qmp, signal)).find((each) => each.node === node);
-    const bitmap = disk?.bitmaps.find(({ name }) => name === this.#bitmap);
-    if (bitmap === undefined) throw trackingLost('its bitmap is gone');
-    return bitmap.dirtyBytes;
+    const { qmp, nodes } = this.#options;
+    const disks = await disksOf(qmp, signal);
+    const dirty = nodes.map((node) => {
+      const disk = disks.find((each) => each.node === node);
+      const bitmap = disk?.bitmaps.find(({ name }) => name === this.#bitmap);
+      if (bitmap === undefined) throw trackingLost(`the bitmap of ${node} is gone`);
+      return bitmap.dirtyBytes;
+    });
+    return dirty.reduce((sum, bytes) => sum + bytes, 0);
   }
 
   get isAlive(): boolean {
     return this.#lost === undefined;
   }
 
-  /** Takes all that is ours out of QEMU. Errors: those of Qmp.execute, QMP_TIMEOUT. */
+  /** Errors: those of Qmp.execute, QMP_TIMEOUT. */
   async end(): Promise<void> {
     await this.#cleanly(async (signal) => {
       const { qmp } = this.#options;
@@ -97,11 +99,12 @@ export class BitmapTracker implements Tracking {
     return `${OURS}${this.#number}`;
   }
 
-  async #changed<T>(signal: AbortSignal, use: (layer: LiveLayer) => Promise<T>): Promise<T> {
-    const { qmp, node, granularity } = this.#options;
+  async #changed<T>(signal: AbortSignal, use: (layers: readonly LiveLayer[]) => Promise<T>): Promise<T> {
+    const { qmp, nodes, granularity } = this.#options;
     const current = this.#bitmap;
     const next = `${OURS}${this.#number + 1}`;
-    await swapBitmaps(qmp, [{ node, current, next }], granularity).catch((error: unknown) => {
+    const swaps = nodes.map((node) => ({ node, current, next }));
+    await swapBitmaps(qmp, swaps, granularity).catch((error: unknown) => {
       // Whether it was done can't be told: neither bitmap is sure to have all.
       if (qmp.ended.aborted || !(error instanceof LayerMoverError) || error.code !== 'QMP_COMMAND_FAILED')
         this.#lost = error;
@@ -110,7 +113,9 @@ export class BitmapTracker implements Tracking {
     this.#number++;
     try {
       const done = await this.#read({ kind: 'dirty', bitmap: current }, signal, use);
-      await this.#cleanly((within) => removeBitmap(qmp, { node, name: current }, { signal: within }));
+      await this.#cleanly(async (signal) => {
+        for (const node of nodes) await removeBitmap(qmp, { node, name: current }, { signal });
+      });
       return done;
     } catch (error) {
       await this.#mergeBack(current);
@@ -119,26 +124,48 @@ export class BitmapTracker implements Tracking {
   }
 
   async #mergeBack(from: string): Promise<void> {
-    const { qmp, node, log } = this.#options;
+    const { qmp, nodes, log } = this.#options;
     try {
-      await this.#cleanly((signal) => mergeBitmap(qmp, { node, from, into: this.#bitmap }, { signal }));
+      await this.#cleanly(async (signal) => {
+        for (const node of nodes) await mergeBitmap(qmp, { node, from, into: this.#bitmap }, { signal });
+      });
     } catch (error) {
       this.#lost = error;
-      log.warn({ node, error: errorToJson(error) }, 'what a failed round had to copy can’t be given to the next one');
+      log.warn({ nodes, error: errorToJson(error) }, 'what a failed round had to copy can’t be given to the next one');
     }
   }
 
-  async #read<T>(which: Which, signal: AbortSignal, use: (layer: LiveLayer) => Promise<T>): Promise<T> {
-    const { qmp, clock, node, socket } = this.#options;
-    const bitmap = which.kind === 'dirty' ? which.bitmap : undefined;
-    await serve(qmp, socket, () => addExport(qmp, { id: EXPORT, node, bitmap }, signal), signal);
-    let client: NbdClient | undefined;
+  async #read<T>(which: Which, signal: AbortSignal, use: (layers: readonly LiveLayer[]) => Promise<T>): Promise<T> {
+    const { clock, nodes, socket } = this.#options;
+    const exports: string[] = [];
+    const clients: NbdClient[] = [];
     try {
-      client = await openNbd(unixSocket(socket), { exportName: EXPORT, contexts: contextsOf(which), clock, signal });
-      return await use(liveLayer(client, which, signal));
+      for (const [at, node] of nodes.entries()) {
+        exports.push(await this.#export(`${EXPORT}-${at}`, node, which, signal));
+      }
+      for (const exportName of exports) {
+        clients.push(await openNbd(unixSocket(socket), { exportName, contexts: contextsOf(which), clock, signal }));
+      }
+      return await use(clients.map((client) => liveLayer(client, which, signal)));
     } finally {
-      await this.#cleanly((within) => removeExport(qmp, EXPORT, within)).finally(() => client?.close());
+      await this.#end(exports).finally(() => {
+        for (const client of clients) client.close();
+      });
     }
+  }
+
+  async #export(id: string, node: string, which: Which, signal: AbortSignal): Promise<string> {
+    const { qmp, socket } = this.#options;
+    const bitmap = which.kind === 'dirty' ? which.bitmap : undefined;
+    await serve(qmp, socket, () => addExport(qmp, { id, node, bitmap }, signal), signal);
+    return id;
+  }
+
+  #end(exports: readonly string[]): Promise<void> {
+    const { qmp } = this.#options;
+    return this.#cleanly(async (signal) => {
+      await Promise.all(exports.map((id) => removeExport(qmp, id, signal)));
+    });
   }
 
   /** What must be put in order is, whatever became of the task; but nobody waits for ever. */

@@ -6,21 +6,23 @@ import { openChain } from '../disk/chain.ts';
 import { readNames } from '../disk/header-names.ts';
 import { HostFile } from '../disk/host-file.ts';
 import type { Chain } from '../disk/layer.ts';
-import type { VmImage } from '../images/vm-files.ts';
 import { disksOf, type QemuDisk } from '../qemu/disks.ts';
 import { runsInIothread } from '../qemu/iothread.ts';
 import { mechanismFor } from '../qemu/mechanism.ts';
 import type { Qmp } from '../qemu/qmp.ts';
+import type { RunningDisk, RunningImage } from './running-image.ts';
 
 /** A disk that a device of the VM has. */
 export type DeviceDisk = QemuDisk & { readonly qdev: string };
 
-/** A running VM as its QEMU and its image folder tell of it. */
-export interface Examined {
+/** A disk of a running VM as its QEMU and its image folder tell of it. */
+export interface ExaminedDisk {
+  /** As it is known. */
+  readonly image: RunningDisk;
   readonly disk: DeviceDisk;
   /** How it can be read without danger to the guest. */
   readonly mechanism: 'pull' | 'mirror';
-  /** The layers below the top one, which nobody writes; close it. */
+  /** The layers below the top one, which nobody writes. */
   readonly bases: Chain;
 }
 
@@ -30,55 +32,67 @@ interface Folder {
 }
 
 /**
- * Compares what is known of a running VM with what its QEMU has, and opens the layers below the top one. Nothing is
- * changed. Errors: DISKS_UNSUPPORTED, VM_DISK_OTHER, MECHANISM_UNSAFE, those of openChain and of Qmp.execute.
+ * Compares what is known of a running VM with what its QEMU has, opens the layers below the top ones, and gives its disks to
+ * `use`. Nothing is changed. Errors: DISKS_UNNAMED, VM_DISK_OTHER, MECHANISM_UNSAFE, those of openChain, of Qmp.execute and of `use`.
  */
-export async function examine(
+export async function examine<T>(
   qmp: Qmp,
-  vm: Required<Pick<VmImage, 'name' | 'top' | 'running'>>,
+  vm: RunningImage,
   folder: Folder,
   signal: AbortSignal,
-): Promise<Examined> {
-  const disk = await diskOf(qmp, vm, folder, signal);
-  const mechanism = await mechanismOf(qmp, vm.name, disk, signal);
-  const bases = await openBases(vm.top, disk, folder);
+  use: (disks: readonly ExaminedDisk[]) => Promise<T>,
+): Promise<T> {
+  const disks = await devicesOf(qmp, vm, folder, signal);
+  const mechanisms: ExaminedDisk['mechanism'][] = [];
+  for (const disk of disks) mechanisms.push(await mechanismOf(qmp, vm.name, disk, signal));
+  const examined: ExaminedDisk[] = [];
   try {
-    await assertSameBases(vm, disk, bases, folder);
-    return { disk, bases, mechanism };
-  } catch (error) {
-    await bases.close();
-    throw error;
+    for (const [at, image] of vm.disks.entries()) {
+      const disk = disks[at]!;
+      const bases = await openBases(image.top, disk, folder);
+      examined.push({ image, disk, bases, mechanism: mechanisms[at]! });
+      await assertSameBases(vm, disk, bases, folder);
+    }
+    return await use(examined);
+  } finally {
+    for (const { bases } of examined) await bases.close();
   }
 }
 
-async function diskOf(
-  qmp: Qmp,
-  { name, top, running }: Required<Pick<VmImage, 'name' | 'top' | 'running'>>,
-  { path, files }: Folder,
-  signal: AbortSignal,
-): Promise<DeviceDisk> {
+/** The devices' disks, in the order in which the VM's are known. */
+async function devicesOf(qmp: Qmp, vm: RunningImage, folder: Folder, signal: AbortSignal): Promise<DeviceDisk[]> {
   const writable = (await disksOf(qmp, signal)).filter((disk) => !disk.isReadOnly);
-  const disk = writable.find(({ node }) => node === running.node);
-  if (disk === undefined) throw other(name, `it has no writable disk whose node is ${running.node}`);
-  if (writable.length > 1) throw disksUnsupported(name, writable);
-  const [file] = disk.files;
-  if (disk.qdev === undefined || file === undefined) throw other(name, `no device of it uses ${running.node}`);
-  if (!isAbsolute(file)) throw other(name, `its QEMU was told ${file}, which depends on where that was started`);
-  const found = await resolveInside(files, path, file, 'IMAGE_NOT_FOUND');
-  if (found !== top) throw other(name, `its disk ${running.node} is ${found}, not ${top}`);
-  return { ...disk, qdev: disk.qdev };
+  const found: DeviceDisk[] = [];
+  for (const { node, top } of vm.disks) {
+    const disk = writable.find((each) => each.node === node);
+    if (disk === undefined) throw other(vm.name, `it has no writable disk whose node is ${node}`);
+    found.push(await deviceOf(vm.name, disk, top, folder));
+  }
+  const unnamed = writable.filter(({ node }) => !vm.disks.some((disk) => disk.node === node));
+  if (unnamed.length > 0) throw disksUnnamed(vm.name, unnamed);
+  return found;
 }
 
-async function mechanismOf(qmp: Qmp, name: string, { driver, qdev }: DeviceDisk, signal: AbortSignal) {
+async function deviceOf(name: string, disk: QemuDisk, top: string, { path, files }: Folder): Promise<DeviceDisk> {
+  const { node, qdev } = disk;
+  const [file] = disk.files;
+  if (qdev === undefined || file === undefined) throw other(name, `no device of it uses ${node}`);
+  if (!isAbsolute(file)) throw other(name, `its QEMU was told ${file}, which depends on where that was started`);
+  const found = await resolveInside(files, path, file, 'IMAGE_NOT_FOUND');
+  if (found !== top) throw other(name, `its disk ${node} is ${found}, not ${top}`);
+  return { ...disk, qdev };
+}
+
+async function mechanismOf(qmp: Qmp, name: string, { driver, qdev, node }: DeviceDisk, signal: AbortSignal) {
   const situation = { ...(await runsInIothread(qmp, qdev, signal)), driver };
   const mechanism = mechanismFor(situation, await qmp.schema());
   if (mechanism.kind !== 'refuse') return mechanism.kind;
   throw new LayerMoverError(
     'MECHANISM_UNSAFE',
-    `the disk of ${name} can’t be read without danger to its guest: ${mechanism.why}`,
+    `the disk ${node} of ${name} can’t be read without danger to its guest: ${mechanism.why}`,
     {
       hint: 'stop the VM and migrate it without --live, or start it without the iothread',
-      data: { vm: name, ...situation, mechanism: mechanism.kind },
+      data: { vm: name, node, ...situation, mechanism: mechanism.kind },
     },
   );
 }
@@ -104,7 +118,7 @@ async function backingOf(top: string, files: Files) {
 
 /** QEMU may have been given other backing files than the images name. */
 async function assertSameBases(
-  { name }: Pick<VmImage, 'name'>,
+  { name }: Pick<RunningImage, 'name'>,
   disk: QemuDisk,
   bases: Chain,
   { path, files }: Folder,
@@ -115,15 +129,20 @@ async function assertSameBases(
   if (found.length === named.length && found.every((file, depth) => file === named[depth])) return;
   throw other(
     name,
-    `its QEMU has ${found.join(', ') || 'nothing'} below its disk, its image names ${named.join(', ') || 'nothing'}`,
+    `its QEMU has ${found.join(', ') || 'nothing'} below its disk ${disk.node}, its image names ${named.join(', ') || 'nothing'}`,
   );
 }
 
-function disksUnsupported(name: string, disks: readonly QemuDisk[]): LayerMoverError {
-  return new LayerMoverError('DISKS_UNSUPPORTED', `${name} has ${disks.length} disks that it may write to`, {
-    hint: 'a running VM of one disk can be migrated; stop this one and migrate its disks one by one',
-    data: { vm: name, nodes: disks.map(({ node }) => node) },
-  });
+function disksUnnamed(name: string, disks: readonly QemuDisk[]): LayerMoverError {
+  const nodes = disks.map(({ node }) => node);
+  return new LayerMoverError(
+    'DISKS_UNNAMED',
+    `${name} may write to disks that nobody has told of: ${nodes.join(', ')}`,
+    {
+      hint: 'a VM moves with all of its disks: `layermover vm add` with a --disk for each',
+      data: { vm: name, nodes },
+    },
+  );
 }
 
 function other(name: string, what: string): LayerMoverError {

@@ -11,10 +11,11 @@ const blockStats = z.array(
   }),
 );
 
-/** Bytes that the guest has written to a device's disk since its QEMU began. Errors: QMP_REFUSED and those of Qmp.execute. */
-export async function writtenBytes(qmp: Qmp, qdev: string, signal?: AbortSignal): Promise<number> {
+/** Bytes that the guest has written to these devices’ disks since its QEMU began. Errors: QMP_REFUSED and those of Qmp.execute. */
+export async function writtenBytes(qmp: Qmp, qdevs: readonly string[], signal?: AbortSignal): Promise<number> {
   const all = await ask(qmp, blockStats, 'query-blockstats', {}, { signal });
-  return all.find((each) => each.qdev === qdev)?.stats.wr_bytes ?? 0;
+  const theirs = all.filter(({ qdev }) => qdev !== undefined && qdevs.includes(qdev));
+  return theirs.reduce((sum, { stats }) => sum + stats.wr_bytes, 0);
 }
 
 /** What so much in so many milliseconds makes in a second. */

@@ -12,7 +12,7 @@ import { setThrottle } from '../qemu/throttle.ts';
 import type { LiveRecord } from './records.ts';
 
 /**
- * Takes all that is ours out of a VM's QEMU and gives its disk the limits it had. A QEMU that is gone has nothing left.
+ * Takes all that is ours out of a VM’s QEMU and gives its disks the limits they had. A QEMU that is gone has nothing left.
  * Errors: those of connectQmp and of Qmp.execute.
  */
 export async function putBack(
@@ -42,8 +42,8 @@ export async function connectUnlessGone(
   }
 }
 
-async function clear(qmp: Qmp, { qdev, throttle }: LiveRecord, signal: AbortSignal): Promise<void> {
-  await setThrottle(qmp, qdev, throttle, { signal });
+async function clear(qmp: Qmp, { disks }: LiveRecord, signal: AbortSignal): Promise<void> {
+  for (const { qdev, throttle } of disks) await setThrottle(qmp, qdev, throttle, { signal });
   const { othersLeft } = await removeOurExports(qmp, signal);
   if (!othersLeft) await stopServer(qmp, signal);
   await removeOurBitmaps(qmp, signal);

@@ -8,28 +8,26 @@ import type { Clock } from '../../core/ports.ts';
 import { RecordFolder } from '../catalog/record-folder.ts';
 import type { Log } from '../daemon/log.ts';
 import type { ImageFolder } from '../images/image-folder.ts';
-import type { VmImage } from '../images/vm-files.ts';
 import { isAway } from '../qemu/failure.ts';
 import { connectQmp } from '../qemu/qmp.ts';
 import { COPY } from './begin-tracking.ts';
 import { LiveBook } from './book.ts';
-import { examine } from './examine.ts';
+import { type ExaminedDisk, examine } from './examine.ts';
 import { putBack } from './put-back.ts';
 import { type LiveRecord, liveRecord } from './records.ts';
-import { LiveSession } from './session.ts';
+import { runningImage } from './running-image.ts';
+import { type LiveDisk, LiveSession } from './session.ts';
 
-/** Which VM's session is meant, and what of its top layer must be known to begin one. */
+/** Which VM’s session is meant, and what of its top layers must be known to begin one. */
 export interface SessionOf {
   readonly migration: string;
   /** Of the migration: its destination begins anew, and so does the session. */
   readonly run: number;
   readonly vm: string;
   readonly chunkBytes: number;
-  /** Layer id of the layer below; 32 zero bytes if there is none. */
-  readonly parent: Uint8Array;
+  /** Of its disks, in order: layer id of the layer below the top one; 32 zero bytes if there is none. */
+  readonly disks: readonly { readonly disk: string | undefined; readonly parent: Uint8Array }[];
 }
-
-export type RunningImage = Required<Pick<VmImage, 'name' | 'top' | 'running'>>;
 
 interface Open {
   readonly session: LiveSession;
@@ -169,27 +167,43 @@ export class Sessions {
     return open;
   }
 
-  async #begin({ migration, vm, chunkBytes, parent }: SessionOf, signal: AbortSignal): Promise<LiveSession> {
+  async #begin(of: SessionOf, signal: AbortSignal): Promise<LiveSession> {
+    const { migration, vm } = of;
     const { clock, log, files, folder, images } = this.#options;
     const image = runningImage(await images.find(vm));
     const left = this.#records.get(vm);
     // Its limits, not those that are set now, are what the guest is to have afterwards.
     if (left !== undefined) await putBack(left, { clock, signal });
-    const qmp = await connectQmp(unixSocket(image.running.qmp), { clock, signal });
+    const qmp = await connectQmp(unixSocket(image.qmp), { clock, signal });
     try {
-      const { disk, bases, mechanism } = await examine(qmp, image, images, signal);
-      await bases.close();
-      const { qdev, throttle } = disk;
-      await this.#records.put(vm, { vm, migration, qmp: image.running.qmp, qdev, throttle: { ...throttle } });
-      const geometry = geometryOf(disk.virtualBytes, chunkBytes);
-      const book = await LiveBook.open(files, join(folder, BOOK), geometry, parent);
-      const asked = { qmp, monitor: image.running.qmp, mechanism, disk, throttle };
-      const options = { clock, log, files, folder, vm, migration, geometry, book, ...asked };
+      const found = await examine(qmp, image, images, signal, async (examined) => examined);
+      const limited = found.map(({ disk: { qdev, throttle } }) => ({ qdev, throttle: { ...throttle } }));
+      await this.#records.put(vm, { vm, migration, qmp: image.qmp, disks: limited });
+      const disks: LiveDisk[] = [];
+      for (const each of of.disks) disks.push(await this.#disk(of, each, found));
+      const options = { qmp, clock, log, files, folder, vm, migration, disks, monitor: image.qmp };
       return await LiveSession.begin(options, signal);
     } catch (error) {
       qmp.close();
       throw error;
     }
+  }
+
+  async #disk(
+    { vm, chunkBytes, disks }: SessionOf,
+    { disk, parent }: SessionOf['disks'][number],
+    found: readonly ExaminedDisk[],
+  ): Promise<LiveDisk> {
+    const { files, folder } = this.#options;
+    const known = found.find(({ image }) => image.disk === disk);
+    if (known === undefined || found.length !== disks.length) throw disksChanged(vm);
+    const { node, qdev, throttle, virtualBytes, fileBytes } = known.disk;
+    const { mechanism } = known;
+    const copyBytes = Math.min(fileBytes, virtualBytes);
+    const geometry = geometryOf(virtualBytes, chunkBytes);
+    const book = await LiveBook.open(files, join(folder, BOOK), geometry, parent);
+    const tracked = { node, geometry, mechanism, copyBytes };
+    return { disk, ...tracked, qdev, throttle, book, doneBytes: 0, cursor: undefined };
   }
 
   /** The next task has some time to come. */
@@ -228,11 +242,9 @@ export class Sessions {
   }
 }
 
-/** Errors: VM_NOT_RUNNING. */
-export function runningImage({ name, top, running }: VmImage): RunningImage {
-  if (running !== undefined) return { name, top, running };
-  throw new LayerMoverError('VM_NOT_RUNNING', `nobody has told how to ask the QEMU of ${name}`, {
-    hint: '`layermover vm add NAME --qmp SOCKET --disk NODE=FILE` tells; a stopped VM is migrated without --live',
-    data: { vm: name },
+function disksChanged(vm: string): LayerMoverError {
+  return new LayerMoverError('DISKS_CHANGED', `${vm} has other disks than when its migration began`, {
+    hint: 'run the migration again',
+    data: { vm },
   });
 }

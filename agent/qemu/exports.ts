@@ -5,6 +5,18 @@ import { isSaying } from './failure.ts';
 import { OURS } from './ours.ts';
 import type { Qmp } from './qmp.ts';
 
+const BLOCKS = { served: '.nbd', mirrored: '.cpy' } as const;
+
+/** Where a QEMU serves its blocks, or finds who takes them: beside the socket of its monitor. The paths are equally long. */
+export function blocksPath(qmp: string, how: keyof typeof BLOCKS = 'served'): string {
+  return `${qmp}${BLOCKS[how]}`;
+}
+
+/** True of what is there for blocks: it is no monitor. */
+export function isBlocksPath(path: string): boolean {
+  return Object.values(BLOCKS).some((ending) => path.endsWith(ending));
+}
+
 const exports_ = z.array(z.looseObject({ id: z.string(), type: z.string() }));
 
 /** An export of a node, read-only: with how deep in the chain each block lies, or with what a bitmap has. */

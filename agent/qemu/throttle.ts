@@ -24,6 +24,11 @@ export function slower(before: Throttle, bytesPerSecond: number): Throttle {
   return { ...Object.fromEntries(Object.entries(before).filter(([key]) => !isBurst(key))), [name]: rate };
 }
 
+/** What each of several disks may write in a second, so that all together write no more than this. */
+export function shareOf(bytesPerSecond: number, disks: number): number {
+  return Math.max(1, Math.floor(bytesPerSecond / disks));
+}
+
 /** Errors: those of Qmp.execute. */
 export async function setThrottle(
   qmp: Pick<Qmp, 'execute'>,

@@ -1,7 +1,8 @@
-import type { TaskInput } from '../../core/api/tasks.ts';
+import type { LayerTransfer, StreamCounts, TaskInput } from '../../core/api/tasks.ts';
+import { type Disk, disksOf, ofDisk, topLayer } from '../../core/disks.ts';
 import type { Receipt, ReceiptLayer } from '../../core/receipt.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
-import type { ArrivedLayer, Waiting } from '../images/arrivals.ts';
+import type { Arrived, ArrivedTop, Waiting } from '../images/arrivals.ts';
 import { announce, baseOf, layerLost } from './fetch.ts';
 import { receiptLayer, sendable } from './receipts.ts';
 import type { Wanted } from './receive.ts';
@@ -10,21 +11,57 @@ import type { TaskHost, TaskRun } from './task.ts';
 /** What a destination does with a VM that arrives, stopped or running. */
 export type FollowInput = Extract<TaskInput, { kind: 'follow' }>;
 
-/** The VM's top layer as it is to be brought. Errors: LAYER_LOST. */
-export async function wantedTop(
+/** The top layer of one of a VM's disks, as it is to be brought. */
+export type WantedTop = Wanted & { readonly vm: NonNullable<Wanted['vm']> };
+
+/** One that has come. */
+export interface ReceivedTop {
+  readonly arrived: Arrived;
+  readonly counts: StreamCounts;
+}
+
+/** The VM's top layers as they are to be brought, one a disk. Errors: LAYER_LOST. */
+export async function wantedTops(host: TaskHost, run: TaskRun, input: FollowInput): Promise<WantedTop[]> {
+  const disks = disksOf(input.chain.layers);
+  const wanted: WantedTop[] = [];
+  for (const disk of disks) wanted.push(await wantedTop(host, run, input, disk, disks.length));
+  return wanted;
+}
+
+async function wantedTop(
   host: TaskHost,
   run: TaskRun,
   { migration, run: migrationRun, chunk_bytes: chunkBytes, chain }: FollowInput,
-): Promise<Wanted & { readonly vm: NonNullable<Wanted['vm']> }> {
-  const transfer = chain.layers.at(-1)!;
+  disk: Disk<LayerTransfer>,
+  disks: number,
+): Promise<WantedTop> {
+  const transfer = topLayer(disk);
   const below = await baseOf(host, run, transfer);
-  const vm = { name: chain.vm, kinds: chain.layers.map(({ layer }) => layer.kind) };
+  const kinds = disk.layers.map(({ layer }) => layer.kind);
+  const vm = { name: chain.vm, kinds, ...(disk.disk === undefined ? {} : { disk: disk.disk, disks }) };
   return { migration, run: migrationRun, chunkBytes, transfer, below, vm };
 }
 
+/** A VM arrives whole or not at all: if one of its disks does not come, those that came go. Errors: what one of `coming` fails with. */
+export async function allOrNone(
+  { arrivals }: TaskHost,
+  coming: readonly Promise<ReceivedTop>[],
+): Promise<StreamCounts[]> {
+  try {
+    return (await Promise.all(coming)).map(({ counts }) => counts);
+  } catch (error) {
+    const came = (await Promise.allSettled(coming)).flatMap((each) =>
+      each.status === 'fulfilled' ? [each.value.arrived] : [],
+    );
+    for (const each of came) await arrivals.drop(each);
+    throw error;
+  }
+}
+
 /** From now on others may count on the base layers that the VM's migration brought. */
-export async function announceBases(host: TaskHost, run: TaskRun, bases: readonly KnownLayer[]): Promise<void> {
-  const has = bases.map(({ layerId }) => layerId).filter((layerId) => host.brought.has(layerId));
+export async function announceBases(host: TaskHost, run: TaskRun, chains: readonly ArrivedChain[]): Promise<void> {
+  const ids = new Set(chains.flatMap(({ bases }) => bases.map(({ layerId }) => layerId)));
+  const has = [...ids].filter((layerId) => host.brought.has(layerId));
   if (has.length === 0) return;
   await announce(host, run, { has });
   for (const layerId of has) await host.brought.keep(layerId);
@@ -32,29 +69,51 @@ export async function announceBases(host: TaskHost, run: TaskRun, bases: readonl
 
 /** What an earlier attempt brought and read back. */
 export function findArrived({ arrivals }: TaskHost, { migration, chain }: FollowInput): Waiting | undefined {
-  return arrivals.waiting().find((each) => each.migration === migration && each.vm.name === chain.vm);
+  return arrivals.waiting().find((each) => each.migration === migration && each.name === chain.vm);
 }
 
-/** The layers that a top layer lies on, bottom first, unchanged up to now. Errors: LAYER_LOST. */
-export async function basesUnder(host: TaskHost, run: TaskRun, top: ArrivedLayer): Promise<KnownLayer[]> {
+/** A disk that has arrived, and the layers that it lies on, bottom first. */
+export interface ArrivedChain {
+  readonly top: ArrivedTop;
+  readonly bases: readonly KnownLayer[];
+}
+
+/** The chains of a VM that has arrived, disk after disk, their base layers unchanged up to now. Errors: LAYER_LOST. */
+export async function chainsOf(
+  host: TaskHost,
+  run: TaskRun,
+  { chain }: FollowInput,
+  { disks }: Waiting,
+): Promise<ArrivedChain[]> {
+  const chains: ArrivedChain[] = [];
+  for (const { disk } of disksOf(chain.layers)) {
+    const top = disks.find((each) => each.vm.disk === disk)!;
+    chains.push({ top, bases: await basesUnder(host, run, top) });
+  }
+  return chains;
+}
+
+async function basesUnder(host: TaskHost, run: TaskRun, { layer }: ArrivedTop): Promise<KnownLayer[]> {
   const bases: KnownLayer[] = [];
-  for (let over = top; over.below !== null; over = bases[0]!) {
-    const known = await host.catalog.lookup(over.below, top.chunkBytes);
+  for (let over: Pick<KnownLayer, 'below' | 'parent'> = layer; over.below !== null; over = bases[0]!) {
+    const known = await host.catalog.lookup(over.below, layer.chunkBytes);
     if (known === undefined || known.layerId !== over.parent) throw await layerLost(host, run, over.parent!);
     bases.unshift(known);
   }
   return bases;
 }
 
-/** Tells what this side holds of the VM: `layers` are the whole chain. */
+/** Tells what this side holds of the VM. */
 export async function storeReceipt(
   host: TaskHost,
   { task, attempt, signal }: TaskRun,
   { migration, chain, chunk_bytes: chunkBytes }: FollowInput,
-  layers: readonly Parameters<typeof receiptLayer>[0][],
+  chains: readonly ArrivedChain[],
 ): Promise<void> {
-  const found: ReceiptLayer[] = layers.map((layer) => receiptLayer(layer, migration));
+  const layers: ReceiptLayer[] = chains.flatMap(({ top, bases }) =>
+    [...bases, top.layer].map((layer) => ({ ...ofDisk(top.vm.disk), ...receiptLayer(layer, migration) })),
+  );
   const side = 'destination';
-  const receipt: Receipt = { vm: chain.vm, migration, side, chunkBytes, layers: found, atMs: host.clock.nowMs() };
+  const receipt: Receipt = { vm: chain.vm, migration, side, chunkBytes, layers, atMs: host.clock.nowMs() };
   await host.api.call('storeReceipt', { params: { task }, body: { attempt, receipt: sendable(receipt) }, signal });
 }

@@ -20,6 +20,17 @@ export async function withChain<T>(
   }
 }
 
+/** The same with several images at once. */
+export function withChains<T>(
+  folder: Pick<ImageFolder, 'path' | 'files'>,
+  paths: readonly string[],
+  work: (chains: Chain[]) => Promise<T>,
+): Promise<T> {
+  const [path, ...others] = paths;
+  if (path === undefined) return work([]);
+  return withChain(folder, { path }, (chain) => withChains(folder, others, (chains) => work([chain, ...chains])));
+}
+
 /** A chain is never empty. */
 export function topOf(chain: Chain): DiskLayer {
   return chain.layers.at(-1)!;

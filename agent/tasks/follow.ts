@@ -2,15 +2,23 @@ import type { StreamCounts, TaskResult } from '../../core/api/tasks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import type { Waiting } from '../images/arrivals.ts';
-import { announceBases, basesUnder, type FollowInput, findArrived, storeReceipt, wantedTop } from './arrived-vm.ts';
+import {
+  allOrNone,
+  announceBases,
+  chainsOf,
+  type FollowInput,
+  findArrived,
+  storeReceipt,
+  wantedTops,
+} from './arrived-vm.ts';
 import { vmOutcome } from './outcome.ts';
-import { readBack, receiveLayer } from './receive.ts';
+import { readBackVm, receiveLayer } from './receive.ts';
 import { settle } from './settle.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
 /**
- * Pulls a VM's top layer as its source sends it, reads it back and tells what the whole chain holds. The file gets its
- * name when the source has committed the VM, and goes if the VM is rolled back; the task ends with that.
+ * Pulls a VM's top layers as their source sends them, reads them back and tells what the whole chains hold. The files get their
+ * names when the source has committed the VM, and go if the VM is rolled back; the task ends with that.
  * Errors: LAYER_LOST, ROLLED_BACK and those of receiveLayer.
  */
 export async function follow(host: TaskHost, run: TaskRun, input: FollowInput): Promise<TaskResult> {
@@ -19,19 +27,26 @@ export async function follow(host: TaskHost, run: TaskRun, input: FollowInput): 
   // An attempt before this one may have ended with the VM here and not come to report it.
   const outcome = run.attempt > 1 ? await vmOutcome(host.api, migration, chain.vm, run.signal) : 'moving';
   if (outcome === 'committed' && early === undefined) return { kind: 'follow', streams: [] };
-  const streams = early === undefined ? [await receiveTop(host, run, input)] : [];
+  const streams = early === undefined ? await receiveTops(host, run, input) : [];
   // What an earlier attempt brought must still be what that attempt read back.
-  if (early !== undefined) await host.places.destination(run.signal, () => readBack(host, run, early, early.layer));
+  if (early !== undefined) await readBackVm(host, run, early);
   const arrived = early ?? findArrived(host, input)!;
-  const bases = await basesUnder(host, run, arrived.layer);
-  await storeReceipt(host, run, input, [...bases, arrived.layer]);
+  const chains = await chainsOf(host, run, input, arrived);
+  await storeReceipt(host, run, input, chains);
   await untilSettled(host, run, arrived);
-  await announceBases(host, run, bases);
+  await announceBases(host, run, chains);
   return { kind: 'follow', streams };
 }
 
-async function receiveTop(host: TaskHost, run: TaskRun, input: FollowInput): Promise<StreamCounts> {
-  return (await receiveLayer(host, run, await wantedTop(host, run, input))).counts;
+/** One disk after the other, as their source sends them. */
+async function receiveTops(host: TaskHost, run: TaskRun, input: FollowInput): Promise<StreamCounts[]> {
+  let before: Promise<unknown> = Promise.resolve();
+  const coming = (await wantedTops(host, run, input)).map((wanted) => {
+    const one = before.then(() => receiveLayer(host, run, wanted));
+    before = one;
+    return one;
+  });
+  return allOrNone(host, coming);
 }
 
 /** Waits for the source's commit. Short waits are noticed soon, long ones cost few calls. Errors: ROLLED_BACK. */
@@ -41,7 +56,7 @@ async function untilSettled(host: TaskHost, { signal }: TaskRun, arrived: Waitin
     const outcome = await settle(host, arrived, signal);
     if (outcome === 'committed') return;
     if (outcome === 'rolled-back') {
-      throw new LayerMoverError('ROLLED_BACK', `${arrived.vm.name} stays with its source`);
+      throw new LayerMoverError('ROLLED_BACK', `${arrived.name} stays with its source`);
     }
     const waitMs = (host.clock.nowMs() - sinceMs) / limits.poll_wait_share;
     await host.clock.sleep(Math.min(limits.poll_idle_ms, Math.max(limits.poll_fast_ms, waitMs)), signal);

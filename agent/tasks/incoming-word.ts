@@ -1,6 +1,9 @@
 import type { Incoming } from '../../core/api/agent.ts';
 import type { Cutover } from '../../core/api/tasks.ts';
 
+/** Of each stream the last round that was committed, as far as it is known. */
+export type Cursors = ReadonlyMap<string, string | undefined>;
+
 /** The destination's words that it can take a VM, read by one reader: each is heard once, and polls ask for newer ones alone. */
 export class IncomingWords {
   readonly #words: AsyncIterator<Incoming>;
@@ -13,12 +16,14 @@ export class IncomingWords {
     this.#signal = signal;
   }
 
-  /** The word by which all up to the cursor is written, heard before or still to come. Errors: the signal's reason. */
-  async until({ cursor, cutover }: { cursor: string | undefined; cutover: Cutover }): Promise<Incoming> {
+  /**
+   * The word by which all up to the cursors, by stream, is written, heard before or still to come. Errors: the signal's
+   * reason.
+   */
+  async until({ cursors, cutover }: { cursors: Cursors; cutover: Cutover }): Promise<Incoming> {
     for (;;) {
       const word = this.#heard;
-      const hasAll = word !== undefined && (cursor === undefined || (word.applied ?? '') >= cursor);
-      if (hasAll && (cutover === 'stop' || word.uri !== undefined)) return word;
+      if (word !== undefined && hasAll(word, cursors) && (cutover === 'stop' || word.uri !== undefined)) return word;
       const next = await this.#words.next();
       if (next.done) throw this.#signal.reason;
       this.#heard = next.value;
@@ -28,4 +33,9 @@ export class IncomingWords {
   async close(): Promise<void> {
     await this.#words.return?.();
   }
+}
+
+/** True if all up to these cursors is written by this word. */
+export function hasAll({ applied }: Incoming, cursors: Cursors): boolean {
+  return [...cursors].every(([stream, cursor]) => cursor === undefined || (applied?.[stream] ?? '') >= cursor);
 }

@@ -6,7 +6,7 @@ import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
 import type { DiskLayer } from '../disk/layer.ts';
 import { createQcow2, createRaw, type DiskWriter } from '../disk/writer.ts';
-import { type Arrival, type Arrived, type ArrivedLayer, partialPath } from '../images/arrivals.ts';
+import { type Arrival, type Arrived, type ArrivedLayer, partialPath, type Waiting } from '../images/arrivals.ts';
 import type { ImageFolder } from '../images/image-folder.ts';
 import { assertRoom, diskFull, isFull } from '../images/room.ts';
 import { pullLayer } from '../pull/pull-layer.ts';
@@ -83,7 +83,7 @@ async function arrivedLayer(
  * Opens an arriving file like any image, and fingerprints it as its source did. Errors: READBACK_DIFFERS if that does
  * not give the layer id that is expected, and those of reading.
  */
-export async function readBack(
+async function readBack(
   host: TaskHost,
   { signal }: TaskRun,
   arrival: Arrival,
@@ -96,6 +96,13 @@ export async function readBack(
     if (found.layerId !== layerId) throw readbackDiffers(arrival, layerId, found.layerId);
     if (arrival.vm !== undefined) await forgetManifest(host, layerId);
     return { virtualBytes: layer.virtualBytes, dataBytes: found.dataBytes };
+  });
+}
+
+/** Reads back all disks of a VM that has arrived. Errors: those of readBack. */
+export function readBackVm(host: TaskHost, run: TaskRun, { disks }: Waiting): Promise<void> {
+  return host.places.destination(run.signal, async () => {
+    for (const disk of disks) await readBack(host, run, disk, disk.layer);
   });
 }
 

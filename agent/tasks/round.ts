@@ -1,13 +1,13 @@
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import type { SessionOf } from '../live/sessions.ts';
-import { sendRound, topTransfer, withRoundJournal } from './send-round.ts';
+import { sendRound, topTransfers, withRoundJournals } from './send-round.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
 type RoundInput = Extract<TaskInput, { kind: 'round' }>;
 
 /**
- * One pre-copy round of a running VM: what its top layer holds, or what its guest has written since the round before.
+ * One pre-copy round of a running VM: what its top layers hold, or what its guest has written since the round before.
  * Errors: those of Sessions.use and of sendRound.
  */
 export async function round(host: TaskHost, run: TaskRun, input: RoundInput): Promise<TaskResult> {
@@ -15,15 +15,19 @@ export async function round(host: TaskHost, run: TaskRun, input: RoundInput): Pr
     await session.slowDown(input.throttle_bytes_per_second, run.signal);
     const wanted = { number: input.round, isLast: false, sequence: 0 };
     const send = () =>
-      withRoundJournal(host, input, session, (journal) => sendRound(host, run, input, session, { ...wanted, journal }));
-    const { stats, counts } = await host.places.source(run.signal, send);
-    return { kind: 'round', stats, streams: [counts] };
+      withRoundJournals(host, input, session, (journals) =>
+        sendRound(host, run, input, session, { ...wanted, journals }),
+      );
+    const { stats, streams } = await host.places.source(run.signal, send);
+    return { kind: 'round', stats, streams: [...streams] };
   });
 }
 
 /** The session that a task of a running VM goes on with. */
 export function sessionOf(input: Extract<TaskInput, { kind: 'round' | 'cutover' }>): SessionOf {
   const { migration, run, chain, chunk_bytes: chunkBytes } = input;
-  const { parent } = topTransfer(input);
-  return { migration, run, vm: chain.vm, chunkBytes, parent: parent === null ? NO_DIGEST : fromHex(parent) };
+  const disks = topTransfers(input).map(({ layer, parent }) => {
+    return { disk: layer.disk, parent: parent === null ? NO_DIGEST : fromHex(parent) };
+  });
+  return { migration, run, vm: chain.vm, chunkBytes, disks };
 }

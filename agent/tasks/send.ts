@@ -1,5 +1,6 @@
 import type { LayerTransfer, StreamCounts, TaskInput } from '../../core/api/tasks.ts';
 import { geometryOf } from '../../core/chunk.ts';
+import { topsOf } from '../../core/disks.ts';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
@@ -91,7 +92,7 @@ async function sendOnce(
 
 /** A task is done for good: what its pushes noted is needed no more. */
 export async function forgetJournals({ journals }: TaskHost, input: TaskInput): Promise<void> {
-  const pushed = input.kind === 'seed' ? input.layers : input.kind === 'cutover' ? input.chain.layers.slice(-1) : [];
+  const pushed = input.kind === 'seed' ? input.layers : input.kind === 'cutover' ? topsOf(input.chain.layers) : [];
   for (const { stream } of pushed) await journals.forget(input.migration, stream);
 }
 

@@ -5,6 +5,7 @@ import { hasCode } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { Log } from '../daemon/log.ts';
+import type { RunningVms } from '../images/running-vms.ts';
 import { connectUnlessGone } from '../live/put-back.ts';
 import type { LiveRecord } from '../live/records.ts';
 import { quit, resumeGuest } from '../qemu/guest.ts';
@@ -43,6 +44,10 @@ export async function takeBack({ api, ref, log }: TakeBackDeps, of: Of, signal: 
   }
 }
 
+export interface SettleDeps extends TakeBackDeps {
+  readonly running: Pick<RunningVms, 'remove'>;
+}
+
 /**
  * A VM whose guest was let go, or is gone, and which may be committed: waits for what its destination tells of the guest, for
  * `limits.guest_told_ms`; then it is taken back, which passes only if the guest has not run there and from then on can't.
@@ -66,7 +71,7 @@ export async function untilTold(deps: TakeBackDeps, of: Of, signal: AbortSignal)
  * destination tells that it runs. A guest that is paused for its disk alone runs on once it is known to be ours.
  * Errors: those of connectQmp, of Qmp.execute, and of the API but refusals.
  */
-export async function settleCutover(deps: TakeBackDeps, record: LiveRecord, signal: AbortSignal): Promise<void> {
+export async function settleCutover(deps: SettleDeps, record: LiveRecord, signal: AbortSignal): Promise<void> {
   const { clock } = deps;
   const { vm, migration, cutover } = record;
   if (cutover === undefined) return;
@@ -80,19 +85,24 @@ export async function settleCutover(deps: TakeBackDeps, record: LiveRecord, sign
   try {
     if (cutover.kind === 'ram') await settleRam(deps, qmp, of, signal);
     else if (await takeBack(deps, of, signal)) await resumeGuest(qmp);
-    else await quit(qmp);
+    else await letGo(deps, qmp, vm);
   } finally {
     qmp.close();
   }
 }
 
-async function settleRam(deps: TakeBackDeps, qmp: Qmp, of: Of, signal: AbortSignal): Promise<void> {
+async function settleRam(deps: SettleDeps, qmp: Qmp, of: Of, signal: AbortSignal): Promise<void> {
   if ((await migrationStatus(qmp, signal)) !== 'completed') await cancelMigration(qmp, deps.clock);
   if ((await migrationStatus(qmp, signal)) === 'completed') {
     const fate = await untilTold(deps, of, signal);
-    return fate === undefined ? resumeGuest(qmp) : quit(qmp);
+    return fate === undefined ? resumeGuest(qmp) : letGo(deps, qmp, of.vm);
   }
   await resumeGuest(qmp);
   // An operator may have left the VM to its destination.
-  if (!(await takeBack(deps, of, signal))) await quit(qmp);
+  if (!(await takeBack(deps, of, signal))) await letGo(deps, qmp, of.vm);
+}
+
+async function letGo({ running }: SettleDeps, qmp: Qmp, vm: string): Promise<void> {
+  await running.remove(vm);
+  await quit(qmp);
 }

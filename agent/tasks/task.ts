@@ -12,6 +12,7 @@ import type { Log } from '../daemon/log.ts';
 import type { Arrivals } from '../images/arrivals.ts';
 import type { Brought } from '../images/brought.ts';
 import type { ImageFolder } from '../images/image-folder.ts';
+import type { RunningVms } from '../images/running-vms.ts';
 import type { Journals } from '../journal/journals.ts';
 import type { Launcher } from '../launch/launcher.ts';
 import type { Launches } from '../launch/launches.ts';
@@ -51,6 +52,8 @@ export interface TaskHost {
   readonly arrivals: Arrivals;
   readonly brought: Brought;
   readonly launches: Launches;
+  /** The VM files of VMs that run here. */
+  readonly running: RunningVms;
   /** Starts QEMUs for VMs that arrive; undefined if the host's configuration names none. */
   readonly launcher?: Launcher | undefined;
   readonly manifests: ManifestStore;

@@ -10,7 +10,10 @@ import { type End, endsOf } from './ends.ts';
 import { settle } from './settle.ts';
 import type { TaskHost } from './task.ts';
 
-type Host = Pick<TaskHost, 'api' | 'arrivals' | 'brought' | 'clock' | 'journals' | 'launches' | 'log'>;
+type Host = Pick<
+  TaskHost,
+  'api' | 'arrivals' | 'brought' | 'clock' | 'images' | 'journals' | 'launches' | 'log' | 'running'
+>;
 type Ends = ReadonlyMap<string, End>;
 
 /** The tasks that run here. */
@@ -60,20 +63,22 @@ export class Tidy {
     for (const arrived of arrivals.waiting()) {
       if (!this.#isLeft(arrived)) continue;
       try {
-        if (arrived.live) await this.#settleLive(arrived, signal);
+        if (arrived.isLive) await this.#settleLive(arrived, signal);
         else await settle(this.#host, arrived, signal);
       } catch (error) {
         // A QEMU that does not answer may do so at the next look.
         if (!isRefusal(error) && !isAway(error)) throw error;
-        if (!this.#told.has(arrived.path)) log.warn(unsettled(arrived, error), UNKNOWN);
-        this.#told.add(arrived.path);
+        const { migration, name } = arrived;
+        const which = `${migration} ${name}`;
+        if (!this.#told.has(which)) log.warn(unsettled(arrived, error), UNKNOWN);
+        this.#told.add(which);
       }
     }
   }
 
   /** Its own task does it as long as it runs. */
-  #isLeft({ live, migration, vm }: Waiting): boolean {
-    return live ? !this.#running.has(taskIdOf(migration, 'follow', vm.name)) : this.#running.count() === 0;
+  #isLeft({ isLive, migration, name }: Waiting): boolean {
+    return isLive ? !this.#running.has(taskIdOf(migration, 'follow', name)) : this.#running.count() === 0;
   }
 
   /** Its task comes again as long as its migration runs. */
@@ -84,11 +89,11 @@ export class Tidy {
   }
 }
 
-function unsettled(arrived: Waiting, error: unknown) {
-  return { migration: arrived.migration, path: partialPath(arrived), error: errorToJson(error) };
+function unsettled({ migration, name, disks }: Waiting, error: unknown) {
+  return { migration, vm: name, paths: disks.map(partialPath), error: errorToJson(error) };
 }
 
-const UNKNOWN = 'nobody can tell what became of the VM that this file is of; it is left as it is';
+const UNKNOWN = 'nobody can tell what became of the VM that these files are of; they are left as they are';
 
 function isOver(end: End | undefined): boolean {
   return end === 'committed' || end === 'aborted' || end === 'failed';

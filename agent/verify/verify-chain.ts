@@ -29,7 +29,7 @@ export interface VerifiedLayer {
  */
 export async function* verifyChain(
   chain: Chain,
-  receipt: Receipt,
+  receipt: Pick<Receipt, 'chunkBytes' | 'layers'>,
   signal: AbortSignal,
   known?: ManifestStore,
 ): AsyncGenerator<VerifiedLayer> {

@@ -1,4 +1,5 @@
 import type { LayerView, MigrationView, VmView } from '../../core/api/views.ts';
+import { diskLabel } from './disk-label.ts';
 import { flowOf } from './flow.ts';
 import { liveReport } from './live.ts';
 import { paint } from './paint.ts';
@@ -43,7 +44,7 @@ const COLUMNS: readonly Column[] = [
 
 function layerRow(vm: VmView, layer: LayerView, at: number): string[] {
   return [
-    at === 0 ? vm.name : '',
+    isFirstOfDisk(vm, at) ? diskLabel(vm.name, layer.disk) : '',
     `${layer.kind} ${visible(layer.name)}`,
     treatmentPaint[layer.treatment](layer.treatment),
     bytes(layer.logical_bytes),
@@ -52,6 +53,10 @@ function layerRow(vm: VmView, layer: LayerView, at: number): string[] {
     layer.wire_bytes > 0 ? seconds(layer.seconds) : '–',
     layer.wire_bytes > 0 ? rate(layer.logical_bytes, layer.seconds) : '–',
   ];
+}
+
+function isFirstOfDisk({ layers }: VmView, at: number): boolean {
+  return at === 0 || layers[at]!.disk !== layers[at - 1]!.disk;
 }
 
 function outcome(vm: VmView): string {
@@ -85,7 +90,7 @@ export function report(migration: Pick<MigrationView, 'vms'>, width = terminalWi
 function plain(vm: VmView): string {
   const sizes = `${bytes(vm.logical_bytes)}, ${bytes(vm.wire_bytes)} on the wire`;
   const layers = vm.layers.flatMap((layer) => [
-    `  ${layer.kind} ${visible(layer.name)}`,
+    `  ${[layer.disk, layer.kind].filter((word) => word !== undefined).join(' ')} ${visible(layer.name)}`,
     `    ${treatmentPaint[layer.treatment](layer.treatment)}: ${bytes(layer.logical_bytes)}, ${bytes(layer.wire_bytes)} on the wire`,
     ...unsent(notSent(layer, vm.state === 'committed')),
   ]);

@@ -1,4 +1,5 @@
 import type { MigrationView, VmView } from '../../core/api/views.ts';
+import { diskLabel } from '../output/disk-label.ts';
 import { flowOf, sumOf } from '../output/flow.ts';
 import { bytes, rate, seconds } from '../output/units.ts';
 import { flowBar, legend, textures } from './bars.ts';
@@ -31,7 +32,7 @@ function layerRows(vm: VmView): Html[] {
     const flow = flowOf(layer, vm.state === 'committed');
     const time = layer.seconds > 0 ? seconds(layer.seconds) : '–';
     const speed = layer.wire_bytes > 0 ? rate(layer.logical_bytes, layer.seconds) : '–';
-    return html`<tr><td><bdi>${vm.name}</bdi></td><td class="name">${layer.kind} <bdi>${layer.name}</bdi></td><td>${layer.treatment}</td>
+    return html`<tr><td><bdi>${diskLabel(vm.name, layer.disk)}</bdi></td><td class="name">${layer.kind} <bdi>${layer.name}</bdi></td><td>${layer.treatment}</td>
 <td class="n">${bytes(layer.logical_bytes)}</td><td class="n">${bytes(flow.skipped)}</td><td class="n">${bytes(flow.elsewhere)}</td><td class="n">${bytes(flow.known)}</td><td class="n">${bytes(flow.sent)}</td><td class="n">${bytes(flow.wire)}</td><td class="n">${time}</td><td class="n">${speed}</td></tr>`;
   });
 }

@@ -1,4 +1,5 @@
 import type { LayerView, MigrationView, VmView } from '../../core/api/views.ts';
+import { diskLabel } from '../output/disk-label.ts';
 import { flowOf } from '../output/flow.ts';
 import { bytes } from '../output/units.ts';
 import { flowBar, flowText } from './bars.ts';
@@ -6,17 +7,19 @@ import { type Html, html } from './html.ts';
 
 type Vms = MigrationView['vms'];
 
-/** Streams that several VMs bring, with the VMs' names, in the order of the chains. */
+/** Streams that several VMs, or disks of one, bring, with their names, in the order of the chains. */
 function sharedStreams(vms: Vms): Map<string, string[]> {
   const users = new Map<string, string[]>();
-  for (const vm of vms) for (const { stream } of vm.layers) users.set(stream, [...(users.get(stream) ?? []), vm.name]);
+  for (const vm of vms)
+    for (const { stream, disk } of vm.layers)
+      users.set(stream, [...(users.get(stream) ?? []), diskLabel(vm.name, disk)]);
   return new Map([...users].filter(([, names]) => names.length > 1));
 }
 
 function layerRow(layer: LayerView, moved: boolean, scaleBytes: number, note?: Html): Html {
   const flow = flowOf(layer, moved);
   return html`<div class="layer">
-<p><b>${layer.kind}</b> <bdi>${layer.name}</bdi> <span class="soft">${bytes(layer.logical_bytes)} · ${layer.treatment}${note}</span></p>
+<p><b>${kindOf(layer)}</b> <bdi>${layer.name}</bdi> <span class="soft">${bytes(layer.logical_bytes)} · ${layer.treatment}${note}</span></p>
 ${flowBar(flow, scaleBytes)}
 <p class="soft">${flowText(flow)}. <span>Why: ${layer.reason}.</span>${unasked(layer)}</p>
 </div>`;
@@ -28,13 +31,18 @@ function unasked({ unasked_bytes: amount = 0 }: LayerView): Html | undefined {
     : html` <span>${bytes(amount)} of it were not looked up: it turned out not to pay.</span>`;
 }
 
+function kindOf({ disk, kind }: LayerView): string {
+  return disk === undefined ? kind : `${disk} ${kind}`;
+}
+
 function sharedSection(vms: Vms, shared: ReadonlyMap<string, readonly string[]>, scaleBytes: number): Html | undefined {
   if (shared.size === 0) return undefined;
   const rows = [...shared].map(([stream, names]) => {
-    const users = vms.filter((vm) => names.includes(vm.name));
+    const users = vms.filter((vm) => vm.layers.some((layer) => layer.stream === stream));
     const layer = users.flatMap((vm) => vm.layers).find((each) => each.stream === stream && !each.shared);
+    const what = users.some((vm) => vm.layers.some(({ disk }) => disk !== undefined)) ? 'disks' : 'VMs';
     const moved = users.some((vm) => vm.state === 'committed');
-    return layer && layerRow(layer, moved, scaleBytes, html` · of ${names.length} VMs: ${names.join(', ')}`);
+    return layer && layerRow(layer, moved, scaleBytes, html` · of ${names.length} ${what}: ${names.join(', ')}`);
   });
   return html`<h3>Layers that several of these VMs share, shown once</h3>${rows.filter((row) => row !== undefined)}`;
 }
@@ -42,7 +50,7 @@ function sharedSection(vms: Vms, shared: ReadonlyMap<string, readonly string[]>,
 function vmSection(vm: VmView, shared: ReadonlyMap<string, unknown>, scaleBytes: number): Html {
   const rows = vm.layers.map((layer) =>
     shared.has(layer.stream)
-      ? html`<p class="soft"><b>${layer.kind}</b> <bdi>${layer.name}</bdi>: shared, above</p>`
+      ? html`<p class="soft"><b>${kindOf(layer)}</b> <bdi>${layer.name}</bdi>: shared, above</p>`
       : layerRow(layer, vm.state === 'committed', scaleBytes),
   );
   const none = html`<p class="soft">Its layers are not known.</p>`;

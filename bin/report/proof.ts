@@ -19,7 +19,7 @@ function layerRows({ source, destination }: VmReceipts): Html[] {
     const id = same
       ? html`<code>${left?.layerId}</code>`
       : html`<code>${left?.layerId ?? 'none'}</code><br><span class="bad">≠</span> <code>${right?.layerId ?? 'none'}</code>`;
-    return html`<tr><td class="name"><bdi>${right?.name ?? left?.name}</bdi></td><td>${id}</td><td>${evidenceOf(left)}</td><td>${evidenceOf(right)}</td></tr>`;
+    return html`<tr><td class="name">${diskOf(right ?? left)}<bdi>${right?.name ?? left?.name}</bdi></td><td>${id}</td><td>${evidenceOf(left)}</td><td>${evidenceOf(right)}</td></tr>`;
   });
 }
 
@@ -27,6 +27,10 @@ function layerRows({ source, destination }: VmReceipts): Html[] {
 function evidenceOf(layer: ReceiptLayer | undefined): Html | string {
   if (layer?.scannedMs === undefined) return layer?.evidence ?? '–';
   return html`${layer.evidence} <span class="soft">${momentUtc(layer.scannedMs)}</span>`;
+}
+
+function diskOf(layer: ReceiptLayer | undefined): Html | undefined {
+  return layer?.disk === undefined ? undefined : html`<b>${layer.disk}</b> `;
 }
 
 function vmProof(vm: VmReceipts): Html {

@@ -19,6 +19,7 @@ interface Options {
   images: string;
   state?: string;
   vm: string[];
+  qmpDir?: string;
   launcher?: string;
   migrationAddress?: string;
   cloud?: string;
@@ -60,6 +61,7 @@ async function run(options: Options): Promise<void> {
     imageFolder: path.resolve(options.images),
     ...(options.state === undefined ? {} : { stateFolder: path.resolve(options.state) }),
     ...(options.vm.length === 0 ? {} : { vms }),
+    ...(options.qmpDir === undefined ? {} : { qmpFolder: path.resolve(options.qmpDir) }),
     api: clientOf(cloud),
     namespace: cloud.namespace,
     clock: systemClock,
@@ -106,6 +108,7 @@ export function agentVerb(): Command {
       collect,
       [],
     )
+    .option('--qmp-dir <dir>', 'VMs that run: those whose QMP sockets lie in this folder (docs/LIVE.md)')
     .option('--launcher <file>', 'how QEMUs of VMs that arrive running are started (docs/LIVE.md)')
     .option('--migration-address <address>', 'where their memory comes in: HOST, HOST:FIRST-LAST, or unix')
     .option(...CLOUD_OPTION)

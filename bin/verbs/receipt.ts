@@ -31,7 +31,7 @@ async function run(id: string, options: { cloud?: string; json?: boolean }): Pro
     const word = vm.agree ? paint.green('both sides agree') : paint.red('not proven equal');
     process.stdout.write(`${vm.vm}: ${word} ${vm.content_digest ?? ''}\n`);
     const rows = (vm.destination ?? vm.source)?.layers.map((layer, at) => [
-      visible(layer.name),
+      [layer.disk, visible(layer.name)].filter((word) => word !== undefined).join(' '),
       layer.layerId,
       evidenceOf(vm.source?.layers[at]),
       evidenceOf(vm.destination?.layers[at]),

@@ -1,9 +1,11 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { VerifiedLayer } from '../../agent/verify/verify-chain.ts';
+import { disksOf, ofDisk, topLayer } from '../../core/disks.ts';
 import type { Receipt } from '../../core/receipt.ts';
 import { connect } from '../connection.ts';
 import { EXIT, usage } from '../exit-codes.ts';
+import { diskLabel } from '../output/disk-label.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { paint } from '../output/paint.ts';
 import { bytes } from '../output/units.ts';
@@ -18,18 +20,18 @@ interface Options {
   json?: boolean;
 }
 
-function tell(vm: string, layer: VerifiedLayer, json: boolean): boolean {
+function tell(of: { vm: string; disk?: string }, layer: VerifiedLayer, json: boolean): boolean {
   const equal = layer.found === layer.expected;
-  if (json) jsonLine('verified', { vm, ...layer, equal });
+  if (json) jsonLine('verified', { ...of, ...layer, equal });
   else {
     const from = layer.chunk === undefined ? '' : ` from chunk ${layer.chunk} on`;
     const word = equal ? paint.green('as in the receipt') : paint.red(`differs${from}: ${layer.found}`);
-    process.stdout.write(`${vm} ${visible(layer.name)} ${bytes(layer.dataBytes)}: ${word}\n`);
+    process.stdout.write(`${diskLabel(of.vm, of.disk)} ${visible(layer.name)} ${bytes(layer.dataBytes)}: ${word}\n`);
   }
   return equal;
 }
 
-/** True if every layer of the VM holds what its destination's receipt says. */
+/** True if every layer of the VM’s disks holds what its destination’s receipt says. */
 async function verifyVm(
   receipt: Receipt,
   { images, state }: { images: string; state: string },
@@ -42,15 +44,19 @@ async function verifyVm(
     import('../../agent/manifests/store.ts'),
   ]);
   const known = new ManifestStore(path.join(state, 'manifests'));
-  const chain = await openChain(path.join(images, receipt.layers.at(-1)!.name), { imageFolder: images });
-  try {
-    let equal = chain.layers.length === receipt.layers.length;
-    for await (const layer of verifyChain(chain, receipt, signal, known))
-      equal = tell(receipt.vm, layer, json) && equal;
-    return equal;
-  } finally {
-    await chain.close();
+  let equal = true;
+  for (const disk of disksOf(receipt.layers)) {
+    const of = { vm: receipt.vm, ...ofDisk(disk.disk) };
+    const expected = { chunkBytes: receipt.chunkBytes, layers: disk.layers };
+    const chain = await openChain(path.join(images, topLayer(disk).name), { imageFolder: images });
+    try {
+      equal = chain.layers.length === disk.layers.length && equal;
+      for await (const layer of verifyChain(chain, expected, signal, known)) equal = tell(of, layer, json) && equal;
+    } finally {
+      await chain.close();
+    }
   }
+  return equal;
 }
 
 async function run(id: string, options: Options): Promise<void> {

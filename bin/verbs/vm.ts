@@ -3,8 +3,9 @@ import { Command } from 'commander';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { systemFiles } from '../../adapters/system/files.ts';
 import type { RunningVm } from '../../agent/images/running-vms.ts';
-import { vmName } from '../../core/api/names.ts';
+import { diskName, vmName } from '../../core/api/names.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
 import { usage } from '../exit-codes.ts';
 import { advise } from '../output/failure.ts';
 import { jsonLine } from '../output/json-lines.ts';
@@ -56,7 +57,17 @@ async function disksOf(pairs: readonly string[]): Promise<RunningVm['disks']> {
     });
     found.push({ node: pair.slice(0, at), top });
   }
+  assertTellable(found.map(({ node }) => node));
   return found;
+}
+
+/** Several disks are told apart by the names of their nodes. */
+function assertTellable(nodes: readonly string[]): void {
+  const odd = nodes.length === 1 ? undefined : nodes.find((node) => !diskName.safeParse(node).success);
+  if (odd !== undefined) throw usage(`${odd} is no name for one of several disks`, 'give its node another node-name');
+  if (nodes.length > limits.vm_disks_max)
+    throw usage(`${nodes.length} disks are named`, `${limits.vm_disks_max} can be`);
+  if (new Set(nodes).size < nodes.length) throw usage('a node is named twice', 'each disk has one');
 }
 
 async function add(name: string, options: AddOptions): Promise<void> {
@@ -75,23 +86,11 @@ async function check({ name, qmp: socket, disks }: RunningVm, folder: string): P
   const { examine } = await import('../../agent/live/examine.ts');
   const { connectQmp } = await import('../../agent/qemu/qmp.ts');
   const { unixSocket } = await import('../../adapters/system/unix-socket.ts');
-  const [disk, ...more] = disks;
-  if (more.length > 0) {
-    throw new LayerMoverError('DISKS_UNSUPPORTED', `${name} has ${disks.length} disks`, {
-      hint: 'a running VM of one disk can be migrated',
-    });
-  }
   const { signal } = new AbortController();
   const qmp = await connectQmp(unixSocket(socket), { clock: systemClock, signal });
   try {
-    const running = { qmp: socket, node: disk!.node };
-    const { bases } = await examine(
-      qmp,
-      { name, top: disk!.top, running },
-      { path: folder, files: systemFiles },
-      signal,
-    );
-    await bases.close();
+    const image = { name, qmp: socket, disks };
+    await examine(qmp, image, { path: folder, files: systemFiles }, signal, async () => undefined);
   } finally {
     qmp.close();
   }
@@ -142,7 +141,12 @@ export function vmVerb(): Command {
       placed('add', 'Note a running VM, once its QEMU has told that all is so.', example)
         .argument('<name>', 'the VM’s name')
         .requiredOption('--qmp <socket>', 'unix socket of a QMP monitor that nobody else uses')
-        .option('--disk <node=file>', 'name of the disk’s top node in QEMU, and its image', collect, [])
+        .option(
+          '--disk <node=file>',
+          'name of a disk’s top node in QEMU, and its image; one for each disk that the VM may write to',
+          collect,
+          [],
+        )
         .action(add),
     )
     .addCommand(placed('list', 'List them.', 'layermover vm list --images /srv/images').action(list))

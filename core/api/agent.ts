@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { limits } from '../limits.ts';
 import { VM_ENDS } from '../migration.ts';
 import { knownRates } from './forecast.ts';
-import { count, digest, fileName, hostRef, migrationId, streamName, taskId, vmName } from './names.ts';
+import { count, digest, diskName, fileName, hostRef, migrationId, streamName, taskId, vmName } from './names.ts';
 import { streamCounts, surveyedLayer, taskInput, taskResult } from './tasks.ts';
 
 /** What agents say and hear. Every call on a task names its attempt: calls of older attempts are refused (ATTEMPT_STALE). */
@@ -29,12 +29,15 @@ export const enrolRequest = z.object({
 });
 export type EnrolRequest = z.infer<typeof enrolRequest>;
 
-/** The destination's word that a running VM can come: it has written all rounds up to `applied`. */
+/** The destination’s word that a running VM can come: it has written all rounds up to `applied`. */
 export const incoming = z.object({
   /** Where its QEMU takes the memory; absent if only the storage moves. */
   uri: z.string().min(1).max(limits.uri_length_max).optional(),
-  /** Cursor of the last round that is written. */
-  applied: z.string().max(32).optional(),
+  /** Cursor of the last round that is written, by stream: one a disk. */
+  applied: z
+    .record(streamName, z.string().max(32))
+    .refine((cursors) => Object.keys(cursors).length <= limits.vm_disks_max, 'one cursor a disk')
+    .optional(),
 });
 export type Incoming = z.infer<typeof incoming>;
 
@@ -68,6 +71,7 @@ export const roundSegments = z
   .max(limits.segments_per_round_commit_max);
 
 export const receiptLayer = z.object({
+  disk: diskName.optional(),
   name: fileName,
   layerId: digest,
   virtualBytes: count,
@@ -80,7 +84,7 @@ export const receipt = z.object({
   migration: migrationId,
   side: z.enum(['source', 'destination']),
   chunkBytes: count,
-  layers: z.array(receiptLayer).min(1).max(limits.chain_layers_max),
+  layers: z.array(receiptLayer).min(1).max(limits.vm_layers_max),
   atMs: count,
 });
 

@@ -20,6 +20,10 @@ export const placeName = z
 export const vmName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'letters, digits, dot, dash and underscore, 64 at the most');
+/** A disk of a VM that has several: the name of its top node in the QEMU that the VM was first told of with. */
+export const diskName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,30}$/, 'letters, digits, dot, dash and underscore, 31 at the most');
 export const digest = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in lower-case hex');
 export const migrationId = z.string().regex(/^m[0-9a-f]{20}$/, 'a migration id');
 export const taskId = z.string().regex(/^m[0-9a-f]{20}\.[A-Za-z0-9._-]{1,150}$/, 'a task id');
@@ -53,10 +57,16 @@ export const identityArn = z
   )
   .transform(identityOf);
 
-/** Which layer a transfer is of: a base layer's id, or `ud:` and the VM's name; `file:` and its number for a file that is registered. */
+/**
+ * Which layer a transfer is of: a base layer’s id, or `ud:` and the VM’s name, with `/` and the disk’s if it has several; `file:` and
+ * its number for a file that is registered.
+ */
 export const streamName = z
   .string()
-  .regex(/^([0-9a-f]{64}|ud:[A-Za-z0-9][A-Za-z0-9._-]{0,63}|file:\d{1,3})$/, 'a layer id, ud:<vm> or file:<number>');
+  .regex(
+    /^([0-9a-f]{64}|ud:[A-Za-z0-9][A-Za-z0-9._-]{0,63}(\/[A-Za-z0-9][A-Za-z0-9._-]{0,30})?|file:\d{1,3})$/,
+    'a layer id, ud:<vm>, ud:<vm>/<disk> or file:<number>',
+  );
 
 export const DEFAULT_NAMESPACE = 'default';
 export const NAMESPACE_HEADER = 'x-layermover-namespace';

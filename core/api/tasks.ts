@@ -3,7 +3,7 @@ import { BASE_KINDS, KINDS } from '../kinds.ts';
 import { limits } from '../limits.ts';
 import { TREATMENTS } from '../treatments.ts';
 import { knownRates } from './forecast.ts';
-import { count, digest, fileName, imagePath, migrationId, streamName, vmName } from './names.ts';
+import { count, digest, diskName, fileName, imagePath, migrationId, streamName, vmName } from './names.ts';
 
 const kind = z.enum(KINDS);
 
@@ -15,8 +15,12 @@ export const container = z.object({
 });
 export type Container = z.infer<typeof container>;
 
-/** What the source found of one layer; `layer_id` is unknown for user data that goes direct. */
+/**
+ * What the source found of one layer; `layer_id` is unknown for user data that goes direct. The layers of a VM of several disks
+ * come disk after disk, each chain bottom first, and name theirs.
+ */
 export const surveyedLayer = z.object({
+  disk: diskName.optional(),
   kind,
   name: fileName,
   layer_id: digest.optional(),
@@ -47,7 +51,7 @@ export const layerTransfer = z.object({
   stream: streamName,
   /** The VM that brings it; none if it is registered. */
   vm: vmName.optional(),
-  /** Its place in the VM's chain, 0 = bottom. */
+  /** Its place among the VM’s layers, 0 = the bottom one of the first disk. */
   depth: count,
   treatment: z.enum(TREATMENTS),
   /** The store has all of it: nothing to push. */
@@ -60,7 +64,7 @@ export const layerTransfer = z.object({
 });
 export type LayerTransfer = z.infer<typeof layerTransfer>;
 
-const vmChain = z.object({ vm: vmName, layers: z.array(layerTransfer).min(1).max(limits.chain_layers_max) });
+const vmChain = z.object({ vm: vmName, layers: z.array(layerTransfer).min(1).max(limits.vm_layers_max) });
 
 const rate = count.min(limits.rate_bytes_per_second_min);
 
@@ -108,7 +112,7 @@ export const taskInput = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('seed'), ...about, ...limited, layers: z.array(layerTransfer) }),
   /** Pull these base layers and place them, in order (a layer comes after its parent). */
   z.object({ kind: z.literal('fetch'), ...about, layers: z.array(layerTransfer) }),
-  /** Push what a running VM's top layer holds (round 0), or what was written to it since the round before. */
+  /** Push what the top layers of a running VM hold (round 0), or what was written to them since the round before. */
   z.object({
     kind: z.literal('round'),
     ...ofVm,
@@ -117,9 +121,9 @@ export const taskInput = z.discriminatedUnion('kind', [
     /** What the guest may write a second from now on; absent: as much as it wants. */
     throttle_bytes_per_second: count.optional(),
   }),
-  /** Push what is left of the top layer, with the VM stopped or paused, await the destination's receipt, commit. */
+  /** Push what is left of the top layers, with the VM stopped or paused, await the destination's receipt, commit. */
   z.object({ kind: z.literal('cutover'), ...ofVm, ...limited, live: liveCutover.optional() }),
-  /** Pull the top layer round by round, finish the chain, read it back, store the receipt. */
+  /** Pull the top layers round by round, finish the chains, read it back, store the receipt. */
   z.object({ kind: z.literal('follow'), ...ofVm, live: liveCutover.optional() }),
 ]);
 export type TaskInput = z.infer<typeof taskInput>;
@@ -139,7 +143,7 @@ const streamCounts = z.object({
 export type StreamCounts = z.infer<typeof streamCounts>;
 export { streamCounts };
 
-/** What one round of a running VM's top layer did, and what is to be done now. */
+/** What one round of a running VM did, all its disks together, and what is to be done now. */
 export const roundStats = z.object({
   round: count.max(limits.rounds_max),
   /** Raw bytes that it copied. */
@@ -165,10 +169,10 @@ export type Blackout = z.infer<typeof blackout>;
 export const taskResult = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('survey'),
-    vms: z.array(z.object({ name: vmName, layers: z.array(surveyedLayer).min(1).max(limits.chain_layers_max) })),
+    vms: z.array(z.object({ name: vmName, layers: z.array(surveyedLayer).min(1).max(limits.vm_layers_max) })),
     samples: z
       .array(layerSample)
-      .max(limits.gang_vms_max * limits.chain_layers_max)
+      .max(limits.gang_vms_max * limits.vm_layers_max)
       .optional(),
     /** What running VMs write, in bytes a second. */
     writes: z

@@ -6,7 +6,7 @@ import { MIGRATION_STATES, VM_STATES } from '../migration.ts';
 import { POLICIES, TREATMENTS } from '../treatments.ts';
 import { errorJson, guestFate, receipt } from './agent.ts';
 import { layerForecast, migrationForecast } from './forecast.ts';
-import { count, digest, fileName, hostRef, identityArn, migrationId, streamName, vmName } from './names.ts';
+import { count, digest, diskName, fileName, hostRef, identityArn, migrationId, streamName, vmName } from './names.ts';
 import { blackout, CUTOVERS, roundStats } from './tasks.ts';
 
 export const MODES = ['cold', 'live'] as const;
@@ -36,7 +36,8 @@ export const migrationRequest = z.object({
   from: hostRef.optional(),
   policy: z.enum(POLICIES).default('auto'),
   chunk_bytes: count.default(limits.chunk_bytes_default),
-  kinds: z.array(z.enum(KINDS)).min(1).max(limits.chain_layers_max).optional(),
+  /** One a layer, bottom first; of a VM of several disks, disk after disk. */
+  kinds: z.array(z.enum(KINDS)).min(1).max(limits.vm_layers_max).optional(),
   /** `cold`: the VMs are stopped. `live`: they run, and go on running at the destination. */
   mode: z.enum(MODES).default('cold'),
   /** Of `live` alone. */
@@ -54,6 +55,8 @@ export const resumeRequest = z.object({
 });
 
 export const layerView = z.object({
+  /** Which of the VM’s disks, if it has several. */
+  disk: diskName.optional(),
   stream: streamName,
   kind: z.enum(KINDS),
   name: fileName,

@@ -1,4 +1,5 @@
 import type { LayerTransfer, StreamCounts, TaskInput } from '../../core/api/tasks.ts';
+import { topsOf } from '../../core/disks.ts';
 import type { StreamRecord } from '../../core/records.ts';
 import type { Task } from '../../core/task.ts';
 
@@ -12,10 +13,10 @@ const SIDES = {
   follow: 'destination',
 } as const;
 
-/** The layers that a task itself moves: of a VM's chain the top one, for the others moved before it. */
+/** The layers that a task itself moves: of a VM’s disks the top ones, for the others moved before them. */
 export function layersMoved(input: TaskInput): readonly LayerTransfer[] {
   if (input.kind === 'survey' || input.kind === 'register') return [];
-  return 'chain' in input ? input.chain.layers.slice(-1) : input.layers;
+  return 'chain' in input ? topsOf(input.chain.layers) : input.layers;
 }
 
 /** The streams that a task counts: of layers that it moves, or of files that it reads. */

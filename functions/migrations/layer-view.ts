@@ -1,4 +1,5 @@
 import type { LayerView } from '../../core/api/views.ts';
+import { ofDisk } from '../../core/disks.ts';
 import type { PlannedLayer } from '../../core/plan.ts';
 import type { StreamRecord } from '../../core/records.ts';
 
@@ -16,6 +17,7 @@ export class Counts {
     const told = layer.treatment !== 'skip' && this.#told.has(layer.stream);
     this.#told.add(layer.stream);
     return {
+      ...ofDisk(layer.disk),
       stream: layer.stream,
       kind: layer.kind,
       name: layer.name,

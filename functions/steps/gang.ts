@@ -1,8 +1,9 @@
 import type { LayerTransfer } from '../../core/api/tasks.ts';
+import { basesOf } from '../../core/disks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import type { VmRecord } from '../../core/records.ts';
 
-/** A VM's chain as transfers, bottom first. Throws PLAN_MISSING before it is planned. */
+/** A VM’s layers as transfers, disk after disk, each bottom first. Throws PLAN_MISSING before it is planned. */
 export function chainOf({ name, surveyed, layers }: VmRecord): LayerTransfer[] {
   if (surveyed === undefined || layers === undefined)
     throw new LayerMoverError('PLAN_MISSING', `the layers of ${name} are not planned yet`);
@@ -20,11 +21,11 @@ export function chainOf({ name, surveyed, layers }: VmRecord): LayerTransfer[] {
 export function baseLayers(gang: readonly VmRecord[]): LayerTransfer[] {
   const found = new Map<string, { turn: number | undefined; transfer: LayerTransfer }>();
   for (const vm of gang) {
-    chainOf(vm).forEach((transfer, depth, { length }) => {
-      const turn = vm.layers?.[depth]?.turn;
-      if (depth === length - 1 || transfer.treatment === 'skip') return;
+    for (const transfer of basesOf(chainOf(vm))) {
+      const turn = vm.layers?.[transfer.depth]?.turn;
+      if (transfer.treatment === 'skip') continue;
       if (turn !== undefined || !found.has(transfer.stream)) found.set(transfer.stream, { turn, transfer });
-    });
+    }
   }
   return [...found.values()].sort((a, b) => (a.turn ?? 0) - (b.turn ?? 0)).map(({ transfer }) => transfer);
 }

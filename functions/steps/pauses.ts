@@ -19,15 +19,24 @@ export function pausesOf(
   writes: ReadonlyMap<string, number>,
 ): ExpectedPause[] {
   if (live === undefined) return [];
-  return [...streams.values()].flatMap(({ isBase, vms: [vm], facts, layer }) => {
-    const guestWrites = isBase ? undefined : writes.get(vm!.name);
+  const tops = [...streams.values()].filter(({ isBase }) => !isBase);
+  return [...Map.groupBy(tops, ({ vms: [vm] }) => vm!.name)].flatMap(([vm, disks]) => {
+    const guestWrites = writes.get(vm);
     if (guestWrites === undefined) return [];
-    const { hash, compress, up } = rates.get(vm!.host)!;
+    const { hash, compress, up } = rates.get(disks[0]!.vms[0]!.host)!;
     const link = { hash: hash.value, compress: compress.value, up: up.value };
-    const sizes = { dataBytes: facts.dataBytes, diskBytes: layer.virtual_bytes };
-    const seen = { ...sizes, compressed: compressedOf(facts), ...link, guestWrites };
-    return [{ vm: vm!.name, writes: guestWrites, ...forecastPause(seen, live) }];
+    const seen = { ...sizesOf(disks), ...link, guestWrites };
+    return [{ vm, writes: guestWrites, ...forecastPause(seen, live) }];
   });
+}
+
+/** Of all disks of a VM. */
+function sizesOf(disks: readonly PlannedStream[]) {
+  const sum = (of: (disk: PlannedStream) => number) => disks.reduce((all, disk) => all + of(disk), 0);
+  const dataBytes = sum(({ facts }) => facts.dataBytes);
+  const compressedBytes = sum(({ facts }) => facts.dataBytes * compressedOf(facts));
+  const compressed = dataBytes === 0 ? compressedOf(disks[0]!.facts) : compressedBytes / dataBytes;
+  return { dataBytes, diskBytes: sum(({ layer }) => layer.virtual_bytes), compressed };
 }
 
 export function pauseViews(pauses: readonly ExpectedPause[]): Pick<MigrationForecast, 'pauses'> {

@@ -1,4 +1,5 @@
 import type { LinkRates, MigrationForecast } from '../../core/api/forecast.ts';
+import { disksOf, ofDisk, topStream } from '../../core/disks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import type { Forecast } from '../../core/planner/forecast.ts';
 import { forecastOf } from '../../core/planner/forecast.ts';
@@ -42,8 +43,9 @@ export async function plan(deps: StepDeps, { migration, run }: InputOf<'plan'>) 
 
 /** What rounds after the first take, a running VM's own layer takes, too. */
 function partsOf(streams: ReadonlyMap<string, PlannedStream>, pauses: readonly ExpectedPause[]) {
-  const laterMs = (vm: string) => pauses.find((each) => each.vm === vm)?.laterMs ?? 0;
   const all = [...streams.values()].map(({ chosen, ...each }) => ({ ...each, ...chosen }));
+  const disksOfVm = (vm: string) => all.filter(({ isBase, vms }) => !isBase && vms[0]!.name === vm).length;
+  const laterMs = (vm: string) => (pauses.find((each) => each.vm === vm)?.laterMs ?? 0) / disksOfVm(vm);
   return {
     bases: all.filter(({ isBase, treatment }) => isBase && treatment !== 'skip'),
     tops: all
@@ -57,15 +59,16 @@ function partsOf(streams: ReadonlyMap<string, PlannedStream>, pauses: readonly E
 
 /** A base layer has its turn at the first VM of the host that sends it. */
 function layersFor(vm: VmRecord, streams: ReadonlyMap<string, PlannedStream>, sending: readonly Sending[]) {
-  const layers = layersOf(vm);
-  return layers.map((layer, depth) => {
-    const name = depth === layers.length - 1 ? `ud:${vm.name}` : layer.layer_id!;
-    const stream = streams.get(name);
-    if (stream === undefined) throw new LayerMoverError('PLAN_MISSING', `layer ${name} of ${vm.name} is not planned`);
-    const turn = sending.findIndex(({ stream: each }) => each === name);
-    const sender = sending[turn]?.vms.find(({ host }) => host === sending[turn]!.host)?.name;
-    return plannedLayer(stream, sender === vm.name ? turn : undefined);
-  });
+  return disksOf(layersOf(vm)).flatMap(({ disk, layers }) =>
+    layers.map((layer, depth) => {
+      const name = depth === layers.length - 1 ? topStream(vm.name, disk) : layer.layer_id!;
+      const stream = streams.get(name);
+      if (stream === undefined) throw new LayerMoverError('PLAN_MISSING', `layer ${name} of ${vm.name} is not planned`);
+      const turn = sending.findIndex(({ stream: each }) => each === name);
+      const sender = sending[turn]?.vms.find(({ host }) => host === sending[turn]!.host)?.name;
+      return { ...ofDisk(disk), ...plannedLayer(stream, sender === vm.name ? turn : undefined) };
+    }),
+  );
 }
 
 function viewOf(forecast: Forecast, rates: ReadonlyMap<string, Rates>): Omit<MigrationForecast, 'at_ms'> {

@@ -1,4 +1,5 @@
 import type { SurveyedLayer } from '../../core/api/tasks.ts';
+import { disksOf, topLayer, topStream } from '../../core/disks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import type { VmRecord } from '../../core/records.ts';
 
@@ -7,7 +8,7 @@ export interface Stream {
   readonly stream: string;
   readonly layer: SurveyedLayer;
   readonly isBase: boolean;
-  /** The VMs that bring it, each with its host; a VM's own layer has the one. */
+  /** The VMs that bring it, each with its host, once for each of its disks that lie on it; a VM's own layer has the one. */
   readonly vms: readonly { readonly name: string; readonly host: string }[];
 }
 
@@ -20,13 +21,14 @@ export function streamsOf(gang: readonly VmRecord[]): Stream[] {
   const tops: Stream[] = [];
   for (const vm of gang) {
     const by = { name: vm.name, host: vm.source };
-    const layers = layersOf(vm);
-    for (const layer of layers.slice(0, -1)) {
-      const stream = layer.layer_id!;
-      const vms = [...(bases.get(stream)?.vms ?? []), by];
-      bases.set(stream, { stream, layer, isBase: true, vms });
+    for (const { disk, layers } of disksOf(layersOf(vm))) {
+      for (const layer of layers.slice(0, -1)) {
+        const stream = layer.layer_id!;
+        const vms = [...(bases.get(stream)?.vms ?? []), by];
+        bases.set(stream, { stream, layer, isBase: true, vms });
+      }
+      tops.push({ stream: topStream(vm.name, disk), layer: topLayer({ layers }), isBase: false, vms: [by] });
     }
-    tops.push({ stream: `ud:${vm.name}`, layer: layers.at(-1)!, isBase: false, vms: [by] });
   }
   return [...inOrder(bases), ...tops];
 }

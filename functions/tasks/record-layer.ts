@@ -1,3 +1,4 @@
+import type { LayerTransfer, SurveyedLayer } from '../../core/api/tasks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { fromHex, isNone, sameDigest, sha256, toHex } from '../../core/fingerprint.ts';
 import { namespaceScope, objectKey } from '../../core/format/keys.ts';
@@ -20,7 +21,7 @@ import { requirePushed } from './pushed.ts';
 export async function recordLayer(deps: TaskDeps, call: Call<'recordLayer'>) {
   const { attempt, layer_id: layerId, layer, chunk_bytes } = call.body;
   const task = await requireTask(deps, call, call.path.task, attempt);
-  const pushed = requirePushed(task.input, (each) => each.stream === layerId || each.stream.startsWith('ud:'), layerId);
+  const pushed = requirePushed(task.input, (each) => isOf(each, layerId, layer), layerId);
   if (pushed.treatment !== 'dedup')
     throw bodyInvalid(`${layerId} does not go to the namespace: it goes ${pushed.treatment}`);
   const store = storeOf(task);
@@ -41,6 +42,11 @@ export async function recordLayer(deps: TaskDeps, call: Call<'recordLayer'>) {
   await deps.layers.record(store, record);
   if (!(await isSure())) await deps.layers.erase(store, layerId);
   return { ok: true as const };
+}
+
+/** A base layer's stream is its id. A VM's own, whose id is known once it was surveyed, goes by the name of its disk. */
+function isOf({ stream, layer }: LayerTransfer, layerId: string, { disk }: SurveyedLayer): boolean {
+  return stream === layerId || (stream.startsWith('ud:') && layer.disk === disk);
 }
 
 /** When the task's run of its migration began to lease VMs, before anything of it was sent; of a registration, when that was asked for. */

@@ -1,4 +1,6 @@
 import type { SurveyedLayer } from '../../core/api/tasks.ts';
+import { type Disk, disksOf } from '../../core/disks.ts';
+import { limits } from '../../core/limits.ts';
 import { bodyInvalid } from '../rest/check.ts';
 
 interface Named {
@@ -15,7 +17,15 @@ export function assertSurvey(
 ): void {
   if (namesOf(asked) !== namesOf(found))
     throw bodyInvalid(`the survey is of ${namesOf(found)}, not of ${namesOf(asked)}`);
-  for (const vm of found) assertChain(vm.name, vm.layers);
+  for (const vm of found) assertDisks(vm.name, disksOf(vm.layers));
+}
+
+function assertDisks(vm: string, disks: readonly Disk<SurveyedLayer>[]): void {
+  const names = new Set(disks.map(({ disk }) => disk));
+  if (disks.length > limits.vm_disks_max) throw bodyInvalid(`${vm} has more than ${limits.vm_disks_max} disks`);
+  if (names.size < disks.length || (names.has(undefined) && names.size > 1))
+    throw bodyInvalid(`the layers of ${vm} do not tell its disks apart`);
+  for (const { layers } of disks) assertChain(vm, layers);
 }
 
 /** Throws BODY_INVALID unless each layer is a base layer, comes once, and comes after its parent. */

@@ -54,8 +54,8 @@ describe('while a task says that its waits are urgent', () => {
     const next = words.next();
     await polling.clock.advance(0);
     expect(last().body.expecting).toEqual([{ ...VM, heard: { uri: 'tcp:h2:1' } }]);
-    last().answer({ incoming: [{ ...VM, uri: 'tcp:h2:1', applied: '7' }] });
-    expect((await next).value).toEqual({ uri: 'tcp:h2:1', applied: '7' });
+    last().answer({ incoming: [{ ...VM, uri: 'tcp:h2:1', applied: { 'ud:web-1': '7' } }] });
+    expect((await next).value).toEqual({ uri: 'tcp:h2:1', applied: { 'ud:web-1': '7' } });
     await words.return?.(undefined);
     await polling.clock.advance(0);
   });

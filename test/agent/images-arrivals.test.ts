@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { MemoryFiles } from '../../adapters/memory/files.ts';
+import { systemFiles } from '../../adapters/system/files.ts';
 import { Catalog } from '../../agent/catalog/catalog.ts';
+import { writeRecord } from '../../agent/catalog/record-folder.ts';
 import { Arrivals, type ArrivedLayer, partialPath } from '../../agent/images/arrivals.ts';
 import { VmFiles } from '../../agent/images/vm-files.ts';
 import { eachFolder, filesIn } from './support.ts';
@@ -58,10 +60,69 @@ describe('a name that an earlier run gave', () => {
     files.kill();
 
     const next = await start();
-    await next.arrivals.place(next.arrivals.waiting()[0]!);
+    await next.arrivals.placeVm(next.arrivals.waiting()[0]!);
     files.crash();
     expect(files.paths('/images').filter((path) => !path.includes('.state'))).toEqual(['/images/disk.qcow2']);
-    expect((await start()).vms.all()).toMatchObject([{ name: VM.name, top: '/images/disk.qcow2' }]);
+    expect((await start()).vms.all()).toMatchObject([{ name: VM.name, disks: [{ top: '/images/disk.qcow2' }] }]);
+  });
+});
+
+describe('a VM of two disks', () => {
+  const bring = async (arrivals: Arrivals, disk: string) => {
+    const vm = { ...VM, disk, disks: 2 };
+    const reserved = await arrivals.reserve(`${disk}.qcow2`, MIGRATION, vm);
+    writeFileSync(partialPath(reserved), disk);
+    await arrivals.arrived(reserved, layer('top'));
+  };
+
+  it('has arrived when both have, and is noted with both', async () => {
+    const { arrivals } = await open();
+    await bring(arrivals, 'root');
+    expect(arrivals.waiting()).toEqual([]);
+    await bring(arrivals, 'data');
+    const next = await open();
+    const [waiting] = next.arrivals.waiting();
+    expect(waiting?.disks.map(({ vm }) => vm.disk)).toEqual(['data', 'root']);
+    await next.arrivals.placeVm(waiting!);
+    expect((await open()).vms.all()).toEqual([
+      {
+        name: VM.name,
+        disks: ['data', 'root'].map((disk) => ({ disk, kinds: VM.kinds, top: folder.at(`${disk}.qcow2`) })),
+      },
+    ]);
+    expect(journal()).toEqual([]);
+  });
+
+  it('of which one had not come at a crash has none', async () => {
+    await bring((await open()).arrivals, 'root');
+    expect((await open()).arrivals.waiting()).toEqual([]);
+    expect(filesIn(folder.path())).toEqual([]);
+    expect(journal()).toEqual([]);
+  });
+
+  it('keeps both if the crash came when it was noted, and one of them not yet done with', async () => {
+    const { arrivals } = await open();
+    await bring(arrivals, 'root');
+    await bring(arrivals, 'data');
+    const [waiting] = arrivals.waiting();
+    const [record] = journal();
+    const kept = readFileSync(folder.at('.state', 'arrivals', record!));
+    await arrivals.placeVm(waiting!);
+    writeFileSync(folder.at('.state', 'arrivals', record!), kept);
+    const next = await open();
+    expect(next.arrivals.waiting()).toEqual([]);
+    expect(filesIn(folder.path())).toEqual(['data.qcow2', 'root.qcow2']);
+    expect(journal()).toEqual([]);
+  });
+});
+
+describe('a VM that arrived when VMs had one disk', () => {
+  it('is known as it was', async () => {
+    const old = { name: 'web-1', top: 'disk.qcow2', kinds: ['os', 'ud'], migration: MIGRATION };
+    await systemFiles.makeFolder(folder.at('.state', 'vms'));
+    await writeRecord(systemFiles, folder.at('.state', 'vms', 'web-1.json'), old);
+    const disks = [{ top: folder.at('disk.qcow2'), kinds: ['os', 'ud'] }];
+    expect((await open()).vms.all()).toEqual([{ name: 'web-1', disks }]);
   });
 });
 
@@ -120,13 +181,13 @@ describe('arriving files', () => {
     const { arrivals } = await open();
     const [waiting, ...others] = arrivals.waiting();
     expect(others).toEqual([]);
-    expect(waiting).toMatchObject({ path, migration: MIGRATION, vm: VM });
+    expect(waiting).toMatchObject({ migration: MIGRATION, name: VM.name, disks: [{ path, vm: VM }] });
     expect(filesIn(folder.path())).toEqual(['disk.qcow2.partial']);
 
     renameSync(`${path}.partial`, path);
-    await (await open()).arrivals.place(waiting!);
+    await (await open()).arrivals.placeVm(waiting!);
     const { vms, catalog } = await open();
-    expect(vms.all()).toEqual([{ ...VM, top: path }]);
+    expect(vms.all()).toEqual([{ name: VM.name, disks: [{ kinds: VM.kinds, top: path }] }]);
     expect((await catalog.bases()).held).toEqual([]);
     expect(journal()).toEqual([]);
   });

@@ -66,7 +66,7 @@ describe('the VMs of a host', () => {
     await writeChain(folder.path(), [{ name: 'flat.raw', format: 'raw', patches }]);
     const { images } = await imageFolder();
     expect(await names(images)).toEqual(['flat', 'web-1']);
-    expect((await images.find('web-1')).top).toBe(folder.at('web-1.qcow2'));
+    expect((await images.find('web-1')).disks).toEqual([{ top: folder.at('web-1.qcow2') }]);
     await expect(images.find('os')).rejects.toMatchObject({ code: 'VM_UNKNOWN' });
   });
 
@@ -96,17 +96,19 @@ describe('the VMs of a host', () => {
     for (const name of ['a.raw', 'b.raw', 'disk.qcow2']) writeFileSync(folder.at(name), 'x');
     const { images, arrived } = await imageFolder({ named: { one: folder.at('a.raw') } });
     expect(await names(images)).toEqual(['one']);
-    await arrived.put({ name: 'web-1', top: folder.at('disk.qcow2'), kinds: ['ud'] }, MIGRATION);
+    await arrived.put({ name: 'web-1', disks: [{ top: folder.at('disk.qcow2'), kinds: ['ud'] }] }, MIGRATION);
     expect(await names(images)).toEqual(['one', 'web-1']);
   });
 
   it('go by the name they arrived with, also after a restart, and where they arrived last', async () => {
     for (const name of ['web-1.qcow2', 'disk.qcow2']) writeFileSync(folder.at(name), 'x');
     const { arrived } = await imageFolder();
-    await arrived.put({ name: 'web-1', top: folder.at('disk.qcow2'), kinds: ['os', 'ud'] }, MIGRATION);
+    await arrived.put({ name: 'web-1', disks: [{ top: folder.at('disk.qcow2'), kinds: ['os', 'ud'] }] }, MIGRATION);
     for (const named of [undefined, { 'web-1': folder.at('web-1.qcow2') }]) {
       const { images } = await imageFolder(named === undefined ? {} : { named });
-      expect(await images.vms()).toEqual([{ name: 'web-1', top: folder.at('disk.qcow2'), kinds: ['os', 'ud'] }]);
+      expect(await images.vms()).toEqual([
+        { name: 'web-1', disks: [{ top: folder.at('disk.qcow2'), kinds: ['os', 'ud'] }] },
+      ]);
     }
   });
 });

@@ -7,6 +7,7 @@ import { systemFiles } from '../../adapters/system/files.ts';
 import { systemProcesses } from '../../adapters/system/processes.ts';
 import { systemRandom } from '../../adapters/system/random.ts';
 import { parseAddress, urisOf } from '../../agent/launch/address.ts';
+import { assertNamesAll, diskValues } from '../../agent/launch/disks.ts';
 import { Launcher } from '../../agent/launch/launcher.ts';
 import { Launches } from '../../agent/launch/launches.ts';
 import { readLauncher } from '../../agent/launch/read-launcher.ts';
@@ -74,6 +75,40 @@ describe('a launcher file', () => {
     ],
   ])('with %s is refused', (_, file) => {
     expect(() => parse(file)).toThrow(code('LAUNCHER_INVALID'));
+  });
+});
+
+describe('a command for VMs of several disks', () => {
+  const disks = [
+    { disk: 'root', top: '/r', kinds: { os: '/o', ud: '/r' } },
+    { disk: 'data', top: '/d', kinds: { ud: '/d' } },
+  ];
+  const of = (...command: unknown[]) => parse({ command: ['/bin/q', '{qmp}', ...command] });
+
+  it('has a placeholder for each, and one for each of its layers', () => {
+    const file = of('{disk/root}', 'x={disk/root:os},y', '{disk/data:ud}', ['{disk}'], ['{disk/swap}']);
+    const values = { name: 'db', qmp: '/q', ...diskValues(disks) };
+    expect(fillCommand('l', file, 'db', values)).toEqual(['/bin/q', '/q', '/r', 'x=/o,y', '/d']);
+    const [one] = disks;
+    expect(diskValues([{ ...one!, disk: undefined }])).toEqual({ disk: '/r', 'disk:os': '/o', 'disk:ud': '/r' });
+  });
+
+  it('that leaves out one of them is refused, before it is used', () => {
+    const names = ['root', 'data'];
+    expect(() => assertNamesAll('l', of('{disk/root}', ['{disk/data:ud}']), 'db', names)).not.toThrow();
+    for (const command of [['{disk/root}'], ['{disk}'], ['{disk:ud}', '{disk/data}']])
+      expect(() => assertNamesAll('l', of(...command), 'db', names)).toThrow(code('LAUNCHER_INVALID'));
+    expect(() => assertNamesAll('l', of('{disk/root}'), 'web', [undefined])).toThrow(code('LAUNCHER_INVALID'));
+  });
+
+  it.each(['{disk/}', '{disk/a/b}', '{disk/data:xx}', '{disk/../x}', `{disk/${'n'.repeat(32)}}`])('not %s', (word) => {
+    const isPlain = () => fillCommand('l', of('{disk}', word), 'db', { qmp: '/q', disk: '/d' }).includes(word);
+    // What is no placeholder at all stays the text that it is.
+    try {
+      expect(isPlain()).toBe(true);
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'LAUNCHER_INVALID' });
+    }
   });
 });
 
@@ -195,7 +230,7 @@ describe('a process that an agent started for a VM', () => {
 describe('a launcher', () => {
   const launcher = (launches: Launches, ...command: string[]) =>
     new Launcher({ path: 'l', file: { command }, address: parseAddress('unix') }, launches, systemClock);
-  const vm = { ...OWNER, disks: { disk: '/d', ud: '/d' } };
+  const vm = { ...OWNER, disks: [{ disk: undefined, top: '/d', kinds: { ud: '/d' } }] };
 
   it('tells why a QEMU ended before it answered', async () => {
     Object.assign(limits, { qemu_log_quoted_bytes: 20 });

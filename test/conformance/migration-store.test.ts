@@ -226,7 +226,7 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
         },
       ],
       decided: { round: 1, predictedMs: 100, throttleBytesPerSecond: 4, reason: 'why' },
-      incoming: { uri: 'tcp:h2:1', applied: '0001.0000' },
+      incoming: { uri: 'tcp:h2:1', applied: { 'ud:web-1': '0001.0000' } },
       blackout: { total_ms: 50, storage_ms: 40, last_bytes: 3 },
     };
     await cloud.here.migrations.putVm(record.id, vm);

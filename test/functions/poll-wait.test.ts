@@ -65,13 +65,13 @@ describe('a poll that may wait', () => {
   it('brings the destination’s word, and again only when that has changed', async () => {
     const first = wait('h1', { expecting: [VM] });
     await cloud.clock.advance(100);
-    const word = { uri: 'tcp:h2:49152', applied: '0001.0000' };
+    const word = { uri: 'tcp:h2:49152', applied: { 'ud:web-1': '0001.0000' } };
     await cloud.call('announceIncoming', 'h2', { params: { task: followTask }, body: { attempt: 1, ...word } });
     await cloud.clock.advance(limits.poll_look_ms);
     expect((await first).incoming).toEqual([{ ...VM, ...word }]);
     const again = wait('h1', { expecting: [{ ...VM, heard: word }] });
     await cloud.clock.advance(5_000);
-    const more = { ...word, applied: '0001.0001' };
+    const more = { ...word, applied: { 'ud:web-1': '0001.0001' } };
     await cloud.call('announceIncoming', 'h2', { params: { task: followTask }, body: { attempt: 1, ...more } });
     await cloud.clock.advance(limits.poll_look_ms);
     expect(await again).toMatchObject({ incoming: [{ ...VM, ...more }], afterMs: 5_020 });

@@ -113,6 +113,27 @@ describe('plan', () => {
     expect(input).toMatchObject({ layers: [{ stream: id('node'), vm: 'web-1', depth: 1, parent: id('debian') }] });
   });
 
+  it('gives each disk of a VM a stream of its own, and a base of two of them one', async () => {
+    await s.step({ step: 'prepare' });
+    const disk = (name: string) => chain('web-1').map((layer) => ({ disk: name, ...layer }));
+    const surveyed = [...disk('root'), ...disk('data')];
+    await s.cloud.migrations.updateVm(MIGRATION, { name: 'web-1', run: 1 }, { surveyed });
+    await s.cloud.migrations.updateVm(MIGRATION, { name: 'web-2', run: 1 }, { surveyed: chain('web-2', 'node') });
+    await s.step({ step: 'plan' });
+    expect((await s.vmOf('web-1'))?.layers).toMatchObject([
+      { disk: 'root', stream: id('debian'), treatment: 'dedup' },
+      { disk: 'root', stream: id('lamp'), treatment: 'dedup' },
+      { disk: 'root', stream: 'ud:web-1/root', treatment: 'direct' },
+      { disk: 'data', stream: id('debian'), treatment: 'dedup' },
+      { disk: 'data', stream: id('lamp'), treatment: 'dedup', shared: true },
+      { disk: 'data', stream: 'ud:web-1/data', treatment: 'direct' },
+    ]);
+    await s.step({ step: 'dispatch', kind: 'seed', what: 'a/h1', token: 't' });
+    const { input } = (await s.cloud.tasks.find(`${MIGRATION}.seed.a.h1`))!;
+    const streams = 'layers' in input ? input.layers.map(({ stream }) => stream).sort() : [];
+    expect(streams).toEqual([id('debian'), id('lamp'), id('node')].sort());
+  });
+
   it('needs the survey', async () => {
     await s.step({ step: 'prepare' });
     expect(await s.fails({ step: 'plan' })).toBe('SURVEY_MISSING');

@@ -39,7 +39,7 @@ const bodies: readonly [name: string, at: number, schema: ZodType, body: (count:
     roundRequest,
     (n) => ({ attempt: 1, stream: digest, sequence: 0, segments: some(n, (index) => ({ index, id: digest })) }),
   ],
-  ['chain_layers_max', limits.chain_layers_max, receipt, (n) => ({ ...proof, layers: some(n, () => layer) })],
+  ['vm_layers_max', limits.vm_layers_max, receipt, (n) => ({ ...proof, layers: some(n, () => layer) })],
   ['gang_vms_max', limits.gang_vms_max, migrationRequest, (n) => ({ ...request, vms: some(n, (at) => `vm-${at}`) })],
   ['page_items_max', limits.page_items_max, pageQuery, (limit) => ({ limit })],
   ['path_length_max', limits.path_length_max, rebuildRequest, (n) => ({ phase: 'packs', after: 'x'.repeat(n) })],

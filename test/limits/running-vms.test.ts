@@ -4,6 +4,7 @@ import { BitmapTracker } from '../../agent/live/bitmap-tracker.ts';
 import type { Qmp } from '../../agent/qemu/qmp.ts';
 import { RamMigration } from '../../agent/qemu/ram.ts';
 import { QmpSchema } from '../../agent/qemu/schema.ts';
+import { disksAtOnce } from '../../agent/tasks/send-round.ts';
 import { limits } from '../../core/limits.ts';
 import { keptLog } from '../agent/support.ts';
 
@@ -28,6 +29,35 @@ function scripted(answers: Readonly<Record<string, unknown>>) {
   return { qmp: qmp as unknown as Qmp, asked };
 }
 
+describe('a running VM of several disks', () => {
+  it('has them tracked from one moment on', async () => {
+    const { qmp, asked } = scripted({
+      'query-block-exports': [],
+      'query-block': [],
+      'nbd-server-start': {},
+      transaction: {},
+    });
+    const about = { qmp, clock: createManualClock(), log: keptLog(), socket: '/s' };
+    await BitmapTracker.begin({ ...about, nodes: ['n0', 'n1'], granularity: 65_536 }, never);
+    const [[, { actions }], ...others] = asked.filter(([command]) => command === 'transaction') as [
+      [string, { actions: { data: { node: string } }[] }],
+    ];
+    expect(actions.map(({ data }) => data.node)).toEqual(['n0', 'n1']);
+    expect(others).toEqual([]);
+  });
+
+  it('has disks_at_once of them sent at the same time while little is left, else one', async () => {
+    const session = (hasAll: boolean, left: number) => ({
+      ...{ disks: Array(8).fill({}), hasAll },
+      remainingBytes: async () => left,
+    });
+    const of = (hasAll: boolean, left: number) => disksAtOnce(session(hasAll, left) as never, never);
+    expect(await of(true, limits.pack_raw_bytes_max)).toBe(limits.disks_at_once);
+    expect(await of(true, limits.pack_raw_bytes_max + 1)).toBe(1);
+    expect(await of(false, 0)).toBe(1);
+  });
+});
+
 describe('a running VM', () => {
   it('has live_cleanup_ms to let go of its disk: nobody waits for ever', async () => {
     const clock = createManualClock();
@@ -36,7 +66,7 @@ describe('a running VM', () => {
       qmp,
       clock,
       log: keptLog(),
-      node: 'n',
+      nodes: ['n'],
       socket: '/s',
       granularity: limits.bitmap_granularity_bytes_max,
     };

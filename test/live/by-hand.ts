@@ -41,7 +41,10 @@ export async function moveByHand({ source, nbd, writer, top, ...move }: ByHand):
   await move.written(await rounds.first());
   const file = parseLauncher('launcher.json', JSON.stringify(move.launcher));
   const launcher = new Launcher({ path: 'launcher.json', file, address: { kind: 'unix' } }, move.launches, systemClock);
-  const { guest, uri } = await launcher.receive({ ...OWNER, disks: { disk: top, ud: top } }, never);
+  const { guest, uri } = await launcher.receive(
+    { ...OWNER, disks: [{ disk: undefined, top, kinds: { ud: top } }] },
+    never,
+  );
   for (let round = 0; round < 2; round++) {
     await move.between();
     await move.written(await rounds.next());

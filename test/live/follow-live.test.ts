@@ -39,8 +39,8 @@ describe.each([4 * KiB, 64 * KiB, MiB])('a running VM that arrives, in chunks of
     to.settle('committed');
     expect(await followed).toMatchObject({ kind: 'follow' });
     expect(to.bodies('announceRunning')).toHaveLength(1);
-    expect(await host.images.vms()).toMatchObject([{ name: VM, top: top() }]);
-    expect(await (await to.host()).images.vms()).toMatchObject([{ name: VM, top: top() }]);
+    expect(await host.images.vms()).toMatchObject([{ name: VM, disks: [{ top: top() }] }]);
+    expect(await (await to.host()).images.vms()).toMatchObject([{ name: VM, disks: [{ top: top() }] }]);
     expect(readdirSync(to.at('s', 'manifests')).filter((name) => name.startsWith('draft'))).toEqual([]);
   });
 });
@@ -142,8 +142,8 @@ describe('after the last round', () => {
     await to.push([FIRST]);
     await expect.poll(() => to.bodies('announceIncoming')).toHaveLength(1);
     const delta = [FIRST, { at: 6 * MiB, length: 40 * KiB, seed: 9 }];
-    const [round] = to.bodies('announceIncoming') as [{ applied: string }];
-    expect(round.applied < roundCursor({ run: 1, round: 'last', attempt: 1 }, 0)).toBe(true);
+    const [round] = to.bodies('announceIncoming') as [{ applied: Record<string, string> }];
+    expect(round.applied['ud:web-1']! < roundCursor({ run: 1, round: 'last', attempt: 1 }, 0)).toBe(true);
     bytes = 0;
     const pushed = FIRST.length;
     await to.push(delta, 'last');

@@ -48,7 +48,10 @@ describeWithGuest('a QEMU that waits for its guest', () => {
 
   it('is told of with its address, once the disk is there, and ends when the VM is rolled back', async () => {
     const { followed, mark } = await waiting();
-    expect(words()[0]).toMatchObject({ uri: expect.stringMatching(/^unix:\//), applied: expect.any(String) });
+    expect(words()[0]).toMatchObject({
+      uri: expect.stringMatching(/^unix:\//),
+      applied: { [`ud:${VM}`]: expect.any(String) },
+    });
     const second = [FIRST, { at: 0, length: MiB, seed: 4 }];
     await to.push(second);
     await expect.poll(words).toHaveLength(2);
@@ -123,7 +126,7 @@ describeWithGuest('a QEMU that waits for its guest', () => {
       code: 'GUEST_LOST',
       cause: { code: expect.stringMatching(/^(GUEST_ENDED|QMP_LOST)$/) },
     });
-    expect(await host.images.vms()).toMatchObject([{ name: VM, top: to.at('b', 'web-1.qcow2') }]);
+    expect(await host.images.vms()).toMatchObject([{ name: VM, disks: [{ top: to.at('b', 'web-1.qcow2') }] }]);
   });
 
   let source: Guest | undefined;

@@ -40,20 +40,28 @@ async function begin(chunkBytes = 64 * 1024) {
     log,
     vm: 'v',
     migration: 'm',
-    disk: { ...disk, qdev: disk.qdev! },
+    disks: [
+      {
+        ...disk,
+        disk: undefined,
+        qdev: disk.qdev!,
+        mechanism: 'pull' as const,
+        copyBytes: 0,
+        geometry,
+        book,
+        doneBytes: 0,
+        cursor: undefined,
+      },
+    ],
     monitor: guest.socket,
-    mechanism: 'pull' as const,
     files: systemFiles,
     folder: folder.at('state'),
-    geometry,
-    book,
-    throttle: disk.throttle,
   };
   const session = await LiveSession.begin(options, never);
   const store = new MemoryStore('migration', 'unordered');
   let sequence = 0;
   const round = (number: number, isLast = false, signal = never) =>
-    session.round({ number, isLast }, signal, async (layer) => {
+    session.round({ number, isLast }, signal, async ([layer]) => {
       const pushed = await pushRound({
         name: 'top',
         totalBytes: 0,
@@ -63,11 +71,11 @@ async function begin(chunkBytes = 64 * 1024) {
         signal,
         geometry,
         sequence,
-        layer,
+        layer: layer!,
         book,
         isLast,
-        fill: layer.fill,
-        runs: touchedRuns(layer.extents(), geometry),
+        fill: layer!.fill,
+        runs: touchedRuns(layer!.extents(), geometry),
       });
       sequence = pushed.sequence;
       return { wireBytes: pushed.counts.wireBytes, milliseconds: 1 };

@@ -23,18 +23,38 @@ describe('a running VM that is told of', () => {
     for (const name of ['a.raw', 'b.raw']) writeFileSync(folder.at(name), '');
     const running = new RunningVms(folder.at('.layermover', 'running'), folder.path());
     const arrived = await VmFiles.open(folder.at('.layermover', 'vms'), folder.path());
-    await arrived.put({ name: 'came', top: folder.at('a.raw'), kinds: ['ud'] }, MIGRATION);
+    await arrived.put({ name: 'came', disks: [{ top: folder.at('a.raw'), kinds: ['ud'] }] }, MIGRATION);
     const images = new ImageFolder(folder.path(), { arrived, running, notVms: () => new Set() });
     expect((await images.vms()).map(({ name }) => name)).toEqual(['b', 'came']);
     await running.put({ name: 'web', qmp: '/run/web', disks: [{ node: 'n', top: folder.at('a.raw') }] });
     await running.put({ name: 'b', qmp: '/run/b', disks: [{ node: 'n', top: folder.at('b.raw') }] });
     expect(await images.vms()).toEqual([
-      { name: 'b', top: folder.at('b.raw'), running: { qmp: '/run/b', node: 'n' } },
-      { name: 'web', top: folder.at('a.raw'), kinds: ['ud'], running: { qmp: '/run/web', node: 'n' } },
+      { name: 'b', qmp: '/run/b', disks: [{ node: 'n', top: folder.at('b.raw') }] },
+      { name: 'web', qmp: '/run/web', disks: [{ node: 'n', top: folder.at('a.raw'), kinds: ['ud'] }] },
     ]);
     expect(await running.remove('web')).toBe(true);
     expect(await running.remove('web')).toBe(false);
     expect((await images.vms()).map(({ name }) => name)).toEqual(['b', 'came']);
+  });
+
+  it('of several disks is told of by the names of their nodes, or those that they came with', async () => {
+    const running = new RunningVms(folder.at('running'), folder.path());
+    const disks = [
+      { node: 'n0', top: folder.at('a.raw') },
+      { node: 'n1', top: folder.at('b.raw'), disk: 'log' },
+    ];
+    await running.put({ name: 'web', qmp: '/run/web', disks });
+    expect((await running.all())[0]!.disks).toMatchObject([
+      { disk: 'n0', node: 'n0' },
+      { disk: 'log', node: 'n1' },
+    ]);
+    await running.outdate(
+      'web',
+      disks.map(({ top }) => top),
+    );
+    expect(await running.all()).toHaveLength(1);
+    await running.outdate('web', [folder.at('c.raw')]);
+    expect(await running.all()).toEqual([]);
   });
 
   it('has vm_disks_max disks at the most; a file that nobody wrote so is refused', async () => {
@@ -92,9 +112,9 @@ describeWithGuest('layermover vm', () => {
 
   it.each<[string, string[], string]>([
     [
-      'a second disk',
+      'a second disk that nobody has told of',
       ['-device', 'virtio-blk-pci,drive=disk0', '-device', 'virtio-blk-pci,drive=disk1'],
-      'DISKS_UNSUPPORTED',
+      'DISKS_UNNAMED',
     ],
   ])('%s is refused before anything is touched', async (_, device, code) => {
     const top = await makeChain(folder.at('.'));

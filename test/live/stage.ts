@@ -84,7 +84,7 @@ export class Stage {
       log: this.log,
     });
     const api = scripted((name, call) => this.#answer(name, (call.body ?? {}) as Record<string, unknown>, call.signal));
-    const deps = { ref: 'a/h1', api, clock: systemClock, log: this.log } as const;
+    const deps = { ref: 'a/h1', api, clock: systemClock, log: this.log, running: images.running } as const;
     const live = await Sessions.open({
       clock: systemClock,
       log: this.log,
@@ -110,7 +110,13 @@ export class Stage {
 
   /** The agent's run is no more, and did nothing about it. */
   async die(): Promise<void> {
-    const of = { migration: MIGRATION, run: 1, vm: VM, chunkBytes: CHUNK, parent: NO_DIGEST };
+    const of = {
+      migration: MIGRATION,
+      run: 1,
+      vm: VM,
+      chunkBytes: CHUNK,
+      disks: [{ disk: undefined, parent: NO_DIGEST }],
+    };
     await this.host.live.use(of, new AbortController().signal, async ({ qmp }) => qmp.close());
   }
 
@@ -211,7 +217,7 @@ export class Stage {
     for (;;) {
       const round = (await this.#rounds.next()) as PullRound & { cursor: string };
       yield round;
-      this.tell({ ...this.#word, applied: round.cursor });
+      this.tell({ ...this.#word, applied: { [`ud:${VM}`]: round.cursor } });
       if (round.layerId !== undefined) return;
     }
   }

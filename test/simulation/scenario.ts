@@ -1,9 +1,11 @@
+import { VmFiles } from '../../agent/images/vm-files.ts';
 import type { HostRef } from '../../core/api/names.ts';
+import { kindsOf } from '../../core/kinds.ts';
 import type { Cloud } from './world/cloud.ts';
 import { age } from './world/collector.ts';
 import type { Dice } from './world/dice.ts';
 import type { Host } from './world/host.ts';
-import { IMAGES } from './world/host.ts';
+import { IMAGES, VM_FILES } from './world/host.ts';
 import { Content, drawLayer, readShown, type Shown } from './world/images.ts';
 import type { Order } from './world/operator.ts';
 import type { SimulatedTime } from './world/time.ts';
@@ -11,8 +13,20 @@ import type { SimulatedTime } from './world/time.ts';
 export interface Vm {
   readonly name: string;
   readonly source: Host;
+  readonly disks: readonly VmDisk[];
+}
+
+export interface VmDisk {
+  /** Undefined if the VM has no other. */
+  readonly disk: string | undefined;
   readonly top: string;
   readonly shown: Shown;
+}
+
+/** What the chains of all VMs show, up to each of their layers. */
+export function shownBy(vms: readonly Vm[]): Shown[] {
+  const disks = vms.flatMap((vm) => vm.disks);
+  return disks.flatMap(({ shown }) => shown.map((_, depth) => shown.slice(0, depth + 1)));
 }
 
 const KiB = 1024;
@@ -27,7 +41,7 @@ export function drawHosts(dice: Dice): { site: string; host: string }[] {
   return hosts;
 }
 
-/** Writes VMs on the hosts' disks: chains of one to three layers, which share bases now and then. */
+/** Writes VMs on the hosts' disks: chains of one to three layers, which share bases now and then; some VMs have several. */
 export async function drawVms(dice: Dice, hosts: readonly Host[]): Promise<Vm[]> {
   const content = new Content(dice);
   const vms: Vm[] = [];
@@ -48,9 +62,30 @@ export async function drawVms(dice: Dice, hosts: readonly Host[]): Promise<Vm[]>
     }
     const name = `vm-${number}`;
     const top = await drawLayer(source.files, IMAGES, name, below, shape);
-    vms.push({ name, source, top, shown: await readShown(source.files, IMAGES, top) });
+    const tops = [top];
+    const more = dice.fork(name);
+    for (let disks = more.chance(0.3) ? more.int(1, 2) : 0; disks > 0; disks--) {
+      const under = below !== undefined && more.chance(0.6) ? below : undefined;
+      tops.push(await drawLayer(source.files, IMAGES, `${name}-${disks}`, under, { ...shape, dice: more }));
+    }
+    vms.push(await vmOf(name, source, tops));
   }
   return vms;
+}
+
+/** A VM of several disks is noted at its host as one that arrived there. */
+async function vmOf(name: string, source: Host, tops: readonly string[]): Promise<Vm> {
+  const disks: VmDisk[] = [];
+  for (const [at, top] of tops.entries()) {
+    const disk = tops.length === 1 ? undefined : `d${at}`;
+    disks.push({ disk, top, shown: await readShown(source.files, IMAGES, top) });
+  }
+  if (disks.length > 1) {
+    const noted = await VmFiles.open(VM_FILES, IMAGES, source.files);
+    const of = disks.map(({ disk, top, shown }) => ({ disk, top, kinds: kindsOf(shown.length) }));
+    await noted.put({ name, disks: of }, `m${'0'.repeat(20)}`);
+  }
+  return { name, source, disks };
 }
 
 /** What the user will ask for: VMs one by one or as gangs, some at the same time; some to be aborted. */

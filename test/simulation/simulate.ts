@@ -4,7 +4,7 @@ import { judgeEnd } from './judge/end.ts';
 import { Violations } from './judge/violations.ts';
 import { type Committed, watchCloud } from './judge/watch-cloud.ts';
 import { HostWatch, holds } from './judge/watch-host.ts';
-import { drawHosts, drawOrders, drawVms, mostlyDedup, secondAct, type Vm } from './scenario.ts';
+import { drawHosts, drawOrders, drawVms, mostlyDedup, secondAct, shownBy, type Vm } from './scenario.ts';
 import { createSimulatedClient } from './world/client.ts';
 import { Cloud, type Ports } from './world/cloud.ts';
 import { Collector } from './world/collector.ts';
@@ -97,7 +97,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Sim
   // What is deduplicated stays in the store: the second act will find it there.
   const orders = isSecondAct ? drawn : drawn.map((order) => mostlyDedup(dice, order));
   for (const [at, host] of hosts.entries()) {
-    for (const path of host.files.paths('/images')) watches[at]!.own.add(path);
+    for (const path of host.files.paths('/images')) if (/\.(qcow2|img)$/.test(path)) watches[at]!.own.add(path);
     await host.files.makeFolder('/proc');
     await (await host.files.open('/proc/locks', 'create')).sync();
     await host.files.syncFolder('/proc');
@@ -203,14 +203,16 @@ interface Judged {
 /** What changed hands must be on its new owner's disk for sure; what has its name must be complete. */
 async function judgeStep({ committed, vms, hosts, watches, violations }: Judged): Promise<void> {
   for (const { vm, to } of committed.splice(0)) {
-    const { shown } = vms.find(({ name }) => name === vm)!;
+    const { disks } = vms.find(({ name }) => name === vm)!;
     const disk = hosts.find(({ ref }) => ref === to)!.files.asOnDisk();
-    if (!(await holds(disk, shown))) violations.note('commit', `${vm} was committed, but is not on the disk of ${to}`);
+    for (const { shown } of disks) {
+      if (!(await holds(disk, shown)))
+        violations.note('commit', `${vm} was committed, but is not on the disk of ${to}`);
+    }
   }
   for (const [at, watch] of watches.entries()) {
     for (const path of watch.named.splice(0)) {
-      const known = vms.flatMap((vm) => vm.shown.map((_, depth) => vm.shown.slice(0, depth + 1)));
-      if (!(await watch.isComplete(hosts[at]!.files, path, known)))
+      if (!(await watch.isComplete(hosts[at]!.files, path, shownBy(vms))))
         violations.note('names', `${path} has its name, but is not complete`);
     }
   }

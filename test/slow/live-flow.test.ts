@@ -96,13 +96,13 @@ it('a live migration runs through a cloud on HTTP, and no poll interval delays i
   const delays: number[] = [];
   const vm = { migration, vm: 'web-1' };
   for (let at = 0; at < WORDS; at++) {
-    const heard = at === 0 ? {} : { heard: { applied: `word-${at - 1}` } };
+    const heard = at === 0 ? {} : { heard: { applied: { 'ud:web-1': `word-${at - 1}` } } };
     const waiting = source.poll({ wait_ms: limits.poll_wait_ms_max, expecting: [{ ...vm, ...heard }] });
     await systemClock.sleep(100);
-    const word = { attempt: follow.attempt, applied: `word-${at}` };
+    const word = { attempt: follow.attempt, applied: { 'ud:web-1': `word-${at}` } };
     await destination.api.call('announceIncoming', { params: { task: follow.id }, body: word });
     const saidMs = systemClock.nowMs();
-    expect((await waiting).incoming).toMatchObject([{ ...vm, applied: `word-${at}` }]);
+    expect((await waiting).incoming).toMatchObject([{ ...vm, applied: { 'ud:web-1': `word-${at}` } }]);
     delays.push(systemClock.nowMs() - saidMs);
   }
   delays.sort((a, b) => a - b);

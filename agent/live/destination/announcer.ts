@@ -12,7 +12,7 @@ export class Announcer {
   readonly #fail: (error: unknown) => void;
   #word: Incoming = {};
   #isReady: boolean;
-  #told: string | undefined;
+  #told: Incoming['applied'];
   #isTelling = false;
 
   /** `waits`: nothing is told before `listens` was called. */
@@ -25,9 +25,9 @@ export class Announcer {
     this.#tell = (word) => api.call('announceIncoming', { params: { task }, body: { attempt, ...word }, signal });
   }
 
-  /** All rounds up to this cursor are written and read back. */
-  applied(cursor: string): void {
-    this.#word = { ...this.#word, applied: cursor };
+  /** All rounds of a stream up to this cursor are written and read back. */
+  applied(stream: string, cursor: string): void {
+    this.#word = { ...this.#word, applied: { ...this.#word.applied, [stream]: cursor } };
     this.#go();
   }
 

@@ -1,15 +1,19 @@
 import type { Cutover } from '../../../core/api/tasks.ts';
+import { basesOf, disksOf } from '../../../core/disks.ts';
 import { LayerMoverError } from '../../../core/errors.ts';
 import type { Guest } from '../../launch/guest.ts';
 import type { Launcher } from '../../launch/launcher.ts';
 import { reopenGuest } from '../../launch/reopen.ts';
-import type { FollowInput } from '../../tasks/arrived-vm.ts';
+import type { FollowInput, WantedTop } from '../../tasks/arrived-vm.ts';
 import type { TaskHost, TaskRun } from '../../tasks/task.ts';
 import { Announcer } from './announcer.ts';
 
+/** Paths of the VM's top layers, by disk; by undefined that of the only one. */
+export type Tops = ReadonlyMap<string | undefined, string>;
+
 /**
- * The QEMU of a VM that arrives: it is started when the disk has caught up for the first time and waits for the guest's
- * memory, or when the VM is committed and boots from its disk.
+ * The QEMU of a VM that arrives: it is started when all disks have caught up for the first time and waits for the guest's
+ * memory, or when the VM is committed and boots from its disks.
  */
 export class ArrivingGuest {
   readonly #host: TaskHost;
@@ -18,11 +22,12 @@ export class ArrivingGuest {
   readonly #cutover: Cutover;
   readonly #onFailure: (error: unknown) => void;
   readonly #announcer: Announcer;
+  readonly #tops = new Map<string | undefined, string>();
   #starting: Promise<Guest | undefined> | undefined;
 
   /**
    * `onFailure` hears of what ends the move before the VM is here. Errors: LAUNCHER_MISSING, MIGRATION_ADDRESS_MISSING if
-   * the guest's memory is to come and this host can't take it.
+   * the guest's memory is to come and this host can't take it; LAUNCHER_INVALID if its command leaves out a disk of the VM.
    */
   constructor(host: TaskHost, run: TaskRun, input: FollowInput, onFailure: (error: unknown) => void) {
     this.#host = host;
@@ -31,15 +36,18 @@ export class ArrivingGuest {
     this.#cutover = input.live!.cutover;
     this.#onFailure = onFailure;
     if (this.#cutover === 'ram') launcherOf(host).assertReceives();
+    host.launcher?.assertStarts({ vm: input.chain.vm, disks: this.#disks.map(({ disk }) => disk) });
     this.#announcer = new Announcer(host, run, { waits: this.#cutover === 'ram' });
     this.#announcer.failed.catch(onFailure);
   }
 
   /** The file is valid, and holds all up to this cursor. */
-  caughtUp(path: string, cursor: string): void {
-    this.#announcer.applied(cursor);
-    if (this.#cutover !== 'ram' || this.#starting !== undefined) return;
-    this.#starting = this.#receive(path);
+  caughtUp({ transfer, vm }: WantedTop, path: string, cursor: string): void {
+    this.#announcer.applied(transfer.stream, cursor);
+    this.#tops.set(vm.disk, path);
+    const isReady = this.#tops.size === this.#disks.length;
+    if (this.#cutover !== 'ram' || !isReady || this.#starting !== undefined) return;
+    this.#starting = this.#receive(this.#tops);
     this.#starting.catch(this.#onFailure);
   }
 
@@ -62,15 +70,14 @@ export class ArrivingGuest {
   }
 
   /**
-   * Boots the guest, whose VM is committed, and waits until it runs. False if nobody starts it here. Errors: GUEST_ENDED,
+   * Boots the guest, whose VM is committed, and waits until it runs. Undefined if nobody starts it here. Errors: GUEST_ENDED,
    * QMP_LOST, those of Launcher.boot, the signal's reason.
    */
-  async untilBooted(path: string, signal: AbortSignal): Promise<boolean> {
+  async untilBooted(tops: Tops, signal: AbortSignal): Promise<Guest | undefined> {
     const { launcher } = this.#host;
-    if (launcher === undefined) return false;
-    this.#starting ??= this.#boot(launcher, path);
-    await this.untilHere(signal);
-    return true;
+    if (launcher === undefined) return undefined;
+    this.#starting ??= this.#boot(launcher, tops);
+    return this.untilHere(signal);
   }
 
   /** Ends the QEMU, if there is one. */
@@ -86,26 +93,34 @@ export class ArrivingGuest {
     (await this.#starting?.catch(() => undefined))?.leave();
   }
 
-  async #receive(path: string): Promise<Guest> {
-    const { guest, uri } = await launcherOf(this.#host).receive(await this.#vm(path), this.#run.signal);
+  get #disks() {
+    return disksOf(this.#input.chain.layers);
+  }
+
+  async #receive(tops: Tops): Promise<Guest> {
+    const { guest, uri } = await launcherOf(this.#host).receive(await this.#vm(tops), this.#run.signal);
     guest.lost().catch(this.#onFailure);
     this.#host.log.info({ vm: this.#input.chain.vm, uri }, 'a QEMU waits for the guest');
     this.#announcer.listens(uri);
     return guest;
   }
 
-  async #boot(launcher: Launcher, path: string): Promise<Guest> {
-    return launcher.boot(await this.#vm(path), this.#run.signal);
+  async #boot(launcher: Launcher, tops: Tops): Promise<Guest> {
+    return launcher.boot(await this.#vm(tops), this.#run.signal);
   }
 
-  async #vm(path: string) {
+  async #vm(tops: Tops) {
     const { migration, chain } = this.#input;
-    const disks: Record<string, string> = { disk: path };
-    for (const { layer } of chain.layers.slice(0, -1)) {
-      const known = layer.layer_id === undefined ? undefined : await this.#host.catalog.byLayer(layer.layer_id);
-      if (known !== undefined) disks[layer.kind] = known.path;
+    const disks = [];
+    for (const { disk, layers } of this.#disks) {
+      const top = tops.get(disk)!;
+      const kinds: Record<string, string> = {};
+      for (const { layer } of basesOf(layers)) {
+        const known = layer.layer_id === undefined ? undefined : await this.#host.catalog.byLayer(layer.layer_id);
+        if (known !== undefined) kinds[layer.kind] = known.path;
+      }
+      disks.push({ disk, top, kinds: { ...kinds, [layers.at(-1)!.layer.kind]: top } });
     }
-    disks[chain.layers.at(-1)!.layer.kind] = path;
     return { migration, vm: chain.vm, disks };
   }
 }

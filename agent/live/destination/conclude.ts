@@ -12,6 +12,7 @@ import { vmFate } from '../../tasks/outcome.ts';
 import { settle } from '../../tasks/settle.ts';
 import type { TaskHost, TaskRun } from '../../tasks/task.ts';
 import type { ArrivingGuest } from './arriving-guest.ts';
+import { noteRunning } from './note-running.ts';
 import { askToRun, takeOver, tellLost } from './take-over.ts';
 
 interface Concluding {
@@ -26,17 +27,18 @@ interface Concluding {
  */
 export async function conclude(host: TaskHost, run: TaskRun, arrived: Waiting, of: Concluding): Promise<void> {
   const lost = of.cutover === 'ram' ? await take(host, run, arrived, of) : await boot(host, run, arrived, of);
-  const vm = arrived.vm.name;
+  const vm = arrived.name;
   if ((await settle(host, arrived, run.signal)) === 'rolled-back') {
     throw new LayerMoverError('ROLLED_BACK', `${vm} stays with its source`);
   }
   if (lost !== undefined) throw guestLost(arrived, lost);
 }
 
-export function guestLost({ vm, path }: Waiting, cause: unknown): LayerMoverError {
-  return new LayerMoverError('GUEST_LOST', `${vm.name} is here, and does not run`, {
-    hint: `its disk is ${path}, as the guest left it; start it as after a loss of power`,
-    data: { vm: vm.name, path },
+export function guestLost({ name: vm, disks }: Waiting, cause: unknown): LayerMoverError {
+  const paths = disks.map(({ path }) => path);
+  return new LayerMoverError('GUEST_LOST', `${vm} is here, and does not run`, {
+    hint: `its disks are ${paths.join(', ')}, as the guest left them; start it as after a loss of power`,
+    data: { vm, paths },
     cause,
   });
 }
@@ -47,7 +49,7 @@ export function guestLost({ vm, path }: Waiting, cause: unknown): LayerMoverErro
  * up because time passes. Answers what the guest was lost by, if an operator left the VM here.
  */
 async function take(host: TaskHost, run: TaskRun, arrived: Waiting, { guest, end }: Concluding): Promise<unknown> {
-  const of = { migration: arrived.migration, vm: arrived.vm.name };
+  const of = { migration: arrived.migration, vm: arrived.name };
   const { signal } = run;
   const here = guest.untilHere(signal);
   const isCommitted = end.then((state) => state === 'committed');
@@ -71,7 +73,8 @@ async function take(host: TaskHost, run: TaskRun, arrived: Waiting, { guest, end
     return (await untilDecided(host, of, signal)) === 'left' ? error : undefined;
   }
   try {
-    if (!(await takeOver(host, of, come, signal))) await untilDecided(host, of, signal);
+    if (await takeOver(host, of, come, signal)) await noteRunning(host, arrived, come, signal);
+    else await untilDecided(host, of, signal);
     return undefined;
   } catch (error) {
     signal.throwIfAborted();
@@ -84,7 +87,7 @@ async function take(host: TaskHost, run: TaskRun, arrived: Waiting, { guest, end
 
 /** A guest that boots from its disk could run at both sides: it boots once nobody takes it back. Answers why it does not. */
 async function boot(host: TaskHost, run: TaskRun, arrived: Waiting, { guest, end }: Concluding): Promise<unknown> {
-  const of = { migration: arrived.migration, vm: arrived.vm.name };
+  const of = { migration: arrived.migration, vm: arrived.name };
   const { signal } = run;
   if ((await end) !== 'committed') return undefined;
   if ((await askToRun(host, of, signal)) === undefined) {
@@ -94,8 +97,11 @@ async function boot(host: TaskHost, run: TaskRun, arrived: Waiting, { guest, end
   const late = () => new LayerMoverError('GUEST_LOST', `it did not run within ${limits.guest_runs_ms} ms`);
   const deadline = { clock: host.clock, ms: limits.guest_runs_ms, late, signal };
   try {
-    const runs = await withDeadline((within) => guest.untilBooted(arrived.path, within), deadline);
-    if (runs) host.log.info({ vm: of.vm }, 'the guest is here');
+    const tops = new Map(arrived.disks.map(({ path, vm: { disk } }) => [disk, path]));
+    const booted = await withDeadline((within) => guest.untilBooted(tops, within), deadline);
+    if (booted === undefined) return undefined;
+    host.log.info({ vm: of.vm }, 'the guest is here');
+    await noteRunning(host, arrived, booted, signal);
     return undefined;
   } catch (error) {
     signal.throwIfAborted();

@@ -2,23 +2,25 @@ import type { StreamCounts, TaskResult } from '../../../core/api/tasks.ts';
 import { Stop } from '../../flow/stop.ts';
 import type { Waiting } from '../../images/arrivals.ts';
 import {
+  allOrNone,
   announceBases,
-  basesUnder,
+  chainsOf,
   type FollowInput,
   findArrived,
   storeReceipt,
-  wantedTop,
+  type WantedTop,
+  wantedTops,
 } from '../../tasks/arrived-vm.ts';
 import { vmOutcome } from '../../tasks/outcome.ts';
-import { readBack } from '../../tasks/receive.ts';
+import { readBackVm } from '../../tasks/receive.ts';
 import type { TaskHost, TaskRun } from '../../tasks/task.ts';
 import { ArrivingGuest } from './arriving-guest.ts';
 import { conclude } from './conclude.ts';
 import { receiveLive } from './receive-live.ts';
 
 /**
- * Follows a running VM: pulls its top layer round by round, has a QEMU ready that takes its guest, tells the source how
- * far it is, proves the whole chain once the last round has come, and ends when the VM runs here, or stays where it was.
+ * Follows a running VM: pulls its top layers round by round, has a QEMU ready that takes its guest, tells the source how
+ * far it is, proves the whole chains once the last round has come, and ends when the VM runs here, or stays where it was.
  * Errors: LAUNCHER_MISSING, MIGRATION_ADDRESS_MISSING, LAUNCH_FAILED, GUEST_ENDED, LAYER_LOST, ROLLED_BACK, those of receiveLive.
  */
 export async function followLive(host: TaskHost, outer: TaskRun, input: FollowInput): Promise<TaskResult> {
@@ -38,14 +40,14 @@ export async function followLive(host: TaskHost, outer: TaskRun, input: FollowIn
   end.catch(() => undefined);
   const guest = new ArrivingGuest(host, run, input, (error) => stop.fail(error));
   try {
-    const streams = early === undefined ? [await receive(host, run, input, { guest, end: done.promise })] : [];
+    const streams = early === undefined ? await receive(host, { run, stop }, input, { guest, end: done.promise }) : [];
     if (early !== undefined) await takeUp(host, run, early, guest, outcome);
     const arrived = early ?? findArrived(host, input)!;
-    const bases = await basesUnder(host, run, arrived.layer);
-    if (outcome === 'moving') await storeReceipt(host, run, input, [...bases, arrived.layer]);
+    const chains = await chainsOf(host, run, input, arrived);
+    if (outcome === 'moving') await storeReceipt(host, run, input, chains);
     // From here on the cloud decides: a QEMU that ends is no reason to give up what may be committed.
     await conclude(host, outer, arrived, { guest, end, cutover: input.live!.cutover });
-    await announceBases(host, outer, bases);
+    await announceBases(host, outer, chains);
     return { kind: 'follow', streams };
   } finally {
     over.abort(null);
@@ -61,18 +63,22 @@ async function forgetWord({ api }: TaskHost, { task, attempt, signal }: TaskRun)
 /** Nobody waits longer than it takes once the source may come: polls wait at the API from the first time that all was written. */
 async function receive(
   host: TaskHost,
-  run: TaskRun,
+  { run, stop }: { run: TaskRun; stop: Stop },
   input: FollowInput,
   { guest, end }: { guest: ArrivingGuest; end: Promise<void> },
-): Promise<StreamCounts> {
+): Promise<StreamCounts[]> {
   let isNear = false;
-  const caughtUp = (path: string, cursor: string) => {
+  const caughtUp = (top: WantedTop, path: string, cursor: string) => {
     if (!isNear) void host.news.urgently(() => end);
     isNear = true;
-    guest.caughtUp(path, cursor);
+    guest.caughtUp(top, path, cursor);
   };
   const way = { caughtUp, giveUp: () => guest.giveUp() };
-  return (await receiveLive(host, run, await wantedTop(host, run, input), way)).counts;
+  const tops = await wantedTops(host, run, input);
+  const coming = tops.map((wanted) => receiveLive(host, run, wanted, way));
+  // A disk that does not come ends the others.
+  for (const one of coming) one.catch((error: unknown) => stop.fail(error));
+  return allOrNone(host, coming);
 }
 
 /**
@@ -88,5 +94,5 @@ async function takeUp(
 ): Promise<void> {
   await guest.reopen();
   if (outcome !== 'moving') return;
-  await host.places.destination(run.signal, () => readBack(host, run, early, early.layer));
+  await readBackVm(host, run, early);
 }

@@ -1,35 +1,33 @@
 import { basename } from 'node:path';
-import type { StreamCounts } from '../../../core/api/tasks.ts';
 import { type Geometry, geometryOf } from '../../../core/chunk.ts';
 import { fromHex, NO_DIGEST } from '../../../core/fingerprint.ts';
 import { limits } from '../../../core/limits.ts';
-import type { Arrival, Arrived } from '../../images/arrivals.ts';
+import type { Arrival } from '../../images/arrivals.ts';
 import { assertRoom, diskFull, isFull } from '../../images/room.ts';
 import { type PullRound, pullLayer } from '../../pull/pull-layer.ts';
+import type { ReceivedTop, WantedTop } from '../../tasks/arrived-vm.ts';
 import { topOf, withChain } from '../../tasks/chains.ts';
 import { createMeter } from '../../tasks/meter.ts';
-import { createLike, readbackDiffers, type Wanted } from '../../tasks/receive.ts';
+import { createLike, readbackDiffers } from '../../tasks/receive.ts';
 import { createSource } from '../../tasks/source.ts';
 import type { TaskHost, TaskRun } from '../../tasks/task.ts';
 import { ReadBack } from './read-back.ts';
 import { RoundsAhead } from './rounds-ahead.ts';
 import { TouchedWriter } from './touched-writer.ts';
 
-export type WantedLive = Wanted & { readonly vm: NonNullable<Wanted['vm']> };
-
 /** What is done on the way. */
 export interface OnTheWay {
   /**
-   * Nothing more has come than what is written and read back: all up to that cursor. The file at `path` is a valid image,
-   * and QEMU may have it open.
+   * Nothing more has come of a disk than what is written and read back: all up to that cursor. The file at `path` is a valid
+   * image, and QEMU may have it open.
    */
-  caughtUp(path: string, cursor: string): void;
+  caughtUp(top: WantedTop, path: string, cursor: string): void;
   /** What has to be ended before the file may go. */
   giveUp(): Promise<void>;
 }
 
 /**
- * Brings a running VM's top layer, round by round, into a file that has its final name from the start; reads back what
+ * Brings the top layer of one of a running VM’s disks, round by round, into a file that has its final name from the start; reads back what
  * rounds wrote while the next ones are made; and notes the file as arrived when the last round has come and the whole
  * Merkle root is that of the source. If that fails nothing of it stays.
  * Errors: DISK_FULL, READBACK_DIFFERS, those of pullLayer, of creating images and of reading.
@@ -37,9 +35,9 @@ export interface OnTheWay {
 export async function receiveLive(
   host: TaskHost,
   run: TaskRun,
-  wanted: WantedLive,
+  wanted: WantedTop,
   way: OnTheWay,
-): Promise<{ arrived: Arrived; counts: StreamCounts }> {
+): Promise<ReceivedTop> {
   const { migration, transfer, vm } = wanted;
   const { name, data_bytes: bytes } = transfer.layer;
   const room = { files: host.images.files, folder: host.images.path, name, bytes };
@@ -49,7 +47,7 @@ export async function receiveLive(
     return await inPlace(host, run, (caughtUp) => {
       const first = (cursor: string) => {
         caughtUp();
-        way.caughtUp(arrival.path, cursor);
+        way.caughtUp(wanted, arrival.path, cursor);
       };
       return overBelow(host, wanted, (below) => receiveOver(host, run, { wanted, below, arrival, caughtUp: first }));
     });
@@ -73,14 +71,14 @@ async function inPlace<T>(host: TaskHost, run: TaskRun, work: (caughtUp: () => v
 
 type Below = Parameters<typeof createLike>[3];
 
-function overBelow<T>(host: TaskHost, { below }: WantedLive, work: (below: Below) => Promise<T>): Promise<T> {
+function overBelow<T>(host: TaskHost, { below }: WantedTop, work: (below: Below) => Promise<T>): Promise<T> {
   if (below === undefined) return work(undefined);
   const image = { path: below.path, topFormat: below.container.format };
   return withChain(host.images, image, (chain) => work(topOf(chain)));
 }
 
 interface Receiving {
-  readonly wanted: WantedLive;
+  readonly wanted: WantedTop;
   readonly below: Below;
   readonly arrival: Arrival;
   readonly caughtUp: (cursor: string) => void;
@@ -121,12 +119,15 @@ async function pullAndProve(
   const { transfer } = wanted;
   const rounds = new RoundsAhead(roundsOf(host, run, wanted));
   const image = { path: arrival.path, topFormat: transfer.layer.container.format };
+  let isValid = false;
   const afterRound = async ({ layerId, cursor }: PullRound, applied: () => Promise<void>) => {
     const isLast = layerId !== undefined;
     if (!isLast && !rounds.isWaiting && writer.bytes < limits.readback_slice_bytes) return;
     await applied();
-    if (writer.isTouched) {
+    // A disk that holds nothing yet is one that QEMU may open, too.
+    if (writer.isTouched || !isValid) {
       await writer.checkpoint();
+      isValid = true;
       await withChain(host.images, image, (chain) => readBack.advance(topOf(chain), writer.take()));
     }
     if (!isLast && cursor !== undefined && rounds.isWaiting) caughtUp(cursor);
@@ -144,11 +145,11 @@ async function pullAndProve(
   return { layerId: pulled.layerId, counts: meter(pulled.counts) };
 }
 
-function roundsOf(host: TaskHost, run: TaskRun, { migration, run: migrationRun, transfer }: WantedLive) {
+function roundsOf(host: TaskHost, run: TaskRun, { migration, run: migrationRun, transfer }: WantedTop) {
   return host.news.rounds({ migration, run: migrationRun, stream: transfer.stream }, run.signal);
 }
 
-function pullOf(host: TaskHost, run: TaskRun, { migration, transfer, below }: WantedLive) {
+function pullOf(host: TaskHost, run: TaskRun, { migration, transfer, below }: WantedTop) {
   return {
     name: transfer.layer.name,
     parent: below === undefined ? NO_DIGEST : fromHex(below.layerId),
@@ -159,7 +160,7 @@ function pullOf(host: TaskHost, run: TaskRun, { migration, transfer, below }: Wa
   };
 }
 
-function layerOf({ chunkBytes, transfer, below, migration }: WantedLive, arrival: Arrival, layerId: string) {
+function layerOf({ chunkBytes, transfer, below, migration }: WantedTop, arrival: Arrival, layerId: string) {
   const { kind, container } = transfer.layer;
   const name = basename(arrival.path);
   const under = { parent: below?.layerId ?? null, below: below?.path ?? null };

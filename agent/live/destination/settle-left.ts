@@ -5,21 +5,22 @@ import { vmFate } from '../../tasks/outcome.ts';
 import { settle } from '../../tasks/settle.ts';
 import type { TaskHost } from '../../tasks/task.ts';
 import { guestLost } from './conclude.ts';
+import { noteRunning } from './note-running.ts';
 import { askToRun, takeOver, tellLost } from './take-over.ts';
 
-type Host = Pick<TaskHost, 'api' | 'arrivals' | 'clock' | 'launches' | 'log'>;
+type Host = Pick<TaskHost, 'api' | 'arrivals' | 'clock' | 'images' | 'launches' | 'log' | 'running'>;
 
 /**
- * A running VM's disk has arrived, and its task will not come again, as when its source was silent for long. Nothing becomes
+ * A running VM's disks have arrived, and its task will not come again, as when its source was silent for long. Nothing becomes
  * this host's that its source may still take back. One look: what is not decided yet is for the next one. Errors: those of
  * the API.
  */
 export async function settleLeft(host: Host, arrived: Waiting, signal: AbortSignal): Promise<void> {
   const { launches, log } = host;
-  const of = { migration: arrived.migration, vm: arrived.vm.name };
+  const of = { migration: arrived.migration, vm: arrived.name };
   const { outcome, cutover, guest: fate } = await vmFate(host.api, of, signal);
   const isDecided = outcome !== 'committed' || fate?.is === 'runs' || fate?.is === 'left';
-  if (!isDecided && !(await isOurs(host, of, cutover, signal))) {
+  if (!isDecided && !(await isOurs(host, arrived, cutover, signal))) {
     if (cutover === 'stop' || fate?.is === 'lost') return;
     // What waits for it ends first: the guest never comes then.
     await launches.end(of);
@@ -30,17 +31,21 @@ export async function settleLeft(host: Host, arrived: Waiting, signal: AbortSign
     log.error({ ...of, error: guestLost(arrived, undefined) }, 'lost');
 }
 
-interface Of {
-  readonly migration: string;
-  readonly vm: string;
-}
-
 /** True if the VM can't be taken back any more; its guest runs then, if it came with its memory. */
-async function isOurs(host: Host, of: Of, cutover: Cutover | undefined, signal: AbortSignal): Promise<boolean> {
+async function isOurs(
+  host: Host,
+  arrived: Waiting,
+  cutover: Cutover | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const of = { migration: arrived.migration, vm: arrived.name };
   if (cutover !== 'ram') return (await askToRun(host, of, signal)) !== undefined;
   const guest = await reopenGuest(host, of, signal);
   try {
-    return guest !== undefined && (await guest.isHere(signal)) && (await takeOver(host, of, guest, signal));
+    if (guest === undefined || !(await guest.isHere(signal)) || !(await takeOver(host, of, guest, signal)))
+      return false;
+    await noteRunning(host, arrived, guest, signal);
+    return true;
   } finally {
     guest?.leave();
   }

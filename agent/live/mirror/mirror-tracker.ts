@@ -70,11 +70,15 @@ export class MirrorTracker implements Tracking {
   }
 
   /** Errors: those of `use`; DISK_FULL, MIRROR_FAILED. */
-  async round<T>({ isLast }: RoundKind, signal: AbortSignal, use: (layer: LiveLayer) => Promise<T>): Promise<T> {
+  async round<T>(
+    { isLast }: RoundKind,
+    signal: AbortSignal,
+    use: (layers: readonly LiveLayer[]) => Promise<T>,
+  ): Promise<T> {
     try {
       for (const { job } of this.#disks) job.assertAlive();
       if (isLast) await this.#finish(signal);
-      const reading = use(this.#layers(isLast, signal)[0]!);
+      const reading = use(this.#layers(isLast, signal));
       this.#reading = reading.catch(() => undefined);
       const done = await reading;
       for (const { copy } of this.#disks) copy.forget();

@@ -67,8 +67,9 @@ export async function recover(
   await live.note(vm, undefined);
 }
 
-/** The VM is the destination's: what runs here is not to run any more. */
+/** The VM is the destination's: what runs here is not to run any more, and nobody may take it for the VM. */
 export async function letGo({ host, session, input }: Cutover): Promise<void> {
+  await host.running.remove(input.chain.vm);
   await quit(session.qmp);
   await host.live.gone(input.chain.vm);
 }

@@ -1,9 +1,10 @@
 import { withDeadline } from '../../../adapters/deadline.ts';
 import type { Incoming } from '../../../core/api/agent.ts';
 import { mustCatchUp } from '../../../core/convergence/catch-up.ts';
+import { topsOf } from '../../../core/disks.ts';
 import { hasCode, LayerMoverError } from '../../../core/errors.ts';
 import { limits } from '../../../core/limits.ts';
-import { IncomingWords } from '../../tasks/incoming-word.ts';
+import { type Cursors, hasAll, IncomingWords } from '../../tasks/incoming-word.ts';
 import { vmOutcome } from '../../tasks/outcome.ts';
 import type { Cutover } from './rounds.ts';
 
@@ -33,18 +34,23 @@ export async function catchUp(of: Cutover): Promise<string | undefined> {
 
 /** The destination's word that it has written all that was committed. */
 function allWritten({ session, input }: Cutover, words: IncomingWords): Promise<Incoming> {
-  return words.until({ cursor: session.cursor, cutover: input.live.cutover });
+  return words.until({ cursors: cursorsOf({ session, input }), cutover: input.live.cutover });
+}
+
+function cursorsOf({ session, input }: Pick<Cutover, 'session' | 'input'>): Cursors {
+  return new Map(topsOf(input.chain.layers).map(({ stream }, at) => [stream, session.disks[at]!.cursor]));
 }
 
 /**
  * Whether the destination has begun anew and takes the guest's memory elsewhere by now, or will: what it had said of `uri` was
  * of a QEMU that is gone. False if it says nothing new within `limits.incoming_again_ms`. Errors: the signal's reason.
  */
-export async function isElsewhere({ host, run, input, session }: Cutover, uri: string): Promise<boolean> {
+export async function isElsewhere(of: Cutover, uri: string): Promise<boolean> {
+  const { host, run, input } = of;
   const late = () => new LayerMoverError('RAM_FAILED', 'the destination has nothing new to say');
   const look = async (signal: AbortSignal) => {
     for await (const word of host.news.incoming(input.migration, input.chain.vm, signal)) {
-      if (word.uri !== uri || (word.applied ?? '') < (session.cursor ?? '')) return true;
+      if (word.uri !== uri || !hasAll(word, cursorsOf(of))) return true;
     }
     return false;
   };

@@ -3,7 +3,7 @@ import { hasCode } from '../../../core/errors.ts';
 import type { Receipt } from '../../../core/receipt.ts';
 import { vmOutcome } from '../../tasks/outcome.ts';
 import { sessionOf } from '../../tasks/round.ts';
-import { withRoundJournal } from '../../tasks/send-round.ts';
+import { withRoundJournals } from '../../tasks/send-round.ts';
 import type { TaskHost, TaskRun } from '../../tasks/task.ts';
 import { type Handover, ramHandover, stopHandover } from '../handover.ts';
 import { goOn, letGo, recover } from './after-pause.ts';
@@ -23,9 +23,9 @@ export async function cutoverLive(host: TaskHost, run: TaskRun, input: LiveCutov
   const outcome = run.attempt > 1 ? await vmOutcome(host.api, migration, chain.vm, run.signal) : 'moving';
   if (outcome === 'committed') return { kind: 'cutover', streams: [] };
   return host.live.use(sessionOf(input), run.signal, (session) =>
-    withRoundJournal(host, input, session, (journal) => {
+    withRoundJournals(host, input, session, (journals) => {
       const of = { host, run, input, session };
-      return cutOver({ ...of, rounds: new CutoverRounds(of, journal) });
+      return cutOver({ ...of, rounds: new CutoverRounds(of, journals) });
     }),
   );
 }

@@ -19,8 +19,8 @@ export async function agree({ host, run, input, rounds }: Cutover, theirs: Promi
   const ms = limits.pause_ms_max + Math.round(4 * expectedMs);
   const late = () => pauseTooLong(input.chain.vm, ms);
   const work = async (signal: AbortSignal) => {
-    const { layerId } = await rounds.end(signal);
-    const own = await liveReceipt(host, input, layerId!);
+    const { layerIds } = await rounds.end(signal);
+    const own = await liveReceipt(host, input, layerIds);
     assertAgreed(own, await abortable(theirs, signal));
     return own;
   };

@@ -12,16 +12,16 @@ export interface Cutover extends CutoverOf {
 /** The rounds that a cutover makes itself, and what they tell of the pause to come. */
 export class CutoverRounds {
   readonly #of: CutoverOf;
-  readonly #journal: PushJournal;
+  readonly #journals: readonly PushJournal[];
   #sequence = 0;
   #count = 0;
   #last: SentRound | undefined;
   /** Bytes that were left to copy when the guest was looked at last. */
   remainingBytes = 0;
 
-  constructor(of: CutoverOf, journal: PushJournal) {
+  constructor(of: CutoverOf, journals: readonly PushJournal[]) {
     this.#of = of;
-    this.#journal = journal;
+    this.#journals = journals;
   }
 
   get last(): SentRound | undefined {
@@ -29,7 +29,7 @@ export class CutoverRounds {
   }
 
   get streams(): StreamCounts[] {
-    return this.#last === undefined ? [] : [this.#last.counts];
+    return this.#last === undefined ? [] : [...this.#last.streams];
   }
 
   /** Asks how much is left to copy. */
@@ -42,19 +42,19 @@ export class CutoverRounds {
   /** One while the guest runs. Errors: those of sendRound. */
   async next(): Promise<void> {
     const { host, run, session } = this.#of;
-    // A first round reads all of the disk; later ones are small, and nobody's turn is waited for.
+    // A first round reads all of the disks; later ones are small, and nobody's turn is waited for.
     const send = () => this.#send(run, false);
     await (session.hasAll ? send() : host.places.source(run.signal, send));
   }
 
-  /** The one that ends the stream: the guest is stopped. Errors: those of sendRound. */
+  /** The one that ends the streams: the guest is stopped. Errors: those of sendRound. */
   async end(signal: AbortSignal): Promise<SentRound> {
     return this.#send({ ...this.#of.run, signal, cut: signal }, true);
   }
 
   async #send(run: TaskRun, isLast: boolean): Promise<SentRound> {
     const { host, input, session } = this.#of;
-    const wanted = { number: this.#count++, isLast, sequence: this.#sequence, journal: this.#journal };
+    const wanted = { number: this.#count++, isLast, sequence: this.#sequence, journals: this.#journals };
     const sent = await sendRound(host, run, input, session, wanted);
     this.#sequence = sent.sequence;
     this.#last = sent;

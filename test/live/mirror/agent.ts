@@ -9,7 +9,7 @@ for (let round = 0; ; round++) {
   process.stdout.write(`round ${round}\n`);
   // A round of nothing waits for nothing: what the mirror sends must come in between.
   await systemClock.sleep(5);
-  await tracking.round({ isLast: false }, never, async (layer) => {
-    for await (const _ of layer.extents());
+  await tracking.round({ isLast: false }, never, async ([layer]) => {
+    for await (const _ of layer!.extents());
   });
 }

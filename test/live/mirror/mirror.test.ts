@@ -62,7 +62,7 @@ async function agentIn(rounds: number): Promise<ChildProcess> {
 async function put(): Promise<void> {
   const { qdev } = (await disksOf(guest.qmp))[0]!;
   const none = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
-  const record = { vm: 'v', migration: 'm', qmp: guest.socket, qdev: qdev!, throttle: none };
+  const record = { vm: 'v', migration: 'm', qmp: guest.socket, disks: [{ qdev: qdev!, throttle: none }] };
   await putBack(record, { clock: systemClock, signal: never });
 }
 
@@ -113,8 +113,8 @@ describeWithGuest('a disk that is mirrored', () => {
     const { tracking, qmp } = await trackByMirror(guest.socket, folder.at('state')).finally(() => {
       Object.assign(limits, { mirror_free_bytes_min: 2 ** 60 });
     });
-    const read = async (layer: { extents(): AsyncIterable<unknown> }) => {
-      for await (const _ of layer.extents());
+    const read = async ([layer]: readonly { extents(): AsyncIterable<unknown> }[]) => {
+      for await (const _ of layer!.extents());
     };
     const rounds = async () => {
       for (;;) await tracking.round({ isLast: false }, never, read);
@@ -136,7 +136,7 @@ describeWithGuest('a disk that is mirrored', () => {
     execFileSync('qemu-img', ['convert', '-O', 'raw', folder.at('env.qcow2'), folder.at('below.raw')]);
     const brought = readFileSync(folder.at('below.raw'));
     const { tracking, qmp } = await trackByMirror(guest.socket, folder.at('state'), files);
-    const round = (isLast: boolean) => tracking.round({ isLast }, never, (layer) => apply(layer, brought));
+    const round = (isLast: boolean) => tracking.round({ isLast }, never, ([layer]) => apply(layer!, brought));
     for (let each = 0; each < 3; each++) {
       await round(false);
       await guest.written(30);

@@ -41,7 +41,8 @@ export async function trackByMirror(monitor: string, folder: string, files: File
   const disk = (await disksOf(qmp))[0]!;
   const log = keptLog();
   const geometry = geometryOf(disk.virtualBytes, 65_536);
-  const here = { clock: systemClock, log, files, folder, vm: 'v', geometry };
-  const tracking = await beginTracking({ ...here, qmp, disk, monitor, mechanism: 'mirror' }, never);
+  const here = { clock: systemClock, log, files, folder, vm: 'v' };
+  const disks = [{ node: disk.node, geometry, mechanism: 'mirror' as const, copyBytes: disk.fileBytes }];
+  const tracking = await beginTracking({ ...here, qmp, disks, monitor }, never);
   return { qmp, disk, tracking, log };
 }

@@ -1,8 +1,9 @@
+import { VmFiles } from '../../../agent/images/vm-files.ts';
 import type { MigrationView } from '../../../core/api/views.ts';
 import { hasEnded } from '../../../core/migration.ts';
-import type { Vm } from '../scenario.ts';
+import { shownBy, type Vm } from '../scenario.ts';
 import type { Cloud } from '../world/cloud.ts';
-import { type Host, IMAGES } from '../world/host.ts';
+import { type Host, IMAGES, VM_FILES } from '../world/host.ts';
 import { isSameShown, readShown } from '../world/images.ts';
 import type { Order } from '../world/operator.ts';
 import type { SimulatedTime } from '../world/time.ts';
@@ -42,19 +43,37 @@ async function judgeVms({ cloud, hosts, vms, orders, operator, violations }: End
     if (ownership.lease !== undefined)
       violations.note('lease', `${vm.name} is still leased by ${ownership.lease.migration}`);
     const owner = hosts.find(({ ref }) => ref === ownership.owner)!;
-    if (!(await holds(owner.files, vm.shown, /\.(qcow2|img)$/)))
-      violations.note('content', `${vm.name} is not on the disk of ${owner.ref}`);
+    for (const { shown } of vm.disks) {
+      if (!(await holds(owner.files, shown, /\.(qcow2|img)$/)))
+        violations.note('content', `${vm.name} is not on the disk of ${owner.ref}`);
+    }
+    if (!(await hasItsDisks(vm, owner)))
+      violations.note('disks', `${owner.ref} takes other disks than its own for those of ${vm.name}`);
     if (order !== undefined && ownership.owner !== (order.onward ?? order.to) && !wasAborted)
       violations.note('owner', `${vm.name} did not come to ${order.to}`);
-    const still = await readShown(vm.source.files, IMAGES, vm.top);
-    if (!isSameShown(still, vm.shown)) violations.note('sources', `${vm.top} of ${vm.source.ref} has changed`);
+    for (const { top, shown } of vm.disks) {
+      const still = await readShown(vm.source.files, IMAGES, top);
+      if (!isSameShown(still, shown)) violations.note('sources', `${top} of ${vm.source.ref} has changed`);
+    }
   }
+}
+
+/** Whether a host has noted a VM of several disks as it is: each disk by its name, with its content. */
+async function hasItsDisks({ name, disks }: Vm, { files }: Host): Promise<boolean> {
+  if (disks.length === 1) return true;
+  const noted = (await VmFiles.open(VM_FILES, IMAGES, files)).all().find((each) => each.name === name);
+  if (noted?.disks.length !== disks.length) return false;
+  for (const { disk, shown } of disks) {
+    const top = noted.disks.find((each) => each.disk === disk)?.top;
+    if (top === undefined || !isSameShown(await readShown(files, IMAGES, top), shown)) return false;
+  }
+  return true;
 }
 
 /** Only whole images and settled state: nothing is left of what did not come to its end. */
 async function judgeHosts({ hosts, watches, vms, violations }: End): Promise<void> {
   for (const [at, host] of hosts.entries()) {
-    const known = vms.flatMap((vm) => vm.shown.map((_, depth) => vm.shown.slice(0, depth + 1)));
+    const known = shownBy(vms);
     for (const path of host.files.paths(IMAGES)) {
       if (/\.partial$|\.tmp$|\/draft-|\/arrivals\//.test(path)) violations.note('left over', `${host.ref} ${path}`);
       if (!/\.(qcow2|img)$/.test(path) || watches[at]!.own.has(path)) continue;

@@ -18,6 +18,8 @@ import { createSimulatedStore } from './object-store.ts';
 import type { SimulatedTime } from './time.ts';
 
 export const IMAGES = '/images';
+/** Where an agent notes the VMs that arrived. */
+export const VM_FILES = `${IMAGES}/.layermover/vms`;
 
 /** Calls that every agent makes all the time, whatever it does. */
 const WAITS = /^(sleep|poll|freeBytes|list|stat|resolve|readFile|fstat|read |close|open |makeFolder|enrolHost)/;
