@@ -14,19 +14,22 @@ const MODULES = [
   'drivers/block/virtio_blk.ko',
 ];
 
+/** How a guest begins: with its devices, and what it takes to use its disks. */
+const BEGIN = `#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+for module in ${MODULES.map((module) => path.basename(module)).join(' ')}; do insmod /lib/$module; done
+stty -F /dev/ttyS0 -echo
+`;
+
 /**
  * A guest that works as a small database does: for each record it writes a page somewhere in a file and appends the record
  * to a log, both with fsync, and only then says on its serial port that the record is there. A line that it reads there
  * has it unmount its disk and end.
  */
-const INIT = `#!/bin/busybox sh
-/bin/busybox --install -s /bin
-mount -t devtmpfs dev /dev
-mount -t proc proc /proc
-for module in ${MODULES.map((module) => path.basename(module)).join(' ')}; do insmod /lib/$module; done
-echo "up $(cut -d' ' -f1 /proc/uptime)"
+const WORK = `echo "up $(cut -d' ' -f1 /proc/uptime)"
 mount -t ext4 /dev/vda /mnt && mkdir -p /mnt/data || echo "no disk"
-stty -F /dev/ttyS0 -echo
 (read line < /dev/ttyS0; touch /stop) &
 n=0
 while [ ! -e /stop ]; do
@@ -54,8 +57,11 @@ export function findKernel(): { kernel: string; modules: string } | undefined {
   return { kernel: `/boot/vmlinuz-${release}`, modules: `/lib/modules/${release}/kernel` };
 }
 
-/** Makes the guest's first file system in `folder`. Errors: KERNEL_MISSING. */
-export async function makeLinux(folder: string): Promise<Linux> {
+/**
+ * Makes the guest's first file system in `folder`; `work` is the script of what it does, once its devices are there. Errors:
+ * KERNEL_MISSING.
+ */
+export async function makeLinux(folder: string, work = WORK): Promise<Linux> {
   const found = findKernel();
   if (found === undefined) {
     throw new LayerMoverError('KERNEL_MISSING', 'there is no kernel for guests in /boot', {
@@ -67,7 +73,7 @@ export async function makeLinux(folder: string): Promise<Linux> {
     return { path: to, mode: PROGRAM, bytes: await readFile(from) };
   };
   const modules = MODULES.map((name) => program(path.join(found.modules, name), `lib/${path.basename(name)}`));
-  const init = { path: 'init', mode: PROGRAM, bytes: Buffer.from(INIT) };
+  const init = { path: 'init', mode: PROGRAM, bytes: Buffer.from(BEGIN + work) };
   const entries = [...folders, await program(BUSYBOX, 'bin/busybox'), ...(await Promise.all(modules)), init];
   const initrd = path.join(folder, 'initrd.cpio');
   await writeFile(initrd, cpio(entries));
