@@ -24,7 +24,6 @@ const COSTS: ReadonlyMap<number, number> = new Map([
   [9, 5.7],
   [10, 7.7],
   [11, 10.4],
-  [12, 13.3],
 ]);
 
 /** So little waiting, or idleness, is what a link and a compressor of the same speed have, too. */

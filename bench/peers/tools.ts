@@ -122,12 +122,12 @@ const convert: Tool = {
 
 /** Each with its own defaults but for what is named. */
 export const TOOLS: readonly Tool[] = [
-  restic,
-  borg('borg', [], ['raw']),
   // Chunks of fixed size find what layers' files share, too: clusters lie at multiples of 64 KiB.
   borg('borg, fixed 64 KiB', ['--chunker-params', 'fixed,65536'], ['raw', 'layer']),
+  convert,
   chunkStore('casync'),
   chunkStore('desync'),
+  restic,
+  borg('borg', [], ['raw']),
   rsync,
-  convert,
 ];
