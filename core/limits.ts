@@ -52,8 +52,10 @@ export const limits = {
   scan_workers_max: 4,
   /** zstd's: twice as fast as level 3, for a few bytes in a hundred more. A link that is the slower one has a higher one chosen. */
   pack_level_default: 2,
-  /** The next one's tables, twice as large for each frame in work, would break the agent's bound of memory. */
+  /** The next ones take longer for less than one byte in a hundred. */
   pack_level_max: 11,
+  /** Entries of four bytes that a compressor finds matches by, for each frame in work. */
+  pack_hash_log_max: 21,
   /** Raw frames of one push in memory: one fills while the others are compressed. */
   frames_in_flight: 3,
   /** Segments that a pack, or a batch of fingerprints, may touch: it bounds what waits for them in memory. */

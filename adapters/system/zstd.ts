@@ -11,10 +11,17 @@ import {
 /** A little more room than the output needs lets one pass see the end of the stream. */
 const OUTPUT_SLACK_BYTES = 64;
 
+/** `hashLog`: log2 of the entries of its hash table, four bytes each, the level's own unless set. */
+export interface Compression {
+  readonly level: number;
+  readonly windowLog: number;
+  readonly hashLog?: number | undefined;
+}
+
 /** One-shot zstd. Levels are 1 … 22, windows log2 of bytes. */
 export interface Zstd {
   /** `raw` must not change before this resolves. */
-  compress(raw: Uint8Array, options: { level: number; windowLog: number }): Promise<Uint8Array>;
+  compress(raw: Uint8Array, options: Compression): Promise<Uint8Array>;
   /** Refuses more than `rawBytes` of output and a wider window. */
   decompress(payload: Uint8Array, bounds: { rawBytes: number; windowLog: number }): Promise<Uint8Array>;
 }
@@ -33,10 +40,11 @@ export const immediateZstd: Zstd = {
   decompress: async (payload, bounds) => zstdDecompressSync(payload, decompression(bounds)),
 };
 
-function compression(raw: Uint8Array, { level, windowLog }: { level: number; windowLog: number }): ZstdOptions {
+function compression(raw: Uint8Array, { level, windowLog, hashLog }: Compression): ZstdOptions {
+  const tables = hashLog === undefined ? {} : { [constants.ZSTD_c_hashLog]: hashLog };
   return {
     chunkSize: compressBound(raw.length),
-    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_windowLog]: windowLog },
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_windowLog]: windowLog, ...tables },
   };
 }
 

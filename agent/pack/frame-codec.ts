@@ -5,6 +5,8 @@ import { limits } from '../../core/limits.ts';
 import { freeBuffer } from './memory.ts';
 import { mayShrink } from './sample.ts';
 
+const LARGE_TABLES_FROM_LEVEL = 10;
+
 /** A frame as it lies in a pack: head and payload, back to back. */
 export interface SealedFrame {
   readonly head: Uint8Array;
@@ -19,10 +21,16 @@ export interface SealedFrame {
  */
 export async function sealFrame(raw: Uint8Array, level: number, zstd = threadedZstd): Promise<SealedFrame> {
   const windowLog = Math.min(limits.frame_window_log, Math.max(WINDOW_LOG_MIN, Math.ceil(Math.log2(raw.length))));
-  const shrunk = (await mayShrink(raw, zstd)) ? await zstd.compress(raw, { level, windowLog }) : undefined;
+  const options = { level, windowLog, hashLog: hashLogOf(level, windowLog) };
+  const shrunk = (await mayShrink(raw, zstd)) ? await zstd.compress(raw, options) : undefined;
   if (shrunk !== undefined && shrunk.length < raw.length) return sealed('zstd', windowLog, raw, shrunk);
   if (shrunk !== undefined) freeBuffer(shrunk);
   return sealed('stored', 0, raw, raw);
+}
+
+/** From level 10 on zstd's own table is twice as large, or more, for nothing that could be measured (docs/adr/0029-level-by-link.md). */
+function hashLogOf(level: number, windowLog: number): number | undefined {
+  return level < LARGE_TABLES_FROM_LEVEL ? undefined : Math.min(limits.pack_hash_log_max, windowLog + 1);
 }
 
 function sealed(codec: Codec, windowLog: number, raw: Uint8Array, payload: Uint8Array): SealedFrame {

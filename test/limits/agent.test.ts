@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createManualClock } from '../../adapters/memory/manual-clock.ts';
 import { systemClock } from '../../adapters/system/clock.ts';
+import { openFrame } from '../../adapters/system/open-frame.ts';
 import { threadedZstd, type Zstd } from '../../adapters/system/zstd.ts';
 import { Enrolment, type EnrolmentOptions } from '../../agent/daemon/enrolment.ts';
 import { createPlaces } from '../../agent/daemon/places.ts';
@@ -116,6 +117,22 @@ describe('a push', () => {
     const windowOf = async (bytes: number) => (await sealFrame(Buffer.alloc(bytes), 1)).head[6];
     expect(await windowOf(limits.frame_raw_bytes_max)).toBe(limits.frame_window_log);
     expect(await windowOf(MiB)).toBe(20);
+  });
+
+  it('keeps a compressor’s tables to their bound where its level would have larger ones', async () => {
+    const tablesOf = async (bytes: number, level: number) => {
+      const asked: (number | undefined)[] = [];
+      const compress: Zstd['compress'] = (raw, options) => {
+        if (raw.length === bytes) asked.push(options.hashLog);
+        return threadedZstd.compress(raw, options);
+      };
+      const { head, payload } = await sealFrame(Buffer.alloc(bytes), level, { ...threadedZstd, compress });
+      expect(await openFrame(Buffer.concat([head, payload]))).toHaveLength(bytes);
+      return asked;
+    };
+    expect(await tablesOf(limits.frame_raw_bytes_max, limits.pack_level_max)).toEqual([limits.pack_hash_log_max]);
+    expect(await tablesOf(64 * 1024, limits.pack_level_max)).toEqual([17]);
+    expect(await tablesOf(limits.frame_raw_bytes_max, limits.pack_level_default)).toEqual([undefined]);
   });
 });
 
