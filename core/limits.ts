@@ -50,11 +50,9 @@ export const limits = {
   scan_buffer_bytes: 8 * MiB,
   scan_buffers: 4,
   scan_workers_max: 4,
-  /** zstd's: twice as fast as level 3, for a few bytes in a hundred more. A link that is the slower one has a higher one chosen. */
+  /** zstd's: where the link is the faster one, and the highest where it is not. Tables are of 2^log entries for each frame in work. */
   pack_level_default: 2,
-  /** The next ones take longer for less than one byte in a hundred. */
   pack_level_max: 11,
-  /** Entries of four bytes that a compressor finds matches by, for each frame in work. */
   pack_hash_log_max: 21,
   /** Raw frames of one push in memory: one fills while the others are compressed. */
   frames_in_flight: 3,
