@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # .ci/localstack.sh REPORT - deploys on the real LocalStack by the CDK's own command, runs the end-to-end suite there, updates and
-# destroys the stack: about six minutes on two quiet cores (a schedule’s minute among them), ten at the most. Whatever it takes is installed here and now, from
-# package registries; nothing is left running. REPORT is vitest's JSON.
+# destroys the stack: about six minutes on two quiet cores, a schedule's minute among them; ten at the most. Whatever it takes is
+# installed here and now, from package registries; nothing is left running. REPORT is vitest's JSON.
 set -euo pipefail
 report=$(realpath "${1:?usage: .ci/localstack.sh REPORT}")
 cd "$(dirname "$0")/.."
