@@ -73,6 +73,7 @@ export function eachDestination({ chunkBytes = 64 * KiB }: { chunkBytes?: number
   let end: VmEnd | 'moving' = 'moving';
   let fate: GuestFate | undefined;
   let isPaused = false;
+  let kind: Cutover = 'stop';
   const refused = new Set<string>();
   /** Id of the layer below the VM's own; known once a host has looked. */
   let under = '';
@@ -86,7 +87,7 @@ export function eachDestination({ chunkBytes = 64 * KiB }: { chunkBytes?: number
 
   const view = () => ({
     state: end === 'moving' ? 'moving' : 'failed',
-    live: { cutover: 'ram' },
+    live: { cutover: kind },
     vms: [{ name: VM, state: end, ...(fate === undefined ? {} : { live: { guest: fate } }) }],
   });
 
@@ -222,6 +223,7 @@ export function eachDestination({ chunkBytes = 64 * KiB }: { chunkBytes?: number
       isPaused = true;
     },
     async follow(own: TaskHost, { cutover = 'stop' as Cutover, attempt = 1, signal = never } = {}) {
+      kind = cutover;
       const store = { ...objects };
       const run = { task: `${MIGRATION}.follow.${VM}`, attempt, signal, cut: signal, store, progress: () => undefined };
       return followLive(own, run, await input(own, cutover));

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { systemFiles } from '../../adapters/system/files.ts';
+import { settleLeft } from '../../agent/live/destination/settle-left.ts';
 import type { Files, OpenFile } from '../../core/files.ts';
 import { limits } from '../../core/limits.ts';
 import { roundCursor } from '../../core/records.ts';
@@ -124,6 +125,28 @@ describe('a running VM whose disk has arrived', () => {
     expect(await (await to.host()).images.vms()).toMatchObject([{ name: VM }]);
     // An attempt that comes after all is done has nothing to do.
     expect(await to.follow(await to.host(), { attempt: 3 })).toMatchObject({ streams: [] });
+  });
+});
+
+describe('a running VM that was stopped for good, and whose task was given up after the commit', () => {
+  const to = eachDestination();
+
+  it('is this host’s once its source can’t take it back any more', async () => {
+    const stop = new AbortController();
+    const host = await to.host();
+    const followed = to.follow(host, { signal: stop.signal });
+    await to.push([FIRST], 'last');
+    await expect.poll(() => to.bodies('storeReceipt')).toHaveLength(1);
+    stop.abort(new Error('its source was silent'));
+    await expect(followed).rejects.toThrow('silent');
+    to.end('committed');
+    to.refused.add('announceRunning');
+    const look = () => settleLeft(host, host.arrivals.waiting()[0]!, new AbortController().signal);
+    await look();
+    expect(await host.images.vms()).toEqual([]);
+    to.refused.clear();
+    await look();
+    expect(await host.images.vms()).toMatchObject([{ name: VM }]);
   });
 });
 
