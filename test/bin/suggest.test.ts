@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemFiles } from '../../adapters/system/files.ts';
@@ -87,6 +87,24 @@ describe('layer suggest', () => {
     expect(candidates[0]).toMatchObject({ file, depth: 1, layer_id: 'a'.repeat(64), matched: 60 });
     expect(candidates.filter((each) => each.layer_id !== undefined)).toHaveLength(1);
     rmSync(at('.layermover'), { recursive: true });
+  });
+
+  it('finds bases in a folder that the disk is not in, based on others anywhere in it', async () => {
+    const flat = join(api.folder, 'new.raw');
+    copyFileSync(at('web-1.raw'), flat);
+    mkdirSync(at('sub'));
+    const words = ['--onto', at('os.raw'), '--out', at('sub/we.qcow2'), '--images', folder];
+    await call('layer', 'derive', at('flat.raw'), ...words);
+    const said = await call('layer', 'suggest', flat, '--images', folder, '--among', at('sub/we.qcow2'), '--json');
+    const candidates = said.lines().at(-1)!.candidates as Record<string, unknown>[];
+    expect(candidates.map(({ file }) => file)).toEqual([at('web.qcow2'), at('sub/we.qcow2'), at('os.raw')]);
+    const onto = ['--onto', at('sub/we.qcow2'), '--images', folder, '--json'];
+    const derived = await call('layer', 'derive', flat, ...onto);
+    expect(derived.lines().at(-1)).toMatchObject({ message_type: 'derived', depth: 3, data_bytes: 256 * KiB });
+    const alone = await call('layer', 'derive', flat, '--onto', at('sub/we.qcow2'), '--json');
+    expect(alone.lines().at(-1)).toMatchObject({ error: { code: 'IMAGE_OUTSIDE_FOLDER' } });
+    rmSync(at('sub'), { recursive: true });
+    rmSync(flat);
   });
 
   it('tries images that are named, and says so if nothing fits', async () => {

@@ -118,12 +118,13 @@ async function run(file: string, options: Options): Promise<void> {
   const chunkBytes = parseChunkSize(options.chunk);
   const client = await cloudOf(options.cloud);
   const flat = await namedImage(file, options.images);
-  const state = path.resolve(options.state ?? path.join(flat.folder, '.layermover'));
-  const among = await Promise.all((options.among ?? []).map((each) => namedImage(each)));
+  const folder = options.images === undefined ? flat.folder : path.resolve(options.images);
+  const state = path.resolve(options.state ?? path.join(folder, '.layermover'));
+  const among = await Promise.all((options.among ?? []).map((each) => namedImage(each, options.images)));
   const { knownBases } = await import('../../../agent/suggest/bases.ts');
   const { ChunkPool } = await import('../../../agent/scan/pool.ts');
   const known = await knownBases(state);
-  const images = await imagesFor(flat.path, among, flat.folder, known);
+  const images = await imagesFor(flat.path, among, folder, known);
   const signal = stopSignal('stopped looking; nothing was changed', 'the same command begins anew');
   const work = workProgress({ json, nowMs: () => systemClock.nowMs() });
   const pool = new ChunkPool();
