@@ -67,6 +67,7 @@ export const limits = {
   segments_cached: 32,
   pulls_in_flight: 3,
   pull_gap_bytes: 256 * KiB,
+  own_layers_max: 64,
   agent_tasks_max: 4,
   /** A push's journal is written anew, with the latest version of each segment alone, before it grows past this. */
   journal_bytes_max: 8 * MiB,

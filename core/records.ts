@@ -128,7 +128,7 @@ export interface StreamRecord {
   readonly wireBytes: number;
   /** Bytes of packs newly stored; source only. */
   readonly storedBytes: number;
-  /** Raw bytes not sent because the index had their chunks; source only. */
+  /** Raw bytes not sent because the index had their chunks; at the destination, not fetched because its own layers had them. */
   readonly dedupedBytes: number;
   /** Raw bytes that the index was not asked for, as asking did not pay; source only. */
   readonly unaskedBytes?: number | undefined;

@@ -9,6 +9,7 @@ import { decodeSegment, Segment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
 import { ManifestDraft, ROOT_FILE, SEGMENTS_FILE } from './draft.ts';
 import { SLOT_BYTES, segmentBytesOf } from './slot.ts';
+import { findSorted, type Sought } from './sorted.ts';
 
 const DRAFT_PREFIX = 'draft-';
 
@@ -64,6 +65,17 @@ export class ManifestStore {
     const bytes = segmentBytesOf(await this.#slot(layerId, index));
     if (!sameDigest(sha256(bytes), id)) throw corrupt(layerId, `segment ${index}`, index * limits.segment_chunks);
     return decodeSegment(bytes);
+  }
+
+  /**
+   * For each that is sought, the number of a chunk of the layer that may be it (sorted.ts). Nothing for a manifest that is not
+   * here. Errors: MANIFEST_CORRUPT.
+   */
+  async find(layerId: string, sought: readonly Sought[]): Promise<Map<number, number>> {
+    const root = await this.root(layerId);
+    if (root === undefined) return new Map();
+    const place = { files: this.#files, folder: join(this.#dir, layerId), manifests: this };
+    return findSorted(place, { layerId, root }, sought);
   }
 
   async remove(layerId: string): Promise<void> {

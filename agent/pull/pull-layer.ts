@@ -12,7 +12,8 @@ import { Counter, type Counts, type Progress } from '../push/counts.ts';
 import { fetchNamed } from './absent.ts';
 import { writeRange } from './frames.ts';
 import { oneAhead } from './one-ahead.ts';
-import { type Plan, planSegments, type SegmentVersion } from './plan.ts';
+import type { OwnChunks } from './own-chunks.ts';
+import { type Plan, planSegments, type SegmentVersion, type WantedChunk, type WantedFrame } from './plan.ts';
 import type { PullSource } from './port.ts';
 import { rangesOf } from './ranges.ts';
 import { corrupt, Versions } from './versions.ts';
@@ -29,6 +30,8 @@ export interface PullJob {
   /** The rounds of a push, in order, the last with the layer's id; or the id (hex) of a layer that is stored. */
   readonly rounds: AsyncIterable<PullRound> | { readonly layerId: string };
   readonly source: PullSource;
+  /** Layers of the host's own, in which chunks are looked for before they are fetched. */
+  readonly own?: OwnChunks | undefined;
   readonly writer: DiskWriter;
   readonly signal: AbortSignal;
   /** Raw bytes of the layer's data chunks, for progress. */
@@ -69,7 +72,7 @@ export async function pullLayer(job: PullJob): Promise<{ layerId: string; counts
       }
       if (plan.overwrites) await background.drain();
       await writeZeros(job, plan);
-      for (const range of rangesOf(plan.frames)) {
+      for (const range of rangesOf(await withoutOwn(job, plan.frames, counter, stop.signal))) {
         await background.start(async () => counter.add({ doneBytes: await writeRange(disk, range) }));
       }
     }
@@ -114,6 +117,28 @@ async function* stepsOf(
     yield { round };
     if (layerId !== undefined) return;
   }
+}
+
+/** Writes the chunks that layers of the host's own hold; gives what is left to fetch. */
+async function withoutOwn(
+  { own, writer, geometry }: PullJob,
+  frames: readonly WantedFrame[],
+  counter: Counter,
+  signal: AbortSignal,
+): Promise<readonly WantedFrame[]> {
+  if (own === undefined) return frames;
+  const write = async ({ chunk, length }: WantedChunk, bytes: Uint8Array) => {
+    await writer.write(chunk * geometry.chunkBytes, bytes);
+    counter.add({ doneBytes: length, dedupedBytes: length });
+  };
+  const copied = await own.copy(
+    frames.map(({ chunks }) => chunks),
+    write,
+    signal,
+  );
+  if (copied.size === 0) return frames;
+  const left = frames.map(({ place, chunks }) => ({ place, chunks: chunks.filter((chunk) => !copied.has(chunk)) }));
+  return left.filter(({ chunks }) => chunks.length > 0);
 }
 
 async function writeZeros({ writer, geometry }: PullJob, { zeros }: Plan): Promise<void> {

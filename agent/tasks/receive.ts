@@ -9,10 +9,12 @@ import { createQcow2, createRaw, type DiskWriter } from '../disk/writer.ts';
 import { type Arrival, type Arrived, type ArrivedLayer, partialPath, type Waiting } from '../images/arrivals.ts';
 import type { ImageFolder } from '../images/image-folder.ts';
 import { assertRoom, diskFull, isFull } from '../images/room.ts';
+import type { OwnChunks } from '../pull/own-chunks.ts';
 import { pullLayer } from '../pull/pull-layer.ts';
 import { topOf, withChain } from './chains.ts';
 import { forgetManifest, scanAt } from './know.ts';
 import { createMeter } from './meter.ts';
+import { withOwnChunks } from './own-chunks.ts';
 import { createSource } from './source.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
@@ -113,7 +115,18 @@ async function pullInto(host: TaskHost, run: TaskRun, wanted: Wanted, path: stri
   return withChain(host.images, image, (chain) => pullOver(host, run, wanted, path, topOf(chain)));
 }
 
-async function pullOver(host: TaskHost, run: TaskRun, wanted: Wanted, path: string, below: DiskLayer | undefined) {
+/** Base layers share chunks with others that are here; a VM's own disk has little of them. */
+function pullOver(host: TaskHost, run: TaskRun, wanted: Wanted, path: string, below: DiskLayer | undefined) {
+  const pull = (own: OwnChunks | undefined) => pullFrom(host, run, wanted, { path, below, own });
+  return wanted.vm === undefined ? withOwnChunks(host, wanted.chunkBytes, pull) : pull(undefined);
+}
+
+async function pullFrom(
+  host: TaskHost,
+  run: TaskRun,
+  wanted: Wanted,
+  { path, below, own }: { path: string; below: DiskLayer | undefined; own: OwnChunks | undefined },
+) {
   const { migration, chunkBytes, transfer } = wanted;
   const { name, virtual_bytes: virtualBytes, data_bytes: totalBytes, layer_id: layerId } = transfer.layer;
   const geometry = geometryOf(virtualBytes, chunkBytes);
@@ -129,6 +142,7 @@ async function pullOver(host: TaskHost, run: TaskRun, wanted: Wanted, path: stri
           ? { layerId }
           : host.news.rounds({ migration, run: wanted.run, stream: transfer.stream }, run.signal),
       source: createSource(host, run, migration, transfer),
+      own,
       writer,
       signal: run.signal,
       totalBytes,

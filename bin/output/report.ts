@@ -83,8 +83,13 @@ export function report(migration: Pick<MigrationView, 'vms'>, width = terminalWi
   const rows = migration.vms.flatMap((vm) => [...vm.layers.map((layer, at) => layerRow(vm, layer, at)), vmRow(vm)]);
   const text = table(COLUMNS, rows, width);
   const layers = tableWidth(text) <= width ? text : migration.vms.map(plain).join('\n');
-  const live = liveReport(migration, width);
-  return live === '' ? layers : `${layers}\n${live}`;
+  return [layers, ...ownWords(migration), liveReport(migration, width)].filter((part) => part !== '').join('\n');
+}
+
+/** What the destination had in layers of its own, though not as the same layer. */
+function ownWords({ vms }: Pick<MigrationView, 'vms'>): string[] {
+  const own = vms.flatMap((vm) => vm.layers).reduce((sum, layer) => sum + layer.local_bytes, 0);
+  return own === 0 ? [] : [`${bytes(own)} were not fetched: other layers of the destination held them`];
 }
 
 function plain(vm: VmView): string {

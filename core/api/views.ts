@@ -79,6 +79,8 @@ export const layerView = z.object({
   unasked_bytes: count.optional(),
   /** Bytes the destination fetched. */
   pulled_bytes: count,
+  /** Raw bytes that the destination took from other layers of its own instead. */
+  local_bytes: count,
   /** Raw bytes that the source is done with: they are in the store, sent or found there. */
   handled_bytes: count,
   /** Raw bytes that the destination has written. */

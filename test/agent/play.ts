@@ -119,10 +119,10 @@ export async function migrate(
 }
 let requests = 0;
 
-/** Asks for a registration by the host a/h1 and plays it. */
+/** Asks for a registration, by the host a/h1 unless told, and plays it. */
 export async function register(
   cloud: LocalCloud,
-  request: Pick<RegistrationRequest, 'files' | 'kind'> & { publish?: boolean },
+  request: Pick<RegistrationRequest, 'files' | 'kind'> & Partial<Pick<RegistrationRequest, 'host' | 'publish'>>,
 ) {
   const body = { request_id: `request-${++requests}`, host: 'a/h1' as const, ...request };
   const { id } = await cloud.api.call('registerLayers', { body });

@@ -23,6 +23,7 @@ export function layer(change: Partial<LayerView> = {}): LayerView {
     stored_bytes: 20 * MB,
     deduped_bytes: 40 * MB,
     pulled_bytes: 20 * MB,
+    local_bytes: 0,
     handled_bytes: 100 * MB,
     done_bytes: 100 * MB,
     total_bytes: 100 * MB,
@@ -31,7 +32,14 @@ export function layer(change: Partial<LayerView> = {}): LayerView {
   };
 }
 
-export const SENT_NOTHING = { wire_bytes: 0, stored_bytes: 0, deduped_bytes: 0, pulled_bytes: 0, handled_bytes: 0 };
+export const SENT_NOTHING = {
+  wire_bytes: 0,
+  stored_bytes: 0,
+  deduped_bytes: 0,
+  pulled_bytes: 0,
+  local_bytes: 0,
+  handled_bytes: 0,
+};
 export const NOT_MOVED = { ...SENT_NOTHING, done_bytes: 0, total_bytes: 0, seconds: 0 };
 
 export function vm(change: Partial<VmView> = {}): VmView {
