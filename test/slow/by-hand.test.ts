@@ -57,6 +57,32 @@ beforeAll(async () => {
 
 afterAll(() => stage.close());
 
+describe('a plan', () => {
+  it('tells what a move would take, twice the same, and moves nothing', async () => {
+    const words = ['plan', 'web-1', '--to', 'b/h2', '--request-id', 'plan-by-hand', '--cloud', cloud];
+    const { code, stdout } = await layermover([...words, '--explain']);
+    expect(code).toBe(0);
+    for (const told of [
+      'os',
+      'we',
+      'ud',
+      'all of it:',
+      'on AWS, list prices of',
+      'from a/h1:',
+      'to the destination: 12.5 MB/s, assumed',
+    ])
+      expect(stdout).toContain(told);
+    const again = await layermover([...words, '--json']);
+    const last = again.lines.at(-1) as { message_type: string; migration: MigrationView };
+    expect(last.message_type).toBe('plan');
+    expect(last.migration).toMatchObject({ state: 'planned', vms: [{ state: 'waiting', wire_bytes: 0 }] });
+    const { rates, dollars } = last.migration.forecast!;
+    expect(rates[0]!.call.from).toBe('measured');
+    expect(dollars).toBeGreaterThan(0);
+    expect(await readdir(b)).toEqual(['.layermover']);
+  });
+});
+
 describe('a chain made by qemu-img', () => {
   it('arrives equal, layer by layer, and is still a chain', async () => {
     const before = await Promise.all(CHAIN.map((name) => readFile(path.join(a, name))));
