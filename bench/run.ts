@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { benchCatalog } from './catalog.ts';
 import type { Finding, Settings } from './finding.ts';
+import { benchForecast } from './forecast.ts';
 import { benchIndex } from './index-rows.ts';
 import { benchKnownBase } from './known-base.ts';
 import { benchLive } from './live.ts';
@@ -22,6 +23,7 @@ const benches: Readonly<Record<string, (settings: Settings) => Promise<Finding[]
   push: benchPush,
   restore: benchRestore,
   'known-base': benchKnownBase,
+  forecast: benchForecast,
   live: benchLive,
   index: benchIndex,
   catalog: benchCatalog,

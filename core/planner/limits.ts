@@ -13,8 +13,8 @@ export const planLimits = {
   survey_piece_bytes: 1 * MiB,
   /** Fingerprints that a survey tells of all its layers together: they lie in its task's item. */
   survey_hooks_max: 4096,
-  /** Segments of a manifest that it looks into for them. */
-  survey_segments_max: 64,
+  /** Segments of a manifest that it looks into for them: what is known must cost next to no reads. */
+  survey_segments_max: 6,
   /** How long a survey looks at what a running guest writes, at the least. */
   guest_look_ms: 1_000,
   /** Less than this tells nothing of a rate. */
