@@ -11,7 +11,7 @@ export interface Prediction {
   readonly milliseconds: number;
   /** What the source sends: packs, manifest, fingerprints. */
   readonly wireBytes: number;
-  /** What the destination fetches. */
+  /** What the destination fetches at the most: base layers of its own may hold some of it. */
   readonly pulledBytes: number;
   /** Raw bytes that the source packs. */
   readonly packedRawBytes: number;
