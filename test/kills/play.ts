@@ -61,6 +61,9 @@ export async function play({ seed, images, kills }: Play, keep = false): Promise
       'b/h2',
       '--from',
       'a/h1',
+      // However slow the machine is, the same requests are made.
+      '--policy',
+      'kind',
       '--chunk',
       '4096',
       '--request-id',

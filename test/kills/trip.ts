@@ -37,7 +37,7 @@ export class Trip {
 
   /** The same words each time: the second call is the same migration again. */
   migrate(requestId = 'the-one-trip'): Call {
-    const route = ['--to', 'b/h2', '--from', 'a/h1', '--chunk', '4096', '--request-id', requestId];
+    const route = ['--to', 'b/h2', '--from', 'a/h1', '--policy', 'kind', '--chunk', '4096', '--request-id', requestId];
     return this.world.call('migrate', ...this.vms, ...route);
   }
 
