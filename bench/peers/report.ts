@@ -6,7 +6,7 @@ import type { Figures } from './figures.ts';
 
 const HEAD = ['tool', 'MB stored', 's', 'CPU s', 'RSS MB', 'VM: MB', 's', 'restore: s', 'RSS MB'];
 const BAR_CELLS = 40;
-const NAME_CELLS = 38;
+const NAME_CELLS = 42;
 
 /** The figures for people. */
 export function table(all: readonly Figures[]): string {

@@ -89,8 +89,9 @@ async function main(): Promise<number> {
 
 /** As .ci/sum.js reads it. */
 function counts(findings: readonly Finding[], skipped: number): string {
-  const numPassedTests = findings.filter(({ isMet }) => isMet).length;
-  const numFailedTests = findings.length - numPassedTests;
+  const judged = findings.filter(({ goal }) => !goal.startsWith('none'));
+  const numPassedTests = judged.filter(({ isMet }) => isMet).length;
+  const numFailedTests = judged.length - numPassedTests;
   return JSON.stringify({ numPassedTests, numFailedTests, numFailedTestSuites: 0, numPendingTests: skipped });
 }
 
