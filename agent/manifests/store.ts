@@ -88,6 +88,14 @@ export class ManifestStore {
     const entries = await this.#files.list(this.#dir).catch(() => []);
     const drafts = entries.filter(({ name }) => name.startsWith(DRAFT_PREFIX));
     await Promise.all(drafts.map(({ name }) => this.#files.remove(join(this.#dir, name))));
+    for (const { name } of entries.filter((each) => !drafts.includes(each))) await this.#sweepIn(join(this.#dir, name));
+  }
+
+  /** What was being made beside a manifest (sorted.ts) when the agent ended. */
+  async #sweepIn(folder: string): Promise<void> {
+    const left = (await this.#files.list(folder).catch(() => [])).filter(({ name }) => name.endsWith('.tmp'));
+    for (const { name } of left) await this.#files.remove(join(folder, name));
+    if (left.length > 0) await this.#files.syncFolder(folder);
   }
 
   async #slot(layerId: string, index: number): Promise<Buffer> {
