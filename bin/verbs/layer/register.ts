@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import type { ApiClient } from '../../../adapters/api/client.ts';
 import { systemRandom } from '../../../adapters/system/random.ts';
 import { registrationRequest } from '../../../core/api/registrations.ts';
-import { errorFromJson } from '../../../core/errors.ts';
+import { errorFromJson, LayerMoverError } from '../../../core/errors.ts';
 import { toHex } from '../../../core/fingerprint.ts';
 import { BASE_KINDS } from '../../../core/kinds.ts';
 import { limits } from '../../../core/limits.ts';
@@ -30,6 +30,8 @@ async function hostOf(client: ApiClient, { host }: Options): Promise<string> {
   if (host !== undefined) return host;
   const { hosts } = await client.call('listHosts', {});
   if (hosts.length === 1) return hosts[0]!.host;
+  if (hosts.length === 0)
+    throw new LayerMoverError('HOST_UNKNOWN', 'no agent has enrolled yet', { hint: '`layermover agent --help`' });
   throw usage('say which host the files lie on', '--host SITE/HOST; `layermover host list` shows them');
 }
 

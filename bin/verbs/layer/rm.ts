@@ -23,7 +23,7 @@ function words(layer: StoredLayerView, { stored, holders }: WithdrawAnswer, isPu
       ? `${visible(layer.name)} is withdrawn from ${from}; what nothing else needs of it goes ${days} days after the next collection has found that`
       : `${visible(layer.name)} is no longer listed; the store had nothing of it`,
     'migrations that rely on it go on as they were',
-    ...(holders.length === 0 ? [] : [`${holders.join(', ')} hold it as before: files of hosts are not touched`]),
+    ...(holders.length === 0 ? [] : [`held as before at ${holders.join(' ')}: files of hosts are not touched`]),
   ];
 }
 

@@ -14,6 +14,11 @@ interface Options {
   json?: boolean;
 }
 
+function storedWords({ stored, published }: StoredLayerView): string {
+  if (stored) return 'yes: a source sends nothing of it';
+  return `no: ${published ? 'it is taken from what is published' : 'the first migration that brings it stores it'}`;
+}
+
 function tell(layer: StoredLayerView): void {
   const rows: readonly (readonly [string, string])[] = [
     ['layer', layer.layer_id],
@@ -24,7 +29,7 @@ function tell(layer: StoredLayerView): void {
       `${bytes(layer.logical_bytes)} of ${bytes(layer.virtual_bytes)}, in chunks of ${layer.chunk_bytes} bytes`,
     ],
     ['known', `since ${moment(layer.recorded_ms)}`],
-    ['stored', layer.stored ? 'yes: a source sends nothing of it' : 'no: the first migration that brings it stores it'],
+    ['stored', storedWords(layer)],
     ['published', layer.published ? 'yes: every namespace may read it' : 'no'],
     ['present at', layer.holders.join(' ') || 'no host of this namespace'],
   ];
