@@ -1,5 +1,6 @@
 import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../adapters/system/clock.ts';
 import { Catalog } from '../../agent/catalog/catalog.ts';
 import { openChain } from '../../agent/disk/layer.ts';
 import { ImageFolder } from '../../agent/images/image-folder.ts';
@@ -57,7 +58,7 @@ async function know(catalog: Catalog) {
   const manifests = new ManifestStore(folder.at('manifests'));
   const chain = await openChain(folder.at('web-1.qcow2'), { imageFolder: folder.path() });
   const about = { chunkBytes: CLUSTER, migration: `m${'0'.repeat(20)}` };
-  const host = { catalog, manifests, pool } as unknown as TaskHost;
+  const host = { catalog, manifests, pool, clock: systemClock } as unknown as TaskHost;
   try {
     const [bottom, top] = chain.layers;
     const base = { ...about, layer: bottom!, below: undefined, role: 'base', kind: 'os' } as const;
