@@ -8,7 +8,7 @@ import { RunningVms } from '../../agent/images/running-vms.ts';
 import type { LauncherFile } from '../../agent/launch/template.ts';
 import { connectQmp } from '../../agent/qemu/qmp.ts';
 import { findProgram } from '../../bin/demo/live/needs.ts';
-import { COUNTER_DISK_BYTES, counterSector } from '../../test/live/guest/counter.ts';
+import { GUEST_DISK_BYTES, guestSector } from '../../test/live/guest/guest.ts';
 import { incompressible } from '../content.ts';
 
 const MiB = 1024 * 1024;
@@ -40,10 +40,10 @@ export function launcher(): LauncherFile {
 /** Makes the disk of a guest and a VM file for it, before the agent with this state folder runs. */
 export async function makeGuest(name: string, seed: number, at: { images: string; state: string }): Promise<void> {
   const top = join(at.images, `${name}.qcow2`);
-  const writer = await createQcow2(top, { virtualBytes: COUNTER_DISK_BYTES, clusterBytes: CLUSTER_BYTES, version: 3 });
+  const writer = await createQcow2(top, { virtualBytes: GUEST_DISK_BYTES, clusterBytes: CLUSTER_BYTES, version: 3 });
   const data = Buffer.alloc(DATA.bytes);
   incompressible(seed)(data);
-  await writer.write(0, counterSector());
+  await writer.write(0, guestSector({ quiet: true }));
   await writer.write(DATA.at, data);
   await writer.finish();
   const vms = new RunningVms(join(at.state, 'running'), at.images);

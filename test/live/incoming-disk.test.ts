@@ -13,7 +13,7 @@ import { NO_DIGEST } from '../../core/fingerprint.ts';
 import { eachFolder } from '../agent/support.ts';
 import { qemuImg } from '../disk/qemu.ts';
 import { moveByHand, OWNER, openLaunches } from './by-hand.ts';
-import { COUNTER_DISK_BYTES, lastNumber } from './guest/counter.ts';
+import { GUEST_DISK_BYTES, lastNumber } from './guest/guest.ts';
 import { launcherOf, machineOf } from './launcher-file.ts';
 import { describeWithGuest, makeChain, startGuest } from './qemu.ts';
 
@@ -22,7 +22,7 @@ const pool = new ChunkPool({ workers: 1 });
 afterAll(() => pool.close());
 const signal = new AbortController().signal;
 const chunkBytes = 65_536;
-const geometry = geometryOf(COUNTER_DISK_BYTES, chunkBytes);
+const geometry = geometryOf(GUEST_DISK_BYTES, chunkBytes);
 
 async function expectClean(path: string): Promise<void> {
   const report = JSON.parse(await qemuImg('check', '-U', '--output=json', path));
@@ -42,7 +42,7 @@ describeWithGuest('a guest whose disk our writer brings', () => {
       await qemuImg('rebase', '-u', '-F', 'qcow2', '-b', 'base.qcow2', `${to}/env.qcow2`);
       const below = await openChain(`${to}/env.qcow2`, { imageFolder: to });
       const top = `${to}/top.qcow2`;
-      const shape = { virtualBytes: COUNTER_DISK_BYTES, clusterBytes: 65_536, version: 3 } as const;
+      const shape = { virtualBytes: GUEST_DISK_BYTES, clusterBytes: 65_536, version: 3 } as const;
       const backing = { name: 'env.qcow2', format: 'qcow2', chain: below.layers.at(-1)! } as const;
       const writer = new TouchedWriter(await createQcow2(top, { ...shape, backing }), chunkBytes);
       const manifests = new ManifestStore(folder.at('manifests'));

@@ -8,7 +8,7 @@ import { unixSocket } from '../../adapters/system/unix-socket.ts';
 import { connectQmp, type Qmp } from '../../agent/qemu/qmp.ts';
 import { qemuImg, qemuIo } from '../disk/qemu.ts';
 import { noise } from '../disk/support.ts';
-import { COUNTER_DISK_BYTES, counterSector } from './guest/counter.ts';
+import { GUEST_DISK_BYTES, guestSector } from './guest/guest.ts';
 
 const NEEDED = ['qemu-system-x86_64', 'qemu-img', 'qemu-io', 'qemu-nbd'];
 
@@ -50,8 +50,8 @@ export async function makeChain(folder: string): Promise<string> {
     string,
   ];
   const boot = join(folder, 'boot.bin');
-  writeFileSync(boot, counterSector());
-  await qemuImg('create', '-q', '-f', 'qcow2', base, String(COUNTER_DISK_BYTES));
+  writeFileSync(boot, guestSector({ quiet: true }));
+  await qemuImg('create', '-q', '-f', 'qcow2', base, String(GUEST_DISK_BYTES));
   await qemuIo(base, 'write -P 0x11 16M 4M', `write -s ${boot} 0 512`);
   await qemuImg('create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', env);
   await qemuIo(env, 'write -P 0x22 20M 2M');

@@ -16,7 +16,7 @@ import { geometryOf } from '../../core/chunk.ts';
 import { NO_DIGEST } from '../../core/fingerprint.ts';
 import { each, MemoryDisk, MemoryStore, UNTOUCHED } from '../agent/push-support.ts';
 import { eachFolder, keptLog } from '../agent/support.ts';
-import { lastNumber } from './guest/counter.ts';
+import { lastNumber } from './guest/guest.ts';
 import { describeWithGuest, type Guest, makeChain, startGuest } from './qemu.ts';
 
 const never = new AbortController().signal;

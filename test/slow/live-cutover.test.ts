@@ -5,7 +5,7 @@ import type { Qmp } from '../../agent/qemu/qmp.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { coded, eachFolder } from '../agent/support.ts';
-import { lastNumber } from '../live/guest/counter.ts';
+import { lastNumber } from '../live/guest/guest.ts';
 import { IncomingQemu } from '../live/incoming-qemu.ts';
 import { describeWithGuest, type Guest, makeChain, startGuest } from '../live/qemu.ts';
 import { Stage } from '../live/stage.ts';

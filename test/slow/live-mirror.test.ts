@@ -3,7 +3,7 @@ import { systemClock } from '../../adapters/system/clock.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { eachFolder } from '../agent/support.ts';
-import { lastNumber } from '../live/guest/counter.ts';
+import { lastNumber } from '../live/guest/guest.ts';
 import { IncomingQemu } from '../live/incoming-qemu.ts';
 import { describeWithGuest, type Guest, IOTHREAD_DEVICE, makeChain, startGuest } from '../live/qemu.ts';
 import { Stage } from '../live/stage.ts';

@@ -3,7 +3,7 @@ import { disksOf } from '../../agent/qemu/disks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { eachFolder } from '../agent/support.ts';
-import { lastNumber } from '../live/guest/counter.ts';
+import { lastNumber } from '../live/guest/guest.ts';
 import { describeWithGuest, type Guest, makeChain, startGuest } from '../live/qemu.ts';
 import { Stage } from '../live/stage.ts';
 

@@ -2,8 +2,8 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { openChain } from '../../../agent/disk/chain.ts';
 import { createQcow2 } from '../../../agent/disk/writer.ts';
+import { GUEST_DISK_BYTES, guestSector } from '../../live/guest/guest.ts';
 import type { Chance } from '../chance.ts';
-import { GUEST_DISK_BYTES, guestSector } from './guest.ts';
 
 const MiB = 1024 * 1024;
 

@@ -7,7 +7,7 @@ import { systemClock } from '../../../adapters/system/clock.ts';
 import { unixSocket } from '../../../adapters/system/unix-socket.ts';
 import { connectQmp, type Qmp } from '../../../agent/qemu/qmp.ts';
 import { findProgram } from '../../../bin/demo/live/needs.ts';
-import { acksIn } from './guest.ts';
+import { acksIn } from '../../live/guest/guest.ts';
 
 export type Site = 'a' | 'b';
 

@@ -10,7 +10,7 @@ import { disksOf } from '../../../agent/qemu/disks.ts';
 import { limits } from '../../../core/limits.ts';
 import { eachFolder } from '../../agent/support.ts';
 import { expectSame } from '../../disk/support.ts';
-import { lastNumber } from '../guest/counter.ts';
+import { lastNumber } from '../guest/guest.ts';
 import {
   describeWithGuest,
   type Guest,

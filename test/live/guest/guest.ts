@@ -1,20 +1,24 @@
+import { readFileSync } from 'node:fs';
+
 /** As in guest.s. */
 const FIRST = 0x2000;
-const SLOTS = 0x1000;
+const SLOTS = 0x4000;
+const QUIET = 508;
 const SECTOR = 512;
 const CODE =
-  '31c08ed88ed0bc007c8816f07db00ae8980066c706047e0080000066c706087e0010000066c7060c7e00000000b442e85f00' +
-  '66a100806625000000ff66050000000166a30080b443e8460066ff060080666b060080256625ff0f000066050020000066a3' +
-  '087eb443e82600668b2e0080b9080066c1c50489e8240f3c0a720204070430e82400e2ebb00ae81d00fbf4ebba66c706007e' +
-  '10000100be007e8a16f07d50b000cd135872e8c350bafd03eca82074f858baf803eec3';
+  '31c08ed88ed0bc007c8816f07db00ae89f0066c706047e0080000066c706087e0010000066c7060c7e00000000b442e86600' +
+  '66a100806625000000ff66050000000166a30080b443e84d0066ff060080666b060080256625ff3f000066050020000066a3' +
+  '087eb443e82d00803efc7d0075d9668b2e0080b9080066c1c50489e8240f3c0a720204070430e82400e2ebb00ae81d00fbf4' +
+  'ebb366c706007e10000100be007e8a16f07d50b000cd135872e8c350bafd03eca82074f858baf803eec3';
 
-/** Bytes of a guest's disk: it writes to sector HEAD, and to the 2 MiB that begin at 4 MiB. */
+/** Bytes of a guest's disk: it writes to sector HEAD, and to the 8 MiB that begin at 4 MiB. */
 export const GUEST_DISK_BYTES = 32 * 1024 * 1024;
 
-/** The first sector of a disk whose guest is guest.s. */
-export function guestSector(): Buffer {
+/** The first sector of a disk whose guest is guest.s. One that is `quiet` acknowledges nothing, and writes as fast as it can. */
+export function guestSector({ quiet = false } = {}): Buffer {
   const sector = Buffer.alloc(SECTOR);
   sector.write(CODE, 'hex');
+  sector.writeUInt8(quiet ? 1 : 0, QUIET);
   sector.writeUInt16LE(0xaa55, SECTOR - 2);
   return sector;
 }
@@ -43,6 +47,21 @@ export function lostFrom(disk: Buffer, acks: readonly number[]): string[] {
   return lost.map(([slot, number]) => {
     return `${hex(number)} was acknowledged and is lost: there is ${hex(disk.readUInt32LE((FIRST + slot) * SECTOR))}`;
   });
+}
+
+/**
+ * The last number on a raw disk on which the guest has booted once. Throws if one of those before it that should be there still
+ * is not: then a write was lost, or one came after others that it came before.
+ */
+export function lastNumber(rawDisk: string): number {
+  const disk = readFileSync(rawDisk);
+  const at = (slot: number) => disk.readUInt32LE((FIRST + slot) * SECTOR) & 0xffffff;
+  const last = Math.max(...Array.from({ length: SLOTS }, (_, slot) => at(slot)));
+  for (let number = Math.max(1, last - SLOTS + 1); number <= last; number++) {
+    const found = at(slotOf(number));
+    if (found !== number) throw new Error(`number ${number} of ${last} is lost: there is ${found} in its place`);
+  }
+  return last;
 }
 
 function follows(before: number, number: number): boolean {
