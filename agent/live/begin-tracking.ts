@@ -19,6 +19,8 @@ export interface DiskToTrack {
   /** Its top node in QEMU. */
   readonly node: string;
   readonly geometry: Geometry;
+  /** Of its top image; 0 if that is raw. */
+  readonly clusterBytes: number;
   /** What is safe for the guest. */
   readonly mechanism: 'pull' | 'mirror';
   /** What a copy of it takes at the most. */
@@ -64,19 +66,27 @@ export async function beginTracking(of: TrackingOptions, signal: AbortSignal): P
 }
 
 function byBitmaps({ qmp, clock, log, disks, monitor }: TrackingOptions, signal: AbortSignal): Promise<Tracking> {
-  const chunkBytes = Math.min(...disks.map(({ geometry }) => geometry.chunkBytes));
-  const granularity = Math.min(chunkBytes, limits.bitmap_granularity_bytes_max);
+  const granularity = Math.max(...disks.map(granularityOf));
   const nodes = disks.map(({ node }) => node);
   return BitmapTracker.begin({ qmp, clock, log, nodes, socket: blocksPath(monitor), granularity }, signal);
+}
+
+/**
+ * Bytes that are sent as a whole once the guest has written to a part of them: never less than a cluster, for the first write to
+ * one puts all of it into the layer.
+ */
+function granularityOf({ geometry, clusterBytes }: DiskToTrack): number {
+  return Math.max(clusterBytes, Math.min(geometry.chunkBytes, limits.bitmap_granularity_bytes_max));
 }
 
 async function byMirrors(of: TrackingOptions, signal: AbortSignal): Promise<Tracking> {
   const { qmp, clock, log, files, vm, monitor, folder } = of;
   const disks: DiskToMirror[] = [];
   try {
-    for (const { node, geometry, copyBytes } of of.disks) {
+    for (const { node, geometry, clusterBytes, copyBytes } of of.disks) {
       const room = { folder, name: `the copy of a disk of ${vm}`, bytes: copyBytes };
-      disks.push({ node, copy: await LocalCopy.open(files, join(folder, COPY), geometry, room) });
+      const granularity = Math.max(clusterBytes, geometry.chunkBytes);
+      disks.push({ node, granularity, copy: await LocalCopy.open(files, join(folder, COPY), geometry, room) });
     }
   } catch (error) {
     for (const { copy } of disks) await copy.remove();

@@ -197,12 +197,12 @@ export class Sessions {
     const { files, folder } = this.#options;
     const known = found.find(({ image }) => image.disk === disk);
     if (known === undefined || found.length !== disks.length) throw disksChanged(vm);
-    const { node, qdev, throttle, virtualBytes, fileBytes } = known.disk;
+    const { node, qdev, throttle, virtualBytes, fileBytes, clusterBytes } = known.disk;
     const { mechanism } = known;
     const copyBytes = Math.min(fileBytes, virtualBytes);
     const geometry = geometryOf(virtualBytes, chunkBytes);
     const book = await LiveBook.open(files, join(folder, BOOK), geometry, parent);
-    const tracked = { node, geometry, mechanism, copyBytes };
+    const tracked = { node, geometry, clusterBytes, mechanism, copyBytes };
     return { disk, ...tracked, qdev, throttle, book, doneBytes: 0, cursor: undefined };
   }
 

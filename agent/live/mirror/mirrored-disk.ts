@@ -10,6 +10,8 @@ import type { LocalCopy } from './local-copy.ts';
 /** A disk that is to be mirrored: its top node in QEMU, and where its copy goes. */
 export interface DiskToMirror {
   readonly node: string;
+  /** What is copied whole if the guest has written to a part of it. Bytes. */
+  readonly granularity: number;
   readonly copy: LocalCopy;
 }
 
@@ -31,12 +33,11 @@ export class MirroredDisk {
   /** Begins the mirror of the VM's disk of this number, to a server at `socket`. Errors: those of Qmp.execute. */
   static async begin(
     qmp: Qmp,
-    { node, copy }: DiskToMirror,
+    { node, copy, granularity }: DiskToMirror,
     { index, socket }: { index: number; socket: string },
     signal: AbortSignal,
   ): Promise<MirroredDisk> {
     const names = { job: `${OURS}mirror-${index}`, target: exportName(index) };
-    const granularity = copy.geometry.chunkBytes;
     return new MirroredDisk(await MirrorJob.start(qmp, { ...names, node, socket, granularity }, signal), copy);
   }
 

@@ -38,7 +38,12 @@ async function begin() {
     },
   } as unknown as Qmp;
   const clock = createManualClock();
-  const disk = await MirroredDisk.begin(qmp, { node: 'n', copy }, { index: 0, socket: '/s' }, never);
+  const disk = await MirroredDisk.begin(
+    qmp,
+    { node: 'n', copy, granularity: 65_536 },
+    { index: 0, socket: '/s' },
+    never,
+  );
   const offsets: number[] = [];
   const round = (async () => {
     for await (const { offset } of disk.firstLayer(clock, never).extents()) offsets.push(offset);

@@ -42,7 +42,15 @@ export async function trackByMirror(monitor: string, folder: string, files: File
   const log = keptLog();
   const geometry = geometryOf(disk.virtualBytes, 65_536);
   const here = { clock: systemClock, log, files, folder, vm: 'v' };
-  const disks = [{ node: disk.node, geometry, mechanism: 'mirror' as const, copyBytes: disk.fileBytes }];
+  const disks = [
+    {
+      node: disk.node,
+      geometry,
+      mechanism: 'mirror' as const,
+      copyBytes: disk.fileBytes,
+      clusterBytes: disk.clusterBytes,
+    },
+  ];
   const tracking = await beginTracking({ ...here, qmp, disks, monitor }, never);
   return { qmp, disk, tracking, log };
 }
