@@ -24,12 +24,14 @@ export function forecastOf({ bases, tops, chunkBytes }: Gang): Forecast & { read
   const predictions = [...bases, ...tops].map(({ prediction }) => prediction);
   const milliseconds = migrationMs(sending, tops);
   const hosts = new Set(tops.map(({ host }) => host)).size + 1;
+  // A VM of several disks has a top layer for each.
+  const vms = new Set(tops.map(({ vm }) => vm)).size;
   return {
     sending,
     milliseconds,
     wireBytes: sum(predictions, ({ wireBytes }) => wireBytes),
     pulledBytes: sum(predictions, ({ pulledBytes }) => pulledBytes),
-    costs: costOfMigration(predictions, { vms: tops.length, hosts, chunkBytes, milliseconds }),
+    costs: costOfMigration(predictions, { vms, hosts, chunkBytes, milliseconds }),
     oneByOne: together(tops.map((top, at) => ofOne(top, bases, tops.slice(0, at)))),
     eachAlone: together(tops.map((top) => ofOne(top, bases, []))),
   };

@@ -4,14 +4,17 @@ import { afterAll, afterEach, expect, it } from 'vitest';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { systemFiles } from '../../adapters/system/files.ts';
 import { unixSocket } from '../../adapters/system/unix-socket.ts';
+import { openChain } from '../../agent/disk/chain.ts';
 import { LiveBook } from '../../agent/live/book.ts';
 import { LiveSession } from '../../agent/live/session.ts';
+import { ManifestStore } from '../../agent/manifests/store.ts';
 import { pullLayer } from '../../agent/pull/pull-layer.ts';
 import { pushRound } from '../../agent/push/push-round.ts';
 import { disksOf } from '../../agent/qemu/disks.ts';
 import { connectQmp } from '../../agent/qemu/qmp.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
 import { touchedRuns } from '../../agent/scan/runs.ts';
+import { scanLayer } from '../../agent/scan/scan-layer.ts';
 import { geometryOf } from '../../core/chunk.ts';
 import { NO_DIGEST } from '../../core/fingerprint.ts';
 import { each, MemoryDisk, MemoryStore, UNTOUCHED } from '../agent/push-support.ts';
@@ -83,6 +86,18 @@ async function begin(chunkBytes = 64 * 1024) {
   return { guest, session, store, geometry, round, log };
 }
 
+/** What a scan of the file finds: a first write to a cluster puts all of it into the layer, however small the chunks are. */
+async function layerIdOf(top: string, chunkBytes: number): Promise<string> {
+  const chain = await openChain(top, { imageFolder: folder.at('.') });
+  try {
+    const manifests = new ManifestStore(folder.at('manifests'));
+    const layer = chain.layers.at(-1)!;
+    return (await scanLayer({ layer, chunkBytes, parent: NO_DIGEST, pool, manifests, signal: never })).layerId;
+  } finally {
+    await chain.close();
+  }
+}
+
 describeWithGuest('rounds of a guest that writes', () => {
   it.each([64 * 1024, 4096])('in chunks of %i bytes make what it has in the end', async (chunkBytes) => {
     const { guest, session, store, geometry, round, log } = await begin(chunkBytes);
@@ -103,6 +118,7 @@ describeWithGuest('rounds of a guest that writes', () => {
       '"name":"layermover-',
     );
     await guest.end();
+    expect(store.rounds.at(-1)?.layerId).toBe(await layerIdOf(guest.top, chunkBytes));
     execFileSync('qemu-img', ['convert', '-O', 'raw', guest.top, folder.at('source.raw')]);
     expect(lastNumber(folder.at('source.raw'))).toBeGreaterThan(100);
     const writer = new MemoryDisk(geometry.virtualBytes);

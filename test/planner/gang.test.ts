@@ -73,6 +73,13 @@ describe('the forecast of a gang', () => {
     expect(found.eachAlone.milliseconds).toBeGreaterThan(found.oneByOne.milliseconds);
   });
 
+  it('costs the workflow by the VM, however many disks each has', () => {
+    const steps = ({ costs }: Pick<typeof found, 'costs'>) =>
+      costs.find(({ item }) => item.includes('workflow'))?.item.split(',')[0];
+    expect(steps(found)).toMatch(/^\d+ steps/);
+    expect(steps(forecastOf({ bases, tops: [...tops, ...tops], chunkBytes: 65_536 }))).toBe(steps(found));
+  });
+
   it('has its price, item by item', () => {
     expect(found.costs.length).toBeGreaterThan(5);
     for (const { item, dollars } of found.costs) expect(dollars, item).toBeGreaterThanOrEqual(0);
