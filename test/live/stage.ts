@@ -181,14 +181,22 @@ export class Stage {
       signal: new AbortController().signal,
       totalBytes: 0,
     });
+    if (!this.isSilent) this.#prove(layerId);
+  }
+
+  /** The destination proved what an attempt brought that nobody knows of any more, and follows no more. */
+  proveEarlier(): void {
+    this.#prove('1'.repeat(64));
+  }
+
+  #prove(topId: string): void {
     const layers = this.#transfers.map(({ layer }) => ({
       name: layer.name,
-      layerId: layer.layer_id ?? layerId,
+      layerId: layer.layer_id ?? topId,
       virtualBytes: layer.virtual_bytes,
       evidence: 'read' as const,
     }));
-    const receipt = { vm: VM, migration: MIGRATION, side: 'destination', chunkBytes: CHUNK, layers, atMs: 0 } as const;
-    if (!this.isSilent) this.#receipt.resolve(receipt);
+    this.#receipt.resolve({ vm: VM, migration: MIGRATION, side: 'destination', chunkBytes: CHUNK, layers, atMs: 0 });
   }
 
   async close(): Promise<void> {

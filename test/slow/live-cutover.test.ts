@@ -305,6 +305,17 @@ describeWithGuest('a cutover', () => {
     expect(await running(guest.qmp)).toBe('running');
   });
 
+  it.each(['ram', 'stop'] as const)(
+    'by %s that an earlier attempt was lost in, after its receipt, waits for nobody: the guest runs on',
+    async (kind) => {
+      await stage.survey();
+      stage.proveEarlier();
+      await expect(stage.cutover(kind, undefined, 2)).rejects.toMatchObject({ code: 'CUTOVER_LOST' });
+      expect(await running(guest.qmp)).toBe('running');
+      await guest.written(5);
+    },
+  );
+
   it('whose destination says nothing within pause_ms_max is given up', async () => {
     Object.assign(limits, { pause_ms_max: 300 });
     await prepare();

@@ -1,5 +1,5 @@
 import type { Blackout, TaskResult } from '../../../core/api/tasks.ts';
-import { hasCode } from '../../../core/errors.ts';
+import { hasCode, LayerMoverError } from '../../../core/errors.ts';
 import type { Receipt } from '../../../core/receipt.ts';
 import { vmOutcome } from '../../tasks/outcome.ts';
 import { sessionOf } from '../../tasks/round.ts';
@@ -15,7 +15,7 @@ import { type Cutover, CutoverRounds } from './rounds.ts';
 /**
  * Hands a running VM over: rounds until the destination has nearly all, then, with the guest stopped, the last one, the
  * destination's receipt and the commit. Whatever fails before the commit, the guest runs on here, tracked as before.
- * Errors: COMMIT_UNKNOWN, PAUSE_TOO_LONG, RAM_FAILED, RECEIPTS_DIFFER, EPOCH_STALE, those of Sessions.use and of sendRound.
+ * Errors: CUTOVER_LOST, COMMIT_UNKNOWN, PAUSE_TOO_LONG, RAM_FAILED, RECEIPTS_DIFFER, EPOCH_STALE, those of Sessions.use and of sendRound.
  */
 export async function cutoverLive(host: TaskHost, run: TaskRun, input: LiveCutoverInput): Promise<TaskResult> {
   const { migration, chain } = input;
@@ -40,9 +40,35 @@ async function cutOver(of: Cutover): Promise<TaskResult> {
     // Asked for before the pause: a poll that asks for something else than the one that waits takes its time.
     const theirs = news.receipt(migration, chain.vm, run.signal);
     theirs.catch(() => undefined);
-    const blackout = await handOver(of, await stopGuest(of), theirs);
+    const blackout = await handOver(of, await beforeReceipt(of, theirs, stopGuest), theirs);
     await letGo(of);
     return { kind: 'cutover', streams: rounds.streams, ...(blackout === undefined ? {} : { blackout }) } as const;
+  });
+}
+
+/**
+ * Does what comes before the last round. A receipt that comes by then is of an attempt that was lost in its pause: the destination
+ * has all that it waited for, and follows no more. Errors: CUTOVER_LOST, those of `work`.
+ */
+async function beforeReceipt<T>(of: Cutover, theirs: Promise<Receipt>, work: (of: Cutover) => Promise<T>): Promise<T> {
+  const { run, input } = of;
+  const lost = new AbortController();
+  let isOver = false;
+  const early = () => {
+    if (!isOver) lost.abort(cutoverLost(input.chain.vm));
+  };
+  theirs.then(early, () => undefined);
+  try {
+    return await work({ ...of, run: { ...run, signal: AbortSignal.any([run.signal, lost.signal]) } });
+  } finally {
+    isOver = true;
+  }
+}
+
+function cutoverLost(vm: string): LayerMoverError {
+  return new LayerMoverError('CUTOVER_LOST', `the agent of ${vm} ended while it handed the VM over`, {
+    hint: 'the guest runs on here; `layermover resume ID` goes on',
+    data: { vm },
   });
 }
 
