@@ -11,7 +11,7 @@ export interface PackPeriod {
 
 /**
  * Processor time of zstd's levels on system files in frames of 16 MiB, with level 2 as one. Only their ratios matter, and
- * these hardly change from one machine to another: docs/adr/0029-level-by-link.md.
+ * these hardly change from one machine to another: docs/adr/0028-level-by-link.md.
  */
 const COSTS: ReadonlyMap<number, number> = new Map([
   [2, 1],

@@ -28,7 +28,7 @@ export async function sealFrame(raw: Uint8Array, level: number, zstd = threadedZ
   return sealed('stored', 0, raw, raw);
 }
 
-/** From level 10 on zstd's own table is twice as large, or more, for nothing that could be measured (docs/adr/0029-level-by-link.md). */
+/** From level 10 on zstd's own table is twice as large, or more, for nothing that could be measured (docs/adr/0028-level-by-link.md). */
 function hashLogOf(level: number, windowLog: number): number | undefined {
   return level < LARGE_TABLES_FROM_LEVEL ? undefined : Math.min(limits.pack_hash_log_max, windowLog + 1);
 }
