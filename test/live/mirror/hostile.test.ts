@@ -5,6 +5,7 @@ import type { ServedDisk } from '../../../agent/nbd/server/served.ts';
 import * as wire from '../../../agent/nbd/wire.ts';
 import { limits } from '../../../core/limits.ts';
 import { noise } from '../../disk/support.ts';
+import { u16, u32 } from '../nbd-server.ts';
 import { pipe } from '../pipe.ts';
 
 const BYTES = 1024 * 1024;
@@ -45,18 +46,6 @@ function serve() {
   const served = serveNbd(theirs, new Map([['copy', disk]]));
   served.catch(() => undefined);
   return { ours, disk, served, send: (...parts: Buffer[]) => ours.write(Buffer.concat(parts)) };
-}
-
-function u16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16BE(value);
-  return bytes;
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
 }
 
 const FLAGS = u32(wire.FIXED_NEWSTYLE | wire.NO_ZEROES);
