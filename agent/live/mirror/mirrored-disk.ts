@@ -51,7 +51,10 @@ export class MirroredDisk {
     return copyLayer(this.copy, this.#asItComes(clock, signal));
   }
 
-  /** What has come and is not sent, and what is still to come. Errors: those of Qmp.execute. */
+  /**
+   * What has come and is not sent, and what is still to come. A mirror that has all sleeps for 100 ms: what the guest writes
+   * meanwhile is not counted yet. Errors: those of Qmp.execute.
+   */
   async remainingBytes(signal: AbortSignal): Promise<number> {
     return this.copy.unsentBytes + (await this.job.remainingBytes(signal));
   }
