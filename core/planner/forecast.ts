@@ -33,8 +33,13 @@ export function forecastOf({ bases, tops, chunkBytes }: Gang): Forecast & { read
     pulledBytes: sum(predictions, ({ pulledBytes }) => pulledBytes),
     costs: costOfMigration(predictions, { vms, hosts, chunkBytes, milliseconds }),
     oneByOne: together(tops.map((top, at) => ofOne(top, bases, tops.slice(0, at)))),
-    eachAlone: together(tops.map((top) => ofOne(top, bases, []))),
+    eachAlone: together(tops.map((top) => ofOne(alone(top), bases.map(alone), []))),
   };
+}
+
+/** The same layer if no other VM's brought any of its chunks. */
+function alone<T extends SharedLayer | TopLayer>(layer: T): T {
+  return { ...layer, prediction: layer.alone ?? layer.prediction };
 }
 
 /** A VM moved by itself, once `before` are there. */

@@ -7,6 +7,8 @@ export interface SharedLayer {
   /** The VMs that can't go before it is there, each with its host. */
   readonly vms: readonly { readonly name: string; readonly host: string }[];
   readonly prediction: Prediction;
+  /** If nothing was moved but this layer and those that it lies on; as `prediction` unless set. */
+  readonly alone?: Prediction;
 }
 
 /** Who sends a layer. */
@@ -41,6 +43,8 @@ export interface TopLayer {
   readonly vm: string;
   readonly host: string;
   readonly prediction: Prediction;
+  /** As of a shared layer. */
+  readonly alone?: Prediction;
 }
 
 /**

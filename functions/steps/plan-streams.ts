@@ -2,7 +2,8 @@ import { PUBLIC_NAMESPACE } from '../../core/api/names.ts';
 import type { LayerSample } from '../../core/api/tasks.ts';
 import { limits } from '../../core/limits.ts';
 import { type Candidate, type Chosen, choose } from '../../core/planner/choose.ts';
-import type { LayerFacts } from '../../core/planner/facts.ts';
+import type { LayerFacts, Share } from '../../core/planner/facts.ts';
+import { type Prediction, predict } from '../../core/planner/predict.ts';
 import { type Rates, ratesBetween } from '../../core/planner/rates.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
 import type { StepDeps } from './deps.ts';
@@ -16,6 +17,8 @@ export interface PlannedStream extends Stream {
   /** It is the public namespace's store that has it. */
   readonly published: boolean;
   readonly chosen: Chosen;
+  /** What that takes if only this layer and those that it lies on are moved. */
+  readonly alone: Prediction;
 }
 
 /** A gang's layers, each once, by name of its stream; the rates of each source that they were planned by; pauses. */
@@ -40,7 +43,7 @@ export async function planStreams(
   const bases = streams.filter(({ isBase }) => isBase).map(({ stream }) => stream);
   const present = await deps.layers.present(record.namespace, record.to, bases);
   const hooks = new HookSet(deps, record.namespace);
-  const known: (Omit<PlannedStream, 'chosen'> & { candidate: Candidate })[] = [];
+  const known: (Omit<PlannedStream, 'chosen' | 'alone'> & { candidate: Candidate; factsAlone: LayerFacts })[] = [];
   for (const each of streams) {
     const changing = record.live !== undefined && !each.isBase;
     const isPresent = each.isBase && present.has(each.stream);
@@ -53,7 +56,9 @@ export async function planStreams(
     record.policy,
     limits.migration_fixed_ms,
   );
-  const planned = known.map(({ candidate: _, ...each }, at) => ({ ...each, chosen: chosen[at]! }));
+  const planned = known.map(({ candidate: { rates: own }, factsAlone, ...each }, at) => {
+    return { ...each, chosen: chosen[at]!, alone: predict(chosen[at]!.treatment, factsAlone, own) };
+  });
   const byName = new Map(planned.map((each) => [each.stream, each]));
   return { streams: byName, rates, pauses: pausesOf(record, byName, rates, surveys.writes) };
 }
@@ -68,17 +73,18 @@ interface Situation {
 async function factsOf(
   deps: StepDeps,
   { namespace, chunkBytes, planOnly }: MigrationRecord,
-  { layer, isBase }: Stream,
+  stream: Stream,
   { isPresent, changing, hooks }: Situation,
   sample: LayerSample | undefined,
-): Promise<{ facts: LayerFacts; published: boolean }> {
+): Promise<{ facts: LayerFacts; factsAlone: LayerFacts; published: boolean }> {
+  const { layer, isBase } = stream;
   const { layer_id: layerId, kind } = layer;
   const inStore = (of: string, id: string) => isInStore(deps, { namespace: of, planOnly }, id);
   const isOwn = layerId !== undefined && (await inStore(namespace, layerId));
   const published = !isOwn && isBase && (await inStore(PUBLIC_NAMESPACE, layerId!));
   const isStored = isOwn || published;
   const isOpen = !isPresent && !isStored && !changing;
-  const duplicates = isOpen ? await hooks.duplicates(sample, isBase) : undefined;
+  const duplicates = isOpen ? await hooks.duplicates(stream, sample) : undefined;
   const compressed = compressedBy(sample);
   const facts = {
     kind,
@@ -87,10 +93,10 @@ async function factsOf(
     dataBytes: sample?.data_bytes ?? layer.data_bytes,
     chunkBytes,
     fingerprinted: layerId !== undefined,
-    ...(duplicates === undefined ? {} : { duplicates }),
     ...(compressed === undefined ? {} : { compressed }),
   };
-  return { facts, published };
+  const knowing = (share: Share | undefined) => (share === undefined ? facts : { ...facts, duplicates: share });
+  return { facts: knowing(duplicates?.together), factsAlone: knowing(duplicates?.alone), published };
 }
 
 /** A migration that is to follow takes the layer into use; a plan only looks. */

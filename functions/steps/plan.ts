@@ -4,6 +4,7 @@ import { LayerMoverError } from '../../core/errors.ts';
 import type { Forecast } from '../../core/planner/forecast.ts';
 import { forecastOf } from '../../core/planner/forecast.ts';
 import type { Sending } from '../../core/planner/gang.ts';
+import type { Prediction } from '../../core/planner/predict.ts';
 import type { Rates } from '../../core/planner/rates.ts';
 import type { VmRecord } from '../../core/records.ts';
 import { changeState } from '../records/change-state.ts';
@@ -50,9 +51,9 @@ function partsOf(streams: ReadonlyMap<string, PlannedStream>, pauses: readonly E
     bases: all.filter(({ isBase, treatment }) => isBase && treatment !== 'skip'),
     tops: all
       .filter(({ isBase }) => !isBase)
-      .map(({ vms: [vm], prediction }) => {
-        const milliseconds = prediction.milliseconds + laterMs(vm!.name);
-        return { vm: vm!.name, host: vm!.host, prediction: { ...prediction, milliseconds } };
+      .map(({ vms: [vm], prediction, alone }) => {
+        const later = (of: Prediction) => ({ ...of, milliseconds: of.milliseconds + laterMs(vm!.name) });
+        return { vm: vm!.name, host: vm!.host, prediction: later(prediction), alone: later(alone) };
       }),
   };
 }

@@ -5,6 +5,7 @@ import type { KnownRates } from '../../core/planner/rates.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
 import { taskIdOf } from '../../core/task.ts';
 import type { StepDeps } from './deps.ts';
+import type { Stream } from './streams.ts';
 
 /** What the sources' agents have measured and sampled. It stays with their tasks: nobody but the plan needs it. */
 export interface Surveys {
@@ -34,10 +35,21 @@ export async function readSurveys(
   return { rates, samples, writes };
 }
 
+/** Shares of a layer's hooks that are known when it has its turn. */
+export interface Duplicates {
+  /** Once the gang's base layers before it were deduplicated. */
+  readonly together: Share;
+  /** Once those that it lies on were, and no others. */
+  readonly alone: Share;
+}
+
 /** Knows hooks that the index has, and those of layers that will have been deduplicated by then. */
 export class HookSet {
-  readonly #known = new Set<string>();
+  readonly #indexed = new Set<string>();
   readonly #asked = new Set<string>();
+  /** Base layers that had their turn, by id. */
+  readonly #bases = new Map<string, { readonly parent: string | null; readonly hooks: readonly string[] }>();
+  readonly #brought = new Set<string>();
   readonly #deps: StepDeps;
   readonly #namespace: string;
 
@@ -46,17 +58,40 @@ export class HookSet {
     this.#namespace = namespace;
   }
 
-  /** The share of a layer's hooks that are known; undefined if it has none to tell by. `keep`: they are known from now on. */
-  async duplicates(sample: LayerSample | undefined, keep: boolean): Promise<Share | undefined> {
+  /** Undefined if the layer has no hooks to tell by. Those of a base layer are known from now on. */
+  async duplicates({ layer, isBase }: Stream, sample: LayerSample | undefined): Promise<Duplicates | undefined> {
     const hooks = sample === undefined ? [] : hooksOf(sample, this.#deps.sampling);
     if (sample === undefined || hooks.length === 0) return undefined;
-    const news = hooks.filter((hook) => !this.#asked.has(hook));
-    const { index } = this.#deps;
-    for (const hook of (await index.lookup(this.#namespace, news)).keys()) this.#known.add(hook);
-    for (const hook of news) this.#asked.add(hook);
-    const known = hooks.filter((hook) => this.#known.has(hook)).length;
-    if (keep) for (const hook of hooks) this.#known.add(hook);
-    return { value: known / hooks.length, seen: hooks.length, all: Math.max(hooks.length, sample.hooks_all) };
+    await this.#ask(hooks.filter((hook) => !this.#asked.has(hook)));
+    const below = this.#below(layer.parent);
+    const shareIn = (brought: ReadonlySet<string>): Share => {
+      const known = hooks.filter((hook) => this.#indexed.has(hook) || brought.has(hook)).length;
+      return { value: known / hooks.length, seen: hooks.length, all: Math.max(hooks.length, sample.hooks_all) };
+    };
+    const found = { together: shareIn(this.#brought), alone: shareIn(below) };
+    if (isBase) this.#bring(layer, hooks);
+    return found;
+  }
+
+  async #ask(hooks: readonly string[]): Promise<void> {
+    for (const hook of (await this.#deps.index.lookup(this.#namespace, [...hooks])).keys()) this.#indexed.add(hook);
+    for (const hook of hooks) this.#asked.add(hook);
+  }
+
+  #bring({ layer_id: id, parent }: Stream['layer'], hooks: readonly string[]): void {
+    this.#bases.set(id!, { parent, hooks });
+    for (const hook of hooks) this.#brought.add(hook);
+  }
+
+  /** Hooks of a layer and of those that it lies on. */
+  #below(layerId: string | null): Set<string> {
+    const hooks = new Set<string>();
+    for (let id = layerId; id !== null; ) {
+      const base = this.#bases.get(id);
+      for (const hook of base?.hooks ?? []) hooks.add(hook);
+      id = base?.parent ?? null;
+    }
+    return hooks;
   }
 }
 

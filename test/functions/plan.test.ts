@@ -63,6 +63,17 @@ describe('a plan from surveys', () => {
     expect(shares).toEqual([0, 0.5]);
   });
 
+  it('counts none of them for a VM that is moved as if there were no others', async () => {
+    await plannedWith([sampleOf(id('lamp'), hooks(0, 40)), sampleOf(id('node'), hooks(20, 60))]);
+    const [os, lamp] = (await layersOf('web-1')).map((layer) => layer.forecast!.wire_bytes);
+    const [, node] = (await layersOf('web-2')).map((layer) => layer.forecast!.wire_bytes);
+    const { wire_bytes: together, each_alone: alone } = (await s.record())!.forecast!;
+    // The operating system goes twice, and the half of an environment that the other one has.
+    const saved = os! + Math.abs(lamp! - node!);
+    expect(Math.abs(lamp! - node!)).toBeGreaterThan(0.3 * Math.max(lamp!, node!));
+    expect(Math.abs(alone.wire_bytes - together - saved)).toBeLessThan(5);
+  });
+
   it('deduplicates user data of which the index has nearly all, over a slow link', async () => {
     await s.cloud.index.add('default', hexes(hooks(0, 40)), id('pack'));
     const up = { value: 1e6, from: 'remembered' as const };
