@@ -89,6 +89,11 @@ describe('files', () => {
   );
 });
 
+it('what a gang must send is computed by a script that shares no code with the product', () => {
+  for (const file of sources('test/gang'))
+    for (const name of imports(file)) expect(name, file).toMatch(/^(node:|\.\/)/);
+});
+
 describe('style', () => {
   const all = [...Object.keys(rules), 'bin', 'test'].flatMap(sources);
   it('files hold one idea each', () => {

@@ -22,7 +22,9 @@ export interface Call {
   kill(signal: 'SIGKILL' | 'SIGINT' | 'SIGTERM'): void;
 }
 
-/** A cloud, agents a/h1 and b/h2 and commands as processes; agents and commands reach the cloud through `front`. */
+type Site = 'a' | 'b' | 'c' | 'd';
+
+/** A cloud, agents and commands as processes; agents and commands reach the cloud through `front`. */
 export class World {
   readonly folder: string;
   readonly cloud: Service;
@@ -71,8 +73,8 @@ export class World {
     return path.join(this.folder, site);
   }
 
-  /** An agent, not yet started: `a` is a/h1, `b` is b/h2. */
-  agent(site: 'a' | 'b', options: ServiceOptions & { images?: string; words?: readonly string[] } = {}): Service {
+  /** An agent, not yet started: `a` is a/h1, the others are h2 of their sites. */
+  agent(site: Site, options: ServiceOptions & { images?: string; words?: readonly string[] } = {}): Service {
     const { images = this.imagesOf(site), words: more = [] } = options;
     mkdirSync(images, { recursive: true });
     const host = site === 'a' ? 'h1' : 'h2';
