@@ -30,8 +30,9 @@ const COSTS: ReadonlyMap<number, number> = new Map([
 const BALANCED_SHARE = 0.1;
 /** Of the time that a link leaves the compressor, what is taken: what is read and hashed takes time as well. */
 const TAKEN_SHARE = 0.9;
-/** From one pack to the next, at the most: the first one tells little. */
+/** From one pack to the next, at the most: the first one tells little, and a layer that begins leaves the link idle for a moment. */
 const TIMES_MAX = 8;
+const TIMES_MIN = 0.5;
 
 /**
  * The level for the next pack: the highest one that leaves the link busy. A writer that waited has that much time to
@@ -45,7 +46,7 @@ export function nextLevel(level: number, { ms, waitedMs, idleMs }: PackPeriod): 
     const times = Math.min(TIMES_MAX, TAKEN_SHARE / Math.max(0, 1 - waited));
     return Math.max(level, affordable(cost * times));
   }
-  if (idle > BALANCED_SHARE) return Math.min(level, affordable(cost * (1 - idle)));
+  if (idle > BALANCED_SHARE) return Math.min(level, affordable(cost * Math.max(TIMES_MIN, 1 - idle)));
   return level;
 }
 

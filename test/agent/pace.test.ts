@@ -9,10 +9,14 @@ import { noise } from '../disk/support.ts';
 
 const PACKS = 12;
 
-/** Packs chunks that fill a pack each, over a link on which a pack takes `sendMs`, one at a time; gives the levels that frames had. */
-async function levelsOver(sendMs: number, cpuMs: (level: number) => number) {
+/**
+ * Packs chunks that fill a pack each, over a link on which a pack takes `sendMs`, one at a time; gives the levels that frames had.
+ * `from`: the level at which the push before ended.
+ */
+async function levelsOver(sendMs: number, cpuMs: (level: number) => number, from: number = limits.pack_level_default) {
   const clock = createManualClock();
   const pace = new Pace(clock);
+  pace.level = from;
   const levels: number[] = [];
   const zstd = {
     compress: async (raw: Uint8Array, { level }: { level: number }) => {
@@ -50,6 +54,17 @@ describe('a writer of packs', () => {
     const levels = await levelsOver(2_000, (level) => 10 * level);
     expect(levels.slice(0, 2)).toEqual([limits.pack_level_default, limits.pack_level_default]);
     expect(levels.at(-1)).toBe(limits.pack_level_max);
+  });
+
+  it('begins where the push before ended, though its link has nothing to carry until the first pack is made', async () => {
+    const levels = await levelsOver(2_000, (level) => 50 * level, limits.pack_level_max);
+    expect(new Set(levels)).toEqual(new Set([limits.pack_level_max]));
+  });
+
+  it('becomes fast again over a link that is faster than the one before', async () => {
+    const levels = await levelsOver(10, (level) => 100 * level, limits.pack_level_max);
+    expect(levels[0]).toBe(limits.pack_level_max);
+    expect(levels.at(-1)).toBe(limits.pack_level_default);
   });
 
   it('stays fast over a fast one', async () => {
