@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { findProgram } from '../bin/demo/live/needs.ts';
 import type { Cutover } from '../core/api/tasks.ts';
 import type { Finding, Settings } from './finding.ts';
+import { hasQemu, makeGuest } from './live/guests.ts';
 import { LiveStage, type MovedVm } from './live/stage.ts';
 import { median } from './pairs.ts';
 
@@ -25,10 +25,7 @@ interface Moved {
 
 /** Running guests' pauses: what of them is storage, by the round trip to the cloud, and what a move sends. */
 export async function benchLive(settings: Settings): Promise<Finding[]> {
-  if (findProgram('qemu-system-x86_64') === undefined) {
-    settings.note('live: left out, QEMU is not installed (apt-get install qemu-system-x86)');
-    return [];
-  }
+  if (!hasQemu('live', settings.note)) return [];
   const findings: Finding[] = [];
   for (const cutover of ['ram', 'stop'] as const) {
     for (const roundTripMs of ROUND_TRIPS_MS) findings.push(...(await measure(settings, cutover, roundTripMs)));
@@ -43,7 +40,10 @@ async function measure(settings: Settings, cutover: Cutover, roundTripMs: number
   const stage = new LiveStage(folder);
   const moved: Moved[] = [];
   try {
-    await stage.start(vms, { roundTripMs, bytesPerSecond: LINK_BYTES_PER_SECOND });
+    const way = { roundTripMs, bytesPerSecond: LINK_BYTES_PER_SECOND };
+    await stage.start(async (at) => {
+      for (const [seed, vm] of vms.entries()) await makeGuest(vm, seed, at);
+    }, way);
     for (const vm of vms) {
       const each = figuresOf(await stage.move(vm, cutover), roundTripMs);
       settings.note(`live ${cutover}, ${roundTripMs} ms, ${vm}: ${JSON.stringify(each)}`);

@@ -6,21 +6,35 @@ import { unixSocket } from '../../adapters/system/unix-socket.ts';
 import { createQcow2 } from '../../agent/disk/writer.ts';
 import { RunningVms } from '../../agent/images/running-vms.ts';
 import type { LauncherFile } from '../../agent/launch/template.ts';
-import { connectQmp } from '../../agent/qemu/qmp.ts';
+import { connectQmp, type Qmp } from '../../agent/qemu/qmp.ts';
 import { findProgram } from '../../bin/demo/live/needs.ts';
 import { GUEST_DISK_BYTES, guestSector } from '../../test/live/guest/guest.ts';
 import { incompressible } from '../content.ts';
+import type { Settings } from '../finding.ts';
 
 const MiB = 1024 * 1024;
 const CLUSTER_BYTES = 64 * 1024;
-/** Beside what the guest writes: user data that it leaves alone. */
-const DATA = { at: 16 * MiB, bytes: 8 * MiB };
+/** User data beside what the guest writes. */
+const DISK: GuestDisk = { isQuiet: true, dataAt: 16 * MiB, dataBytes: 8 * MiB };
 /** The guest does nothing but write: without a limit it would dirty all that it writes to within any round. */
 const WRITES_PER_SECOND = 50;
 const MACHINE = ['-machine', 'q35,accel=tcg', '-m', '64', '-nodefaults', '-display', 'none'];
 const DEVICE = ['-device', 'virtio-blk-pci,id=vd0,drive=disk0,bootindex=0'];
 /** The part of it that has the disk. */
-const DISK_DEVICE = '/machine/peripheral/vd0/virtio-backend';
+export const DISK_DEVICE = '/machine/peripheral/vd0/virtio-backend';
+
+/** Where a host keeps its VMs' images, and its agent what it knows of them. */
+export interface Place {
+  readonly images: string;
+  readonly state: string;
+}
+
+/** Whether running guests can be measured here; says so if not. */
+export function hasQemu(bench: string, note: Settings['note']): boolean {
+  if (findProgram('qemu-system-x86_64') !== undefined) return true;
+  note(`${bench}: left out, QEMU is not installed (apt-get install qemu-system-x86)`);
+  return false;
+}
 
 /** A disk as QEMU opens it, alike at both sides. */
 function disk(filename: string) {
@@ -29,39 +43,90 @@ function disk(filename: string) {
 
 const program = () => findProgram('qemu-system-x86_64')!;
 
-/** How the destination starts such guests' QEMUs. */
-export function launcher(): LauncherFile {
-  const qmp = ['-qmp', 'unix:{qmp},server=on,wait=off'];
+function monitors(...paths: string[]): string[] {
+  return paths.flatMap((path) => ['-qmp', `unix:${path},server=on,wait=off`]);
+}
+
+/** How the destination starts such guests' QEMUs; `images` has the bench's own monitors of them. */
+export function launcher(images: string): LauncherFile {
+  const qmp = monitors('{qmp}', ownMonitorOf('{name}', images));
   return {
     command: [program(), ...MACHINE, ...qmp, '-blockdev', disk('{disk:ud}'), ...DEVICE, ['-incoming', '{incoming}']],
   };
 }
 
-/** Makes the disk of a guest and a VM file for it, before the agent with this state folder runs. */
-export async function makeGuest(name: string, seed: number, at: { images: string; state: string }): Promise<void> {
-  const top = join(at.images, `${name}.qcow2`);
-  const writer = await createQcow2(top, { virtualBytes: GUEST_DISK_BYTES, clusterBytes: CLUSTER_BYTES, version: 3 });
-  const data = Buffer.alloc(DATA.bytes);
-  incompressible(seed)(data);
-  await writer.write(0, guestSector({ quiet: true }));
-  await writer.write(DATA.at, data);
-  await writer.finish();
-  const vms = new RunningVms(join(at.state, 'running'), at.images);
-  await vms.put({ name, qmp: socketOf(name, at.images), disks: [{ node: 'disk0', top }] });
+/** What a guest has beside its numbers; one that is not quiet writes at each tick of its clock, 18 times a second. */
+export interface GuestDisk {
+  readonly isQuiet: boolean;
+  readonly dataAt: number;
+  readonly dataBytes: number;
 }
 
-function socketOf(name: string, images: string): string {
+/** Makes the disk of a guest and a VM file for it, before the agent with this state folder runs. */
+export async function makeGuest(
+  name: string,
+  seed: number,
+  at: Place,
+  { isQuiet, dataAt, dataBytes } = DISK,
+): Promise<void> {
+  const top = join(at.images, `${name}.qcow2`);
+  const virtualBytes = Math.max(GUEST_DISK_BYTES, dataAt + dataBytes);
+  const writer = await createQcow2(top, { virtualBytes, clusterBytes: CLUSTER_BYTES, version: 3 });
+  const data = Buffer.alloc(dataBytes);
+  incompressible(seed)(data);
+  await writer.write(0, guestSector({ quiet: isQuiet }));
+  await writer.write(dataAt, data);
+  await writer.finish();
+  await tellOf(name, at);
+}
+
+/** Writes the VM file of a guest whose disk is there. */
+export async function tellOf(name: string, { images, state }: Place): Promise<void> {
+  const vms = new RunningVms(join(state, 'running'), images);
+  await vms.put({
+    name,
+    qmp: agentMonitorOf(name, images),
+    disks: [{ node: 'disk0', top: join(images, `${name}.qcow2`) }],
+  });
+}
+
+/** The socket of the monitor that is for whoever moves the guest. */
+export function agentMonitorOf(name: string, images: string): string {
   return join(images, `${name}.qmp`);
 }
 
-/** Boots a guest that counts on its disk, and waits until it writes. Gives its process, which ends when it has gone. */
-export async function bootGuest(name: string, images: string): Promise<ChildProcess> {
-  const watched = join(images, `${name}.own`);
-  const monitors = [socketOf(name, images), watched].flatMap((path) => ['-qmp', `unix:${path},server=on,wait=off`]);
+/** The socket of the bench's own monitor, at either side. */
+export function ownMonitorOf(name: string, images: string): string {
+  return join(images, `${name}.own`);
+}
+
+/** A connection to a monitor. */
+export function connectMonitor(monitor: string): Promise<Qmp> {
+  return connectQmp(unixSocket(monitor), { clock: systemClock, signal: new AbortController().signal });
+}
+
+/** Starts a QEMU on `<images>/<name>.qcow2`. */
+export function startQemu(name: string, images: string, more: readonly string[] = []): ChildProcess {
   const drive = JSON.stringify(disk(join(images, `${name}.qcow2`)));
-  const child = spawn(program(), [...MACHINE, ...monitors, '-blockdev', drive, ...DEVICE], { stdio: 'ignore' });
+  const qmp = monitors(agentMonitorOf(name, images), ownMonitorOf(name, images));
+  return spawn(program(), [...MACHINE, ...qmp, '-blockdev', drive, ...DEVICE, ...more], { stdio: 'ignore' });
+}
+
+/**
+ * Boots a guest that counts on its disk, and waits until it writes: so often in a second at the most, or as it comes if
+ * that is `Infinity`. Gives its process, which ends when it has gone.
+ */
+export async function bootGuest(
+  name: string,
+  images: string,
+  writesPerSecond = WRITES_PER_SECOND,
+): Promise<ChildProcess> {
+  const child = startQemu(name, images);
   try {
-    await untilWriting(watched);
+    const qmp = await connectMonitor(ownMonitorOf(name, images));
+    if (writesPerSecond !== Number.POSITIVE_INFINITY) await throttle(qmp, writesPerSecond);
+    while ((await writes(qmp)) < WRITES_PER_SECOND) await systemClock.sleep(50);
+    qmp.close();
     return child;
   } catch (error) {
     await killGuest(child);
@@ -69,15 +134,12 @@ export async function bootGuest(name: string, images: string): Promise<ChildProc
   }
 }
 
-async function untilWriting(monitor: string): Promise<void> {
-  const qmp = await connectQmp(unixSocket(monitor), { clock: systemClock, signal: new AbortController().signal });
+async function throttle(qmp: Qmp, writesPerSecond: number): Promise<void> {
   const none = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0 };
-  await qmp.execute('block_set_io_throttle', { id: DISK_DEVICE, ...none, iops_wr: WRITES_PER_SECOND });
-  while ((await writes(qmp)) < WRITES_PER_SECOND) await systemClock.sleep(50);
-  qmp.close();
+  await qmp.execute('block_set_io_throttle', { id: DISK_DEVICE, ...none, iops_wr: writesPerSecond });
 }
 
-async function writes(qmp: Awaited<ReturnType<typeof connectQmp>>): Promise<number> {
+async function writes(qmp: Qmp): Promise<number> {
   const stats = (await qmp.execute('query-blockstats')) as { stats: { wr_operations: number } }[];
   return stats.reduce((sum, each) => sum + each.stats.wr_operations, 0);
 }

@@ -14,6 +14,9 @@ const CODE =
 /** Bytes of a guest's disk: it writes to sector HEAD, and to the 8 MiB that begin at 4 MiB. */
 export const GUEST_DISK_BYTES = 32 * 1024 * 1024;
 
+/** Where its numbers are, in bytes. */
+export const GUEST_AREA = { from: FIRST * SECTOR, to: (FIRST + SLOTS) * SECTOR } as const;
+
 /** The first sector of a disk whose guest is guest.s. One that is `quiet` acknowledges nothing, and writes as fast as it can. */
 export function guestSector({ quiet = false } = {}): Buffer {
   const sector = Buffer.alloc(SECTOR);

@@ -24,6 +24,9 @@ export interface Link {
   close(): Promise<void>;
 }
 
+/** What a timer takes at least. */
+const TIMER_MS = 1;
+
 /** What passes through one direction of a link, of all connections: bytes leave one after the other, at its rate. */
 class Lane {
   readonly #bytesPerSecond: number;
@@ -106,8 +109,9 @@ async function carry(from: Socket, to: Socket, { lane, delayMs, passed }: Way): 
       if (!to.write(chunk)) await once(to, 'drain');
     });
     arrived.catch(() => to.destroy());
-    // The next bytes are read when these have left; those in flight are what the link holds.
-    await setTimeout(leavesMs);
+    // The next bytes are read when these have left; those in flight are what the link holds. A timer takes a millisecond at
+    // least: to wait for less would hold a fast link's only connection to a chunk each.
+    if (leavesMs >= TIMER_MS) await setTimeout(leavesMs);
   }
   await arrived;
   to.end();
