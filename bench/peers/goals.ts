@@ -21,6 +21,7 @@ export function goals({ fast, slow }: Products, all: readonly Figures[], { isTim
     // How well a slow link is used depends on the processor beside it.
     timed(against('bytes stored of them at 100 Mbit/s', 0.8, slow.storedBytes, best(dedup, stored), megabytes)),
     against('bytes that a VM on known bases adds', 0.95, fast.vmBytes, best(peers, vmBytes), megabytes),
+    timed(against('bytes that it adds at 100 Mbit/s', 0.95, slow.vmBytes, best(peers, vmBytes), megabytes)),
     timed(against('time to store it', 0.3, fast.vm.seconds, best(peers, vmSeconds), seconds)),
     timed(against('time to restore it with its bases', 1, fast.restore!.seconds, best(peers, restoreSeconds), seconds)),
   ];

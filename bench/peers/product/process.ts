@@ -23,6 +23,8 @@ const { signal } = new AbortController();
 
 const job = JSON.parse(process.argv[2]!) as ProductJob;
 const known = join(job.store, 'layers.json');
+/** At which level its pushes compress: an agent lives on from one to the next. */
+const levelFile = join(job.store, 'level');
 const layers = new Map<string, StoredLayer>(existsSync(known) ? JSON.parse(readFileSync(known, 'utf8')) : []);
 if (job.kind === 'ingest') process.stdout.write(JSON.stringify(await ingest(job)));
 else await restore(job);
@@ -33,6 +35,7 @@ async function ingest({ chains, store: folder, sampling, bytesPerSecond, ...job 
   const manifests = new ManifestStore(join(folder, 'own', 'manifests'));
   const pool = new ChunkPool();
   const pace = new Pace(systemClock);
+  if (existsSync(levelFile)) pace.level = Number(readFileSync(levelFile, 'utf8'));
   const total = { wireBytes: 0, dedupedBytes: 0 };
   for (const chain of chains) {
     let parent: Uint8Array = NO_DIGEST;
@@ -62,6 +65,7 @@ async function ingest({ chains, store: folder, sampling, bytesPerSecond, ...job 
   await pool.close();
   await store.save();
   writeFileSync(known, JSON.stringify([...layers]));
+  writeFileSync(levelFile, String(pace.level));
   return total;
 }
 
