@@ -3,7 +3,8 @@ import { limits } from '../../core/limits.ts';
 import { contention } from '../rules/refusals.ts';
 import type { Step } from '../rules/step.ts';
 import { readItem } from './items.ts';
-import type { Item, Key, Table } from './table.ts';
+import type { Table } from './table.ts';
+import type { Item, Key } from './table-options.ts';
 
 export interface Cells<Record> {
   read(key: Key): Promise<Record | undefined>;

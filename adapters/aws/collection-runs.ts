@@ -1,6 +1,7 @@
 import type { CollectionRuns } from '../../core/ports.ts';
 import { collectionItem, readItem } from './items.ts';
-import type { Key, Table } from './table.ts';
+import type { Table } from './table.ts';
+import type { Key } from './table-options.ts';
 
 /** The last garbage collection of each namespace, in the `layers` table. */
 export function createCollectionRuns(table: Table): CollectionRuns {

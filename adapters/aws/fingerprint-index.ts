@@ -4,7 +4,8 @@ import { limits } from '../../core/limits.ts';
 import type { Claim, FingerprintIndex } from '../../core/ports.ts';
 import { contention } from '../rules/refusals.ts';
 import { claimItem, condemnedItem, readItem, rowItem } from './items.ts';
-import type { Item, Key, Table } from './table.ts';
+import type { Table } from './table.ts';
+import type { Item, Key } from './table-options.ts';
 
 /** Index rows and claims in the `index` table (docs/FORMAT.md, index rows). */
 export function createFingerprintIndex(table: Table): FingerprintIndex {

@@ -2,7 +2,8 @@ import { limits } from '../../core/limits.ts';
 import type { IdleMark, IdleMarks, MarkedKind } from '../../core/ports.ts';
 import type { Expression } from './expression.ts';
 import { idleItem, readItem } from './items.ts';
-import type { Key, Table } from './table.ts';
+import type { Table } from './table.ts';
+import type { Key } from './table-options.ts';
 
 /** Marks of objects that nothing needs, in the `index` table. */
 export function createIdleMarks(table: Table): IdleMarks {

@@ -4,7 +4,8 @@ import { hostRef } from '../../core/api/names.ts';
 import type { LayerCatalog } from '../../core/ports.ts';
 import type { LayerRecord } from '../../core/records.ts';
 import { layerItem, readItem } from './items.ts';
-import type { Key, Table } from './table.ts';
+import type { Table } from './table.ts';
+import type { Key } from './table-options.ts';
 
 const presenceItem = z.object({ layer: z.string(), sk: hostRef });
 const removalItem = z.object({ atMs: z.number() });

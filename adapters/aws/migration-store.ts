@@ -2,7 +2,8 @@ import type { MigrationStore } from '../../core/ports.ts';
 import type { MigrationRecord } from '../../core/records.ts';
 import { migrationUnknown, vmUnknown } from '../rules/refusals.ts';
 import { migrationItem, readItem, roundItem, streamItem, vmItem } from './items.ts';
-import type { Item, Key, Table } from './table.ts';
+import type { Table } from './table.ts';
+import type { Item, Key } from './table-options.ts';
 
 const IS_NEW = { text: 'attribute_not_exists(#pk)' };
 

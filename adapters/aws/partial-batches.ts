@@ -3,7 +3,7 @@ import pLimit from 'p-limit';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { final, retry } from '../retry.ts';
-import type { Item, Key, TableOptions } from './table.ts';
+import type { Item, Key, TableOptions } from './table-options.ts';
 
 /** Reads items by key, any number of them. Keys may repeat. Throws TABLE_BUSY. */
 export async function getAll(table: TableOptions, keys: readonly Key[], consistent: boolean): Promise<Item[]> {

@@ -1,7 +1,6 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import {
   DeleteCommand,
-  type DynamoDBDocumentClient,
   GetCommand,
   PutCommand,
   QueryCommand,
@@ -9,13 +8,9 @@ import {
   type ScanCommandOutput,
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb';
-import type { RetryPolicy } from '../retry.ts';
 import { assignment, type Expression, placeholders } from './expression.ts';
 import { getAll, putAll } from './partial-batches.ts';
-
-/** An item as the database gives it: nothing is known of it until a schema has read it. */
-export type Item = Readonly<Record<string, unknown>>;
-export type Key = Readonly<Record<string, string>>;
+import type { Item, Key, TableOptions } from './table-options.ts';
 
 export interface TableQuery {
   readonly where: Expression;
@@ -38,13 +33,6 @@ export interface Table {
   putMany(items: readonly Item[]): Promise<void>;
   /** Every item in one of `parts` parts of the table, in any order. */
   scan(part: number, parts: number): AsyncIterable<Item>;
-}
-
-export interface TableOptions {
-  readonly client: DynamoDBDocumentClient;
-  readonly name: string;
-  /** How often partial batches are sent again. */
-  readonly retry: RetryPolicy;
 }
 
 export function openTable({ client, name, retry }: TableOptions): Table {

@@ -5,7 +5,8 @@ import { cancelTask, closeTask, postTask, takeTask } from '../rules/task.ts';
 import { openCells } from './cells.ts';
 import type { Expression } from './expression.ts';
 import { readItem, taskItem } from './items.ts';
-import type { Item, Table } from './table.ts';
+import type { Table } from './table.ts';
+import type { Item } from './table-options.ts';
 
 /** Tasks for agents in the `tasks` table. Closed ones are deleted after a while. */
 export function createTaskBoard(table: Table, clock: Clock): TaskBoard {

@@ -2,7 +2,8 @@ import type { VmRegistry } from '../../core/ports.ts';
 import { commitVm, leaseVm, reclaimVm, releaseVm, runVm } from '../rules/ownership.ts';
 import { openCells } from './cells.ts';
 import { ownershipItem } from './items.ts';
-import type { Key, Table } from './table.ts';
+import type { Table } from './table.ts';
+import type { Key } from './table-options.ts';
 
 /** Who owns which VM, in the `vms` table. */
 export function createVmRegistry(table: Table): VmRegistry {

@@ -1,11 +1,7 @@
 import { LayerMoverError } from '../../core/errors.ts';
-import { limits } from '../../core/limits.ts';
 import { checkBackingName } from './backing.ts';
-import { l1EntriesFor } from './cluster-table.ts';
 import { BACKING_FORMAT_EXTENSION } from './extensions.ts';
 import { QCOW2_MAGIC, V2_HEADER_BYTES, V3_HEADER_BYTES } from './header-start.ts';
-import { diskLimits, SECTOR_BYTES } from './limits.ts';
-import type { Qcow2Options } from './writer.ts';
 
 /** A header to be written. Refcounts are 16 bits wide, features are none. */
 export interface NewHeader {
@@ -43,23 +39,6 @@ export function encodeHeader(path: string, header: NewHeader): Buffer {
     writeBacking(path, area, header.version === 3 ? V3_HEADER_BYTES : V2_HEADER_BYTES, header.backing);
   }
   return area;
-}
-
-/** Refuses what can't be made (DISK_SHAPE_REFUSED, BACKING_NAME_REFUSED) before there is a file. */
-export function checkShape(path: string, options: Qcow2Options): void {
-  const { version, virtualBytes, clusterBytes, backing } = options;
-  const bits = Math.log2(clusterBytes);
-  const clusterAllowed =
-    Number.isInteger(bits) && bits >= diskLimits.cluster_bits_min && bits <= diskLimits.cluster_bits_max;
-  const sizeAllowed = virtualBytes >= 0 && virtualBytes <= limits.disk_bytes_max && virtualBytes % SECTOR_BYTES === 0;
-  if (!clusterAllowed || !sizeAllowed || l1EntriesFor(virtualBytes, clusterBytes) * 8 > diskLimits.l1_bytes_max) {
-    throw new LayerMoverError('DISK_SHAPE_REFUSED', `${path} can't be a qcow2 image of that shape`, {
-      hint: 'sizes are multiples of 512 bytes, clusters powers of two from 512 bytes to 2 MiB; large disks need large ones',
-      data: { path, virtualBytes, clusterBytes },
-    });
-  }
-  const refcounts = { offset: 0, clusters: 0 };
-  encodeHeader(path, { version, clusterBytes, virtualBytes, l1Entries: 0, l1Offset: 0, refcounts, backing });
 }
 
 /** The format as an extension, the end of extensions, then the name. */

@@ -3,9 +3,6 @@ import type { Files } from '../../core/files.ts';
 import type { Codec } from './codec.ts';
 import type { Piece } from './pieces.ts';
 
-export { openChain } from './chain.ts';
-export { assertNotHeld } from './held.ts';
-
 /** One image of a chain, open for reading. All offsets and lengths are bytes of the guest's disk. */
 export interface DiskLayer {
   readonly path: string;

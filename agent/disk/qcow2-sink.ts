@@ -4,7 +4,8 @@ import type { HostFile } from './host-file.ts';
 import { piecesBelow } from './image-layer.ts';
 import { readPieces } from './pieces.ts';
 import { Refcounts } from './refcounts.ts';
-import type { Qcow2Options, Sink } from './writer.ts';
+import type { Qcow2Options } from './shape.ts';
+import type { Sink } from './sink.ts';
 
 /** A new qcow2 file: header, L1 table, refcount table, then data clusters, L2 tables and refcount blocks as they come. */
 export class Qcow2Sink implements Sink {

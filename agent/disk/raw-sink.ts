@@ -1,6 +1,6 @@
 import type { HostFile } from './host-file.ts';
 import { diskLimits } from './limits.ts';
-import type { Sink } from './writer.ts';
+import type { Sink } from './sink.ts';
 
 const ZEROS = Buffer.alloc(diskLimits.zero_fill_bytes);
 

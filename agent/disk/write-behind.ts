@@ -1,5 +1,5 @@
 import { diskLimits } from './limits.ts';
-import type { Sink } from './writer.ts';
+import type { Sink } from './sink.ts';
 
 const ZEROS = Buffer.alloc(diskLimits.zero_fill_bytes);
 

@@ -1,12 +1,12 @@
 import { LayerMoverError } from '../../core/errors.ts';
 import type { Files } from '../../core/files.ts';
-import { checkShape } from './header-write.ts';
 import { HostFile } from './host-file.ts';
 import { checkRange } from './image-layer.ts';
-import type { DiskLayer } from './layer.ts';
 import { SECTOR_BYTES } from './limits.ts';
 import { Qcow2Sink } from './qcow2-sink.ts';
 import { RawSink } from './raw-sink.ts';
+import { checkShape, type Qcow2Options } from './shape.ts';
+import type { Sink } from './sink.ts';
 import { WriteBehind } from './write-behind.ts';
 
 /**
@@ -29,32 +29,6 @@ export interface DiskWriter {
   finish(): Promise<void>;
   /** Closes and removes the file. */
   discard(): Promise<void>;
-}
-
-/** Where a writer's bytes go in the end. The calls come one at a time. */
-export interface Sink {
-  readonly clusterBytes: number;
-  readonly virtualBytes: number;
-  write(at: number, bytes: Uint8Array): Promise<void>;
-  writeZeros(at: number, length: number): Promise<void>;
-  checkpoint(): Promise<void>;
-}
-
-export interface BackingLayer {
-  /** As the new image shall name it, relative to its own folder. */
-  readonly name: string;
-  readonly format: 'qcow2' | 'raw';
-  /** The layer of that name, for clusters that are written in part. It must stay open until `finish`. */
-  readonly chain: DiskLayer;
-}
-
-export interface Qcow2Options {
-  /** A multiple of 512. */
-  readonly virtualBytes: number;
-  /** A power of two from 512 to 2 MiB. */
-  readonly clusterBytes: number;
-  readonly version: 2 | 3;
-  readonly backing?: BackingLayer;
 }
 
 /**

@@ -10,7 +10,7 @@ import { limits } from '../../core/limits.ts';
 import { SLOT_BYTES, segmentBytesOf } from '../manifests/slot.ts';
 import { EarlierVersion, placesOf } from '../push/earlier.ts';
 import type { OpenSegment } from '../push/open-segment.ts';
-import type { KnownSegment, RoundBook } from '../push/push-round.ts';
+import type { KnownSegment, RoundBook } from '../push/round-book.ts';
 
 const BLOCK_BYTES = 4096;
 const LENGTH_BYTES = 4;

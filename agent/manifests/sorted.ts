@@ -2,9 +2,8 @@ import { join } from 'node:path';
 import { type Files, isRefusedWith, type OpenFile } from '../../core/files.ts';
 import { isNone } from '../../core/fingerprint.ts';
 import { type Root, segmentIdAt } from '../../core/format/root.ts';
-import { DATA } from '../../core/format/segment.ts';
+import { DATA, type Segment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
-import type { ManifestStore } from './store.ts';
 
 /**
  * A manifest's fingerprints in their order, so that a layer is found to hold a chunk without reading all of its manifest into
@@ -22,6 +21,11 @@ export interface Sought {
   readonly at: number;
 }
 
+/** Where the segments of manifests are read. */
+interface Segments {
+  segment(layerId: string, index: number): Promise<Segment>;
+}
+
 /** Ascending, as `findSorted` takes them. */
 export function soughtOf(fingerprints: readonly Uint8Array[]): Sought[] {
   const sought = fingerprints.map((print, at) => {
@@ -36,7 +40,7 @@ export function soughtOf(fingerprints: readonly Uint8Array[]): Sought[] {
  * those of the manifest store and of files.
  */
 export async function findSorted(
-  { files, folder, manifests }: { files: Files; folder: string; manifests: Pick<ManifestStore, 'segment'> },
+  { files, folder, manifests }: { files: Files; folder: string; manifests: Segments },
   { layerId, root }: { layerId: string; root: Root },
   sought: readonly Sought[],
 ): Promise<Map<number, number>> {
@@ -74,12 +78,7 @@ async function openSorted(files: Files, path: string, make: () => Promise<Uint8A
 }
 
 /** As two words each, the lower one first: as one number of 64 bits they are in the order of fingerprints. */
-async function sortPart(
-  manifests: Pick<ManifestStore, 'segment'>,
-  layerId: string,
-  root: Root,
-  part: number,
-): Promise<Uint8Array> {
+async function sortPart(manifests: Segments, layerId: string, root: Root, part: number): Promise<Uint8Array> {
   const words: number[] = [];
   const first = part * PART_SEGMENTS;
   for (let index = first; index < Math.min(first + PART_SEGMENTS, root.geometry.segments); index++) {

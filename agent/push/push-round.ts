@@ -6,28 +6,12 @@ import type { Fill } from '../scan/pool.ts';
 import type { Mapped } from '../scan/requests.ts';
 import type { ChunkRun } from '../scan/runs.ts';
 import type { Counts } from './counts.ts';
-import type { EarlierVersion } from './earlier.ts';
 import type { PushBase, PushWork } from './job.ts';
 import { OpenSegment } from './open-segment.ts';
+import type { RoundBook } from './round-book.ts';
 import { type Reading, type SegmentBook, sendSegments } from './segments.ts';
 import { SegmentsAhead } from './segments-ahead.ts';
 import { type WorkOptions, withWork } from './work.ts';
-
-/** A segment as it was committed last. */
-export interface KnownSegment {
-  readonly content: Segment;
-  readonly version: EarlierVersion;
-  /** Hex; undefined if it may not have come to be committed. */
-  readonly committed: string | undefined;
-}
-
-/** What the rounds before have made of a layer that changes. */
-export interface RoundBook {
-  /** Undefined if no round has touched the segment. */
-  load(index: number): Promise<KnownSegment | undefined>;
-  save(segment: OpenSegment): Promise<void>;
-  root(): Root;
-}
 
 export interface RoundJob extends PushBase, Pick<WorkOptions, 'geometry' | 'sequence'> {
   readonly layer: Mapped;

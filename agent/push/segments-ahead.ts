@@ -1,6 +1,6 @@
 import { limits } from '../../core/limits.ts';
 import type { ChunkRun } from '../scan/runs.ts';
-import type { KnownSegment, RoundBook } from './push-round.ts';
+import type { KnownSegment, RoundBook } from './round-book.ts';
 
 /** A round's segments as the rounds before have made them, looked up while their chunks are still being read. */
 export class SegmentsAhead implements Pick<RoundBook, 'load'> {

@@ -1,7 +1,6 @@
 import type { ReadAt } from '../../core/files.ts';
 import { fingerprint } from './fingerprint.ts';
-import type { Found, Job } from './job.ts';
-import type { Scanner } from './pool.ts';
+import type { Found, Job, Scanner } from './job.ts';
 
 /** Scans in the caller's own turn: a simulation must not depend on which thread is done first. */
 export class ImmediateScanner implements Scanner {

@@ -44,3 +44,12 @@ export function* chunksIn(
     }
   }
 }
+
+/** Reads and fingerprints, one job after the other, into the pool's buffers. */
+export interface Scanner {
+  readonly isOpen: boolean;
+  /** Jobs that were given and not yet answered. */
+  readonly waiting: number;
+  run(job: Job): Promise<Found>;
+  close(): Promise<void>;
+}

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { Slots } from '../flow/slots.ts';
-import type { Found, Job, Span } from './job.ts';
+import type { Found, Scanner, Span } from './job.ts';
 import { ScanThread } from './thread.ts';
 
 /** Chunks in a shared buffer. Whoever got it calls `release` once, when the bytes have been used. */
@@ -14,15 +14,6 @@ export interface ReadChunks extends Found {
 
 /** Puts the spans' filled pieces where they belong in `bytes`, back to back. Nothing writes there once it has settled. */
 export type Fill = (spans: readonly Span[], bytes: Uint8Array) => Promise<void>;
-
-/** Reads and fingerprints, one job after the other, into the pool's buffers. */
-export interface Scanner {
-  readonly isOpen: boolean;
-  /** Jobs that were given and not yet answered. */
-  readonly waiting: number;
-  run(job: Job): Promise<Found>;
-  close(): Promise<void>;
-}
 
 export interface PoolOptions {
   readonly workers?: number;

@@ -1,8 +1,7 @@
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { errorFromJson, LayerMoverError } from '../../core/errors.ts';
-import type { Answer, Found, Job } from './job.ts';
-import type { Scanner } from './pool.ts';
+import type { Answer, Found, Job, Scanner } from './job.ts';
 
 /** Beside this file, and built as it is: the package has JavaScript. */
 const WORKER = new URL(`./worker${path.extname(import.meta.filename)}`, import.meta.url);

@@ -3,7 +3,7 @@ import type { Policy, Treatment } from '../treatments.ts';
 import type { LayerFacts } from './facts.ts';
 import { type Prediction, predict } from './predict.ts';
 import type { Rates } from './rates.ts';
-import { reasonOf } from './words.ts';
+import { type Ground, reasonOf } from './words.ts';
 
 /** A layer to be moved, and what lies between the two hosts. */
 export interface Candidate {
@@ -12,9 +12,6 @@ export interface Candidate {
   /** A running VM writes to it: nobody can look up what changes while it is copied. */
   readonly changing: boolean;
 }
-
-/** Why a treatment was chosen. `stores`: a little slower now, for what it stores the next VM need not send. */
-export type Ground = 'present' | 'changing' | 'policy' | 'kind' | 'stored' | 'faster' | 'stores' | 'unshared';
 
 export interface Chosen {
   readonly treatment: Treatment;

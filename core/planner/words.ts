@@ -1,7 +1,9 @@
 import type { Treatment } from '../treatments.ts';
-import type { Ground } from './choose.ts';
 import { type LayerFacts, type Share, uncertainty } from './facts.ts';
 import type { Prediction } from './predict.ts';
+
+/** Why a treatment was chosen. `stores`: a little slower now, for what it stores the next VM need not send. */
+export type Ground = 'present' | 'changing' | 'policy' | 'kind' | 'stored' | 'faster' | 'stores' | 'unshared';
 
 interface Told {
   readonly treatment: Treatment;

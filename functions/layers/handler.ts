@@ -2,13 +2,13 @@ import pLimit from 'p-limit';
 import type { CloudPorts } from '../../adapters/cloud-ports.ts';
 import { PUBLIC_NAMESPACE } from '../../core/api/names.ts';
 import type { StoredLayerView } from '../../core/api/views.ts';
-import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import type { LayerRecord } from '../../core/records.ts';
 import type { Telling } from '../cloud.ts';
 import type { Call } from '../rest/call.ts';
 import { createRestHandler, type RestHandler } from '../rest/handler.ts';
 import { matchesIn } from './match.ts';
+import { layerUnknown } from './refusals.ts';
 import { withdraw } from './withdraw.ts';
 
 export interface LayerDeps extends Pick<CloudPorts, 'hosts' | 'layers' | 'objects'>, Pick<Telling, 'log'> {}
@@ -82,10 +82,4 @@ async function viewOf({ layers }: LayerDeps, namespace: string, layer: LayerReco
     published: published !== undefined,
     holders,
   };
-}
-
-export function layerUnknown(id: string): LayerMoverError {
-  return new LayerMoverError('LAYER_UNKNOWN', `nobody knows a layer ${id} here`, {
-    hint: '`layermover layer list` shows those there are',
-  });
 }

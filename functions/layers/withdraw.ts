@@ -1,16 +1,19 @@
+import type { CloudPorts } from '../../adapters/cloud-ports.ts';
 import { PUBLIC_NAMESPACE } from '../../core/api/names.ts';
 import type { WithdrawAnswer } from '../../core/api/views.ts';
-import { LayerMoverError } from '../../core/errors.ts';
 import { requireUnbound } from '../agents/access.ts';
 import type { Call } from '../rest/call.ts';
-import { type LayerDeps, layerUnknown } from './handler.ts';
+import { lastCopy, layerUnknown } from './refusals.ts';
 
 /**
  * Takes a layer out of the catalog; nothing else. What its record held in the store loses its hold, and garbage collection
  * removes it after its grace, which is longer than any migration that relies on it: none is disturbed. Files of hosts are
  * not touched. Throws LAYER_UNKNOWN, LAYER_LAST_COPY if the store has it and no host is known to, CALLER_REFUSED for a host.
  */
-export async function withdraw(deps: LayerDeps, call: Call<'withdrawLayer'>): Promise<WithdrawAnswer> {
+export async function withdraw(
+  deps: Pick<CloudPorts, 'hosts' | 'layers'>,
+  call: Call<'withdrawLayer'>,
+): Promise<WithdrawAnswer> {
   const { layers } = deps;
   const { published, force } = call.body;
   const { layer: id } = call.path;
@@ -26,11 +29,4 @@ export async function withdraw(deps: LayerDeps, call: Call<'withdrawLayer'>): Pr
   await layers.erase(store, id);
   if (!published) await layers.unregister(store, id);
   return { layer_id: id, stored: record !== undefined, holders };
-}
-
-function lastCopy(id: string): LayerMoverError {
-  return new LayerMoverError('LAYER_LAST_COPY', `the store has layer ${id}, and no host of this namespace holds it`, {
-    hint: 'once it has gone nobody can bring it back; --force withdraws it all the same',
-    data: { layer: id },
-  });
 }

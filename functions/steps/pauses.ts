@@ -3,7 +3,7 @@ import { compressedOf } from '../../core/planner/facts.ts';
 import { forecastPause, type PauseForecast } from '../../core/planner/pause.ts';
 import type { Rates } from '../../core/planner/rates.ts';
 import type { MigrationRecord } from '../../core/records.ts';
-import type { PlannedStream } from './plan-streams.ts';
+import type { PlannedStream } from './streams.ts';
 
 /** How a running VM is expected to come along, from what it was seen to write. */
 export interface ExpectedPause extends PauseForecast {

@@ -1,25 +1,15 @@
 import { PUBLIC_NAMESPACE } from '../../core/api/names.ts';
 import type { LayerSample } from '../../core/api/tasks.ts';
 import { limits } from '../../core/limits.ts';
-import { type Candidate, type Chosen, choose } from '../../core/planner/choose.ts';
+import { type Candidate, choose } from '../../core/planner/choose.ts';
 import type { LayerFacts, Share } from '../../core/planner/facts.ts';
-import { type Prediction, predict } from '../../core/planner/predict.ts';
+import { predict } from '../../core/planner/predict.ts';
 import { type Rates, ratesBetween } from '../../core/planner/rates.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
 import type { StepDeps } from './deps.ts';
 import { type ExpectedPause, pausesOf } from './pauses.ts';
-import { type Stream, streamsOf } from './streams.ts';
+import { type PlannedStream, type Stream, streamsOf } from './streams.ts';
 import { compressedBy, HookSet, readSurveys } from './surveys.ts';
-
-/** A layer of a gang with what is known of it and what is done with it. */
-export interface PlannedStream extends Stream {
-  readonly facts: LayerFacts;
-  /** It is the public namespace's store that has it. */
-  readonly published: boolean;
-  readonly chosen: Chosen;
-  /** What that takes if only this layer and those that it lies on are moved. */
-  readonly alone: Prediction;
-}
 
 /** A gang's layers, each once, by name of its stream; the rates of each source that they were planned by; pauses. */
 export interface PlannedGang {

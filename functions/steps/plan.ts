@@ -13,10 +13,10 @@ import type { StepDeps } from './deps.ts';
 import { baseLayers, seedsOf } from './gang.ts';
 import type { InputOf } from './input.ts';
 import { type ExpectedPause, pauseViews } from './pauses.ts';
-import { type PlannedStream, planStreams } from './plan-streams.ts';
+import { planStreams } from './plan-streams.ts';
 import { plannedLayer } from './planned-layer.ts';
 import { isRegistration, planRegistration } from './registration.ts';
-import { layersOf } from './streams.ts';
+import { layersOf, type PlannedStream } from './streams.ts';
 
 /**
  * Decides what is done with each layer of each VM, and who must seed base layers; keeps what it expects of that. Nothing more

@@ -1,7 +1,7 @@
 import type { LayerForecast } from '../../core/api/forecast.ts';
 import type { PlannedLayer } from '../../core/plan.ts';
 import type { Prediction } from '../../core/planner/predict.ts';
-import type { PlannedStream } from './plan-streams.ts';
+import type { PlannedStream } from './streams.ts';
 
 /** What is done with a layer, as its VM's record tells it. */
 export function plannedLayer(planned: PlannedStream, turn: number | undefined): PlannedLayer {

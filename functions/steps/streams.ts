@@ -1,6 +1,9 @@
 import type { SurveyedLayer } from '../../core/api/tasks.ts';
 import { disksOf, topLayer, topStream } from '../../core/disks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import type { Chosen } from '../../core/planner/choose.ts';
+import type { LayerFacts } from '../../core/planner/facts.ts';
+import type { Prediction } from '../../core/planner/predict.ts';
 import type { VmRecord } from '../../core/records.ts';
 
 /** A layer of a gang, however many of its VMs bring it: one transfer. */
@@ -10,6 +13,16 @@ export interface Stream {
   readonly isBase: boolean;
   /** The VMs that bring it, each with its host, once for each of its disks that lie on it; a VM's own layer has the one. */
   readonly vms: readonly { readonly name: string; readonly host: string }[];
+}
+
+/** A layer of a gang with what is known of it and what is done with it. */
+export interface PlannedStream extends Stream {
+  readonly facts: LayerFacts;
+  /** It is the public namespace's store that has it. */
+  readonly published: boolean;
+  readonly chosen: Chosen;
+  /** What that takes if only this layer and those that it lies on are moved. */
+  readonly alone: Prediction;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { MetricName } from '../../core/metrics.ts';
 import { TREATMENTS } from '../../core/treatments.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { measured } from './metrics.ts';
-import type { Watch } from './operations.ts';
+import type { Watch } from './watch.ts';
 
 const WIDE = { width: 12, height: 6 };
 

@@ -1,5 +1,5 @@
 import { Duration, Stack } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, Dashboard, type IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { Alarm, ComparisonOperator, Dashboard, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
@@ -7,6 +7,7 @@ import type { ControlPlane } from '../control-plane.ts';
 import type { Storage } from '../storage.ts';
 import { graphs } from './graphs.ts';
 import { collectionsFailed, dollarsPerHour, measured, ofFunctions, stuck, tableThrottles } from './metrics.ts';
+import type { Watch } from './watch.ts';
 
 export interface OperationsProps {
   readonly storage: Storage;
@@ -15,14 +16,6 @@ export interface OperationsProps {
   readonly alarmTopic?: ITopic | undefined;
   /** US dollars an hour beyond which calls and steps raise an alarm. */
   readonly dollarsPerHourMax: number;
-}
-
-/** An alarm: docs/OPERATIONS.md has a section of its name. */
-export interface Watch {
-  readonly name: string;
-  readonly metric: IMetric;
-  readonly above: number;
-  readonly description: string;
 }
 
 /** What an operator looks at, and is called by. */

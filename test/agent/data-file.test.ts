@@ -2,7 +2,7 @@ import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { Catalog } from '../../agent/catalog/catalog.ts';
-import { openChain } from '../../agent/disk/layer.ts';
+import { openChain } from '../../agent/disk/chain.ts';
 import { ImageFolder } from '../../agent/images/image-folder.ts';
 import { VmFiles } from '../../agent/images/vm-files.ts';
 import { ManifestStore } from '../../agent/manifests/store.ts';

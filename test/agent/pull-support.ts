@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
-import { openChain } from '../../agent/disk/layer.ts';
+import { openChain } from '../../agent/disk/chain.ts';
 import { createQcow2 } from '../../agent/disk/writer.ts';
 import { ManifestStore } from '../../agent/manifests/store.ts';
 import type { PullJob } from '../../agent/pull/pull-layer.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openChain } from '../../agent/disk/chain.ts';
 import type { DiskLayer } from '../../agent/disk/layer.ts';
-import { openChain } from '../../agent/disk/layer.ts';
 import { createQcow2 } from '../../agent/disk/writer.ts';
 import { ManifestStore } from '../../agent/manifests/store.ts';
 import { pullLayer } from '../../agent/pull/pull-layer.ts';

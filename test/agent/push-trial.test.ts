@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openChain } from '../../agent/disk/layer.ts';
+import { openChain } from '../../agent/disk/chain.ts';
 import { ManifestStore } from '../../agent/manifests/store.ts';
 import type { ObjectKind } from '../../agent/push/port.ts';
 import { pushLayer } from '../../agent/push/push-layer.ts';

@@ -1,7 +1,8 @@
 import { closeSync, openSync, readdirSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Chain, type DiskLayer, openChain } from '../../agent/disk/layer.ts';
+import { openChain } from '../../agent/disk/chain.ts';
+import type { Chain, DiskLayer } from '../../agent/disk/layer.ts';
 import { ManifestStore } from '../../agent/manifests/store.ts';
 import type { Counts } from '../../agent/push/counts.ts';
 import type { ObjectKind } from '../../agent/push/port.ts';

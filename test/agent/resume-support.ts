@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { afterAll } from 'vitest';
 import { systemFiles } from '../../adapters/system/files.ts';
-import { openChain } from '../../agent/disk/layer.ts';
+import { openChain } from '../../agent/disk/chain.ts';
 import { Journals } from '../../agent/journal/journals.ts';
 import { ManifestStore } from '../../agent/manifests/store.ts';
 import { pullLayer } from '../../agent/pull/pull-layer.ts';

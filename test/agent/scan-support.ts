@@ -2,7 +2,8 @@ import { createHash, hash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import fc from 'fast-check';
-import { type Chain, openChain } from '../../agent/disk/layer.ts';
+import { openChain } from '../../agent/disk/chain.ts';
+import type { Chain } from '../../agent/disk/layer.ts';
 import { createQcow2 } from '../../agent/disk/writer.ts';
 import { noise } from '../disk/support.ts';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { KnownSegment } from '../../agent/push/push-round.ts';
+import type { KnownSegment } from '../../agent/push/round-book.ts';
 import { SegmentsAhead } from '../../agent/push/segments-ahead.ts';
 import type { ChunkRun } from '../../agent/scan/runs.ts';
 import { limits } from '../../core/limits.ts';

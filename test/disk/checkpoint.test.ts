@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { openChain } from '../../agent/disk/layer.ts';
+import { openChain } from '../../agent/disk/chain.ts';
 import { createQcow2 } from '../../agent/disk/writer.ts';
 import { describeWithQemu, qemuImg } from './qemu.ts';
 import { expectSame, KiB, MiB, noise, readAll, tempFolder, withChain } from './support.ts';

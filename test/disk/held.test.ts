@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { assertNotHeld } from '../../agent/disk/layer.ts';
+import { assertNotHeld } from '../../agent/disk/held.ts';
 import { describeWithQemu, qemuImg, whileRunning, qemuIo as writeSome } from './qemu.ts';
 import { KiB, tempFolder } from './support.ts';
 

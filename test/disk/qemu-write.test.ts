@@ -1,6 +1,6 @@
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { openChain } from '../../agent/disk/layer.ts';
+import { openChain } from '../../agent/disk/chain.ts';
 import { createQcow2, createRaw, type DiskWriter } from '../../agent/disk/writer.ts';
 import { describeWithQemu, qemuImg } from './qemu.ts';
 import { KiB, MiB, noise, tempFolder } from './support.ts';

@@ -1,7 +1,7 @@
 import { copyFileSync, rmSync, statSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { openChain } from '../../agent/disk/layer.ts';
+import { openChain } from '../../agent/disk/chain.ts';
 import { diskLimits } from '../../agent/disk/limits.ts';
 import { readPieces } from '../../agent/disk/pieces.ts';
 import { createQcow2, createRaw, type DiskWriter } from '../../agent/disk/writer.ts';

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
-import { type Chain, type DiskLayer, openChain } from '../../agent/disk/layer.ts';
+import { openChain } from '../../agent/disk/chain.ts';
+import type { Chain, DiskLayer } from '../../agent/disk/layer.ts';
 import { readPieces } from '../../agent/disk/pieces.ts';
 import type { Extent } from '../../core/extent.ts';
 

@@ -10,7 +10,8 @@ import { migrationIdOf } from '../../functions/migrations/create.ts';
 import type { AgentProcess } from './agent-process.ts';
 import { compare, makeLayers } from './chain.ts';
 import { untilEnded } from './migrations.ts';
-import { type Observer, observe, until } from './observer.ts';
+import { type Observer, until } from './observed.ts';
+import { observe } from './observer.ts';
 import { Services } from './services.ts';
 import { Stage } from './stage.ts';
 

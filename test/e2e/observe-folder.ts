@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Observer, Refused, Told } from './observer.ts';
+import type { Observer, Refused, Told } from './observed.ts';
 
 /** What an embedded cloud keeps in its folder: a log of its buses, and a file a queue. */
 export class FolderObserver implements Observer {

@@ -8,7 +8,7 @@ import {
   RemoveTargetsCommand,
 } from '@aws-sdk/client-eventbridge';
 import type { CloudFile } from '../../bin/connection.ts';
-import { type Observer, type Refused, type Told, until } from './observer.ts';
+import { type Observer, type Refused, type Told, until } from './observed.ts';
 import { clientConfig, Services, servicesOf } from './services.ts';
 import { callSqs, receive, remove } from './sqs.ts';
 

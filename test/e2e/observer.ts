@@ -1,51 +1,12 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { FolderObserver } from './observe-folder.ts';
 import { QueueObserver } from './observe-queues.ts';
+import type { Observer } from './observed.ts';
 import type { Stage } from './stage.ts';
-
-/** An event on the bus, as it reaches others. */
-export interface Told {
-  readonly id: string;
-  readonly source: string;
-  readonly 'detail-type': string;
-  readonly detail: Readonly<Record<string, unknown>>;
-}
-
-/** What is kept of an event that failed for good. Source: "Destination record", Lambda's guide on asynchronous invocations. */
-export interface Refused {
-  readonly requestContext: { readonly condition: string; readonly approximateInvokeCount: number };
-  readonly requestPayload: { readonly detail: Readonly<Record<string, unknown>> };
-  readonly responsePayload: { readonly errorMessage: string };
-}
-
-/** What a cloud tells of a stage's namespace: each answer holds all that was told so far. */
-export interface Observer {
-  events(): Promise<readonly Told[]>;
-  refused(): Promise<readonly Refused[]>;
-  /** Removes what observing took. */
-  close(): Promise<void>;
-}
 
 /** An embedded cloud tells by files in its folder, every other one by queues. */
 export async function observe({ cloud, cloudFolder }: Stage): Promise<Observer> {
   const isEmbedded = existsSync(path.join(cloudFolder, 'queues'));
   return isEmbedded ? new FolderObserver(cloudFolder, cloud.namespace) : await QueueObserver.open(cloud);
-}
-
-const LOOK_MS = 500;
-
-/** Looks until `isEnough` or the time is over; answers what was told by then. */
-export async function until<Found>(
-  look: () => Promise<readonly Found[]>,
-  isEnough: (found: readonly Found[]) => boolean,
-  msMax: number,
-): Promise<readonly Found[]> {
-  const end = performance.now() + msMax;
-  for (;;) {
-    const found = await look();
-    if (isEnough(found) || performance.now() > end) return found;
-    await sleep(LOOK_MS);
-  }
 }

@@ -10,7 +10,8 @@ import { hasEnded, type MigrationState } from '../../core/migration.ts';
 import type { AgentProcess } from './agent-process.ts';
 import { makeLayers } from './chain.ts';
 import { untilEnded } from './migrations.ts';
-import { type Observer, observe, until } from './observer.ts';
+import { type Observer, until } from './observed.ts';
+import { observe } from './observer.ts';
 import { Stage } from './stage.ts';
 
 /** What others hear of migrations on the bus. */

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createIdleMarks } from '../../adapters/aws/idle-marks.ts';
-import type { Item, Table } from '../../adapters/aws/table.ts';
+import type { Table } from '../../adapters/aws/table.ts';
+import type { Item } from '../../adapters/aws/table-options.ts';
 import { toHex } from '../../core/fingerprint.ts';
 import { decodeAnswer, encodeQuestion } from '../../core/format/batch.ts';
 import { objectKey } from '../../core/format/keys.ts';

@@ -61,6 +61,20 @@ describe('the folder rule', () => {
   });
 });
 
+it('files do not import each other in a circle, types included: what both need is a file of its own', () => {
+  const files = [...Object.keys(rules), 'bin', 'bench'].flatMap(sources);
+  const left = new Map(files.map((file) => [file, imports(file).map((name) => path.join(path.dirname(file), name))]));
+  // A file that imports nothing of what is left, or that nothing of it imports, is in no circle.
+  for (let size = -1; size !== left.size; ) {
+    size = left.size;
+    const imported = new Set([...left.values()].flat());
+    for (const [file, named] of left) {
+      if (!imported.has(file) || !named.some((each) => left.has(each))) left.delete(file);
+    }
+  }
+  expect([...left.keys()]).toEqual([]);
+});
+
 describe('time and chance', () => {
   /** The two ports' own adapters are where they come from. */
   const allowed = /^adapters\/system\//;

@@ -7,7 +7,7 @@ import { systemProcesses } from '../../adapters/system/processes.ts';
 import { systemRandom } from '../../adapters/system/random.ts';
 import { createPlaces } from '../../agent/daemon/places.ts';
 import { openState } from '../../agent/daemon/state.ts';
-import { openChain } from '../../agent/disk/layer.ts';
+import { openChain } from '../../agent/disk/chain.ts';
 import { abortable } from '../../agent/flow/abortable.ts';
 import { Journals } from '../../agent/journal/journals.ts';
 import { Launcher, type LauncherOptions } from '../../agent/launch/launcher.ts';

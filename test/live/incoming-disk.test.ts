@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { afterAll, expect, it } from 'vitest';
 import { systemClock } from '../../adapters/system/clock.ts';
-import { openChain } from '../../agent/disk/layer.ts';
+import { openChain } from '../../agent/disk/chain.ts';
 import { createQcow2 } from '../../agent/disk/writer.ts';
 import { ReadBack } from '../../agent/live/destination/read-back.ts';
 import { TouchedWriter } from '../../agent/live/destination/touched-writer.ts';

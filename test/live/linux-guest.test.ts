@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { unixSocket } from '../../adapters/system/unix-socket.ts';
-import { openChain } from '../../agent/disk/layer.ts';
+import { openChain } from '../../agent/disk/chain.ts';
 import { createQcow2 } from '../../agent/disk/writer.ts';
 import { connectQmp } from '../../agent/qemu/qmp.ts';
 import { makeDisks } from '../../bin/demo/live/disks.ts';
