@@ -1,12 +1,21 @@
 import { systemFiles } from '../../adapters/system/files.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import type { FileStat, Files, OpenFile, ReadAt } from '../../core/files.ts';
+import { diskLimits } from './limits.ts';
 
-/** An open file of this host. Reads and writes are whole, at explicit offsets, and fail with typed errors. */
+/**
+ * An open file of this host. Reads and writes are whole, at explicit offsets, and fail with typed errors. What much is written is
+ * brought on disk meanwhile, so that a `sync` in the end, for which a guest may be waiting, has little left.
+ */
 export class HostFile {
   readonly path: string;
   readonly files: Files;
   readonly #file: OpenFile;
+  /** Bytes written since the last sync began. */
+  #written = 0;
+  #syncingAhead: Promise<void> | undefined;
+  /** Of a sync that nobody waited for: the system tells of lost bytes but once. */
+  #lost: { readonly error: unknown } | undefined;
 
   private constructor(path: string, files: Files, file: OpenFile) {
     this.path = path;
@@ -43,20 +52,40 @@ export class HostFile {
     return attempt('read', this.path, () => this.#file.read(into, offset));
   }
 
-  write(bytes: Uint8Array, offset: number): Promise<void> {
-    return attempt('write', this.path, () => this.#file.write(bytes, offset));
+  async write(bytes: Uint8Array, offset: number): Promise<void> {
+    await attempt('write', this.path, () => this.#file.write(bytes, offset));
+    this.#written += bytes.length;
+    if (this.#written >= diskLimits.sync_ahead_bytes && this.#syncingAhead === undefined) this.#syncAhead();
   }
 
   truncate(bytes: number): Promise<void> {
     return attempt('resize', this.path, () => this.#file.truncate(bytes));
   }
 
-  sync(): Promise<void> {
+  async sync(): Promise<void> {
+    await this.#syncingAhead;
+    if (this.#lost !== undefined) throw this.#lost.error;
+    await this.#sync();
+  }
+
+  async close(): Promise<void> {
+    await this.#syncingAhead;
+    await this.#file.close();
+  }
+
+  #sync(): Promise<void> {
+    this.#written = 0;
     return attempt('sync', this.path, () => this.#file.sync());
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
+  #syncAhead(): void {
+    this.#syncingAhead = this.#sync()
+      .catch((error: unknown) => {
+        this.#lost = { error };
+      })
+      .finally(() => {
+        this.#syncingAhead = undefined;
+      });
   }
 }
 

@@ -29,6 +29,8 @@ export const diskLimits = {
   write_behind_bytes: 4 * MiB,
   zero_fill_bytes: 1 * MiB,
   raw_touched_blocks_max: 1 * MiB,
+  /** Bytes written to a file after which they are brought on disk while writing goes on. */
+  sync_ahead_bytes: 128 * MiB,
 } as const;
 
 /** The unit in which disks are sized and written; QEMU knows no smaller one. */
