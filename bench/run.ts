@@ -8,6 +8,7 @@ import { benchForecast } from './forecast.ts';
 import { benchGuestLatency } from './guest-latency.ts';
 import { benchIndex } from './index-rows.ts';
 import { benchKnownBase } from './known-base.ts';
+import { benchLinear } from './linear.ts';
 import { benchLive } from './live.ts';
 import { markdown } from './markdown.ts';
 import { benchMemory } from './memory.ts';
@@ -30,12 +31,13 @@ const benches: Readonly<Record<string, (settings: Settings) => Promise<Finding[]
   index: benchIndex,
   catalog: benchCatalog,
   memory: benchMemory,
+  linear: benchLinear,
   'qemu-mirror': benchQemuMirror,
   'guest-latency': benchGuestLatency,
 };
 
-/** Side by side with QEMU, and guests that are watched for long: only if they are named. */
-const BY_NAME = ['qemu-mirror', 'guest-latency'];
+/** They take long: only if they are named. */
+const BY_NAME = ['linear', 'qemu-mirror', 'guest-latency'];
 
 /** Those that take no whole migration. */
 const QUICK = ['scan', 'push', 'restore', 'catalog'];
