@@ -7,7 +7,7 @@ import type { Clock, ObjectStore } from '../core/ports.ts';
  */
 export class Rate {
   readonly #clock: Clock;
-  readonly #bytesPerMs: number;
+  #bytesPerMs: number;
   /** Until when what was sent takes up the rate. */
   #takenMs = Number.NEGATIVE_INFINITY;
 
@@ -23,6 +23,28 @@ export class Rate {
     this.#takenMs = Math.max(nowMs - limits.rate_burst_ms, this.#takenMs) + bytes / this.#bytesPerMs;
     if (this.#takenMs > nowMs) await this.#clock.sleep(this.#takenMs - nowMs, signal);
   }
+
+  /**
+   * Half of what is left of the rate, for somebody who keeps to it himself: the others have the other half until he gives it back.
+   */
+  lend(): Lent {
+    const share = this.#bytesPerMs / 2;
+    this.#bytesPerMs -= share;
+    let isBack = false;
+    return {
+      bytesPerSecond: share * 1000,
+      giveBack: () => {
+        if (!isBack) this.#bytesPerMs += share;
+        isBack = true;
+      },
+    };
+  }
+}
+
+export interface Lent {
+  readonly bytesPerSecond: number;
+  /** May be repeated. */
+  giveBack(): void;
 }
 
 /** A store whose writes keep to a rate. */

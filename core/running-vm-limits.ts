@@ -52,6 +52,8 @@ export const runningVmLimits = {
   /** A guest that was let go has gone by then, or nobody knows. */
   ram_switchover_ms_max: 60_000,
   ram_look_ms: 20,
+  /** How often a guest's memory is gone through until little enough is left: what is written at nine tenths of the rate gets less in it. */
+  ram_passes_max: 100,
   /** How long a source keeps a guest that has gone stopped, and hears nothing of it, before it takes it back. */
   guest_told_ms: 30_000,
   /** How long a source whose guest's memory could not be sent waits for its destination to say that it goes elsewhere. */

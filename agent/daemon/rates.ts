@@ -17,7 +17,7 @@ export class Rates {
     this.#clock = clock;
   }
 
-  /** Does a task with a store that keeps to its migration's rate, if that has one. */
+  /** Does a task that keeps to its migration's rate, if that has one. */
   async within<T>(input: TaskInput, run: TaskRun, work: (run: TaskRun) => Promise<T>): Promise<T> {
     const bytesPerSecond = 'max_rate_bytes_per_second' in input ? input.max_rate_bytes_per_second : undefined;
     if (bytesPerSecond === undefined) return await work(run);
@@ -26,7 +26,8 @@ export class Rates {
     this.#shared.set(migration, shared);
     shared.users += 1;
     try {
-      return await work({ ...run, store: limitStore(run.store, shared.rate, run.cut) });
+      const limit = { rate: shared.rate, unlimited: run.store };
+      return await work({ ...run, store: limitStore(run.store, shared.rate, run.cut), limit });
     } finally {
       shared.users -= 1;
       if (shared.users === 0) this.#shared.delete(migration);

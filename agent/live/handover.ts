@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/ports.ts';
 import { guestStatus, resumeGuest, stopGuest } from '../qemu/guest.ts';
 import type { Qmp } from '../qemu/qmp.ts';
-import { RamMigration } from '../qemu/ram.ts';
+import { RamMigration, type RamTo } from '../qemu/ram.ts';
 
 /** How a guest leaves: until `goOn` it can run on here at any time. */
 export interface Handover {
@@ -36,12 +36,8 @@ export async function stopHandover(qmp: Qmp, clock: Clock, signal: AbortSignal):
   };
 }
 
-/** The guest goes with its memory, by QEMU's own migration to `uri`, and goes on at the destination. */
-export async function ramHandover(
-  qmp: Qmp,
-  to: { uri: string; maxDowntimeMs: number; clock: Clock },
-  signal: AbortSignal,
-): Promise<Handover> {
+/** The guest goes with its memory, by QEMU's own migration, and goes on at the destination. */
+export async function ramHandover(qmp: Qmp, to: RamTo, signal: AbortSignal): Promise<Handover> {
   const { running } = await guestStatus(qmp, signal);
   const ram = await RamMigration.begin(qmp, to, signal);
   return {

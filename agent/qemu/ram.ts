@@ -11,7 +11,7 @@ import type { Qmp } from './qmp.ts';
 const migration = z.looseObject({
   status: z.string().optional(),
   'error-desc': z.string().optional(),
-  ram: z.looseObject({ remaining: count }).optional(),
+  ram: z.looseObject({ remaining: count, 'dirty-sync-count': count.optional() }).optional(),
 });
 const capabilities = z.array(z.object({ capability: z.string(), state: z.boolean() }));
 const parameters = z.looseObject({ 'downtime-limit': z.number(), 'max-bandwidth': z.number() });
@@ -19,6 +19,16 @@ const parameters = z.looseObject({ 'downtime-limit': z.number(), 'max-bandwidth'
 const WANTED: Readonly<Record<string, boolean>> = { events: true, 'pause-before-switchover': true };
 /** States in which nothing goes on any more. */
 const ENDED: readonly string[] = ['completed', 'failed', 'cancelled', 'none'];
+
+/** Where a guest's memory is sent, and how. */
+export interface RamTo {
+  readonly uri: string;
+  /** QEMU stops the guest once what is left takes no longer, as fast as it goes. */
+  readonly maxDowntimeMs: number;
+  /** As long as the guest runs; what is sent once it is stopped goes as fast as the link is. */
+  readonly bytesPerSecond?: number | undefined;
+  readonly clock: Clock;
+}
 
 /**
  * QEMU's own migration of a guest's memory and devices, which stops the guest just before the end (pause-before-switchover) and
@@ -38,16 +48,12 @@ export class RamMigration {
     this.#events = qmp.events('MIGRATION');
   }
 
-  /** Begins to send the memory to `uri`. Errors: those of Qmp.execute. */
-  static async begin(
-    qmp: Qmp,
-    { uri, maxDowntimeMs, clock }: { uri: string; maxDowntimeMs: number; clock: Clock },
-    signal: AbortSignal,
-  ): Promise<RamMigration> {
-    const restore = await settings(qmp, maxDowntimeMs, signal);
-    const ram = new RamMigration(qmp, clock, restore);
+  /** Begins to send the memory. Errors: those of Qmp.execute. */
+  static async begin(qmp: Qmp, to: RamTo, signal: AbortSignal): Promise<RamMigration> {
+    const restore = await settings(qmp, to, signal);
+    const ram = new RamMigration(qmp, to.clock, restore);
     try {
-      await qmp.execute('migrate', { uri }, { signal });
+      await qmp.execute('migrate', { uri: to.uri }, { signal });
       return ram;
     } catch (error) {
       await ram.#end();
@@ -65,10 +71,12 @@ export class RamMigration {
 
   /**
    * About how long it takes until the guest is stopped, in milliseconds, by how much less of its memory is left than at the
-   * last look: 0 at the first one, infinity if it does not get less. Errors: those of Qmp.execute.
+   * last look: 0 at the first one, infinity if it does not get less. Errors: NO_CONVERGENCE after so many passes that it won't
+   * get less, those of Qmp.execute.
    */
   async leftMs(signal: AbortSignal): Promise<number> {
     const { ram } = await ask(this.#qmp, migration, 'query-migrate', {}, { signal });
+    if ((ram?.['dirty-sync-count'] ?? 0) > limits.ram_passes_max) throw neverLess();
     const before = this.#looked;
     const now = { remaining: ram?.remaining ?? 0, atMs: this.#clock.nowMs() };
     this.#looked = now;
@@ -115,6 +123,14 @@ export class RamMigration {
   }
 }
 
+function neverLess(): LayerMoverError {
+  return new LayerMoverError(
+    'NO_CONVERGENCE',
+    `the guest’s memory was gone through ${limits.ram_passes_max} times, and it writes as fast as it is sent`,
+    { hint: 'migrate when it does less, with a higher --max-rate or a longer --max-downtime, or with --cutover stop' },
+  );
+}
+
 /** How QEMU's migration stands: none, setup, active, pre-switchover, device, completed, failed, cancelled … */
 export async function migrationStatus(qmp: Qmp, signal?: AbortSignal): Promise<string> {
   return (await ask(qmp, migration, 'query-migrate', {}, { signal })).status ?? 'none';
@@ -132,7 +148,11 @@ export async function cancelMigration(qmp: Qmp, clock: Clock): Promise<void> {
 }
 
 /** Sets what we need; gives how to put back what was set before. */
-async function settings(qmp: Qmp, maxDowntimeMs: number, signal: AbortSignal): Promise<() => Promise<void>> {
+async function settings(
+  qmp: Qmp,
+  { maxDowntimeMs, bytesPerSecond = limits.ram_bytes_per_second_max }: RamTo,
+  signal: AbortSignal,
+): Promise<() => Promise<void>> {
   const had = await ask(qmp, capabilities, 'query-migrate-capabilities', {}, { signal });
   const before = await ask(qmp, parameters, 'query-migrate-parameters', {}, { signal });
   const others = had.filter(({ capability, state }) => (WANTED[capability] ?? state) !== state);
@@ -147,7 +167,7 @@ async function settings(qmp: Qmp, maxDowntimeMs: number, signal: AbortSignal): P
       if (!hasCode(error, 'QMP_LOST', 'QMP_COMMAND_FAILED')) throw error;
     });
   await qmp.execute('migrate-set-capabilities', { capabilities: wanted }, { signal });
-  const fast = { 'downtime-limit': maxDowntimeMs, 'max-bandwidth': limits.ram_bytes_per_second_max };
-  await qmp.execute('migrate-set-parameters', fast, { signal });
+  const own = { 'downtime-limit': maxDowntimeMs, 'max-bandwidth': Math.floor(bytesPerSecond) };
+  await qmp.execute('migrate-set-parameters', own, { signal });
   return restore;
 }

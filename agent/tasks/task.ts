@@ -1,4 +1,5 @@
 import type { ApiClient } from '../../adapters/api/client.ts';
+import type { Rate } from '../../adapters/rate.ts';
 import type { Zstd } from '../../adapters/system/zstd.ts';
 import type { Incoming } from '../../core/api/agent.ts';
 import type { HostRef } from '../../core/api/names.ts';
@@ -81,6 +82,12 @@ export interface TaskRun {
   readonly cut: AbortSignal;
   /** The object store with this task's rights. */
   readonly store: ObjectStore;
+  /** Set if the migration may send no more than so much a second. `store` keeps to it. */
+  readonly limit?: {
+    readonly rate: Rate;
+    /** The same store, that does not: for what is sent while a guest is stopped. */
+    readonly unlimited: ObjectStore;
+  };
   /** Tells the next poll how far a stream is. */
   progress(counts: StreamCounts): void;
 }

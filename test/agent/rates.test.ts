@@ -50,6 +50,39 @@ describe('a rate', () => {
   });
 });
 
+describe('a rate that is lent', () => {
+  /** Bytes that are let through in a second, with what a silence saved. */
+  async function ofASecond(rate: Rate, clock: ReturnType<typeof createManualClock>): Promise<number> {
+    let sent = 0;
+    const stop = new AbortController();
+    const sending = (async () => {
+      for (; ; sent += 10_000) await rate.take(10_000, stop.signal);
+    })();
+    sending.catch(() => undefined);
+    for (let ms = 0; ms < 1000; ms += 10) await clock.advance(10);
+    stop.abort(new Error('enough'));
+    await expect(sending).rejects.toThrow('enough');
+    return sent;
+  }
+
+  it('by halves is never more than it is, and whole again when all is given back', async () => {
+    const clock = createManualClock();
+    const rate = new Rate(MB, clock);
+    const [first, second] = [rate.lend(), rate.lend()];
+    expect([first, second].map(({ bytesPerSecond }) => bytesPerSecond)).toEqual([MB / 2, MB / 4]);
+    const left = await ofASecond(rate, clock);
+    expect(left).toBeGreaterThan(0.9 * (MB / 4));
+    expect(left).toBeLessThanOrEqual((MB + BURST) / 4 + 10_000);
+    first.giveBack();
+    second.giveBack();
+    second.giveBack();
+    await clock.advance(5_000);
+    const whole = await ofASecond(rate, clock);
+    expect(whole).toBeGreaterThan(0.9 * MB);
+    expect(whole).toBeLessThanOrEqual(MB + BURST + 10_000);
+  });
+});
+
 describe('the tasks of a migration', () => {
   const input = (migration: string, rate?: number): TaskInput => ({
     kind: 'seed',
@@ -76,6 +109,13 @@ describe('the tasks of a migration', () => {
     await clock.advance(1_000);
     await Promise.all(puts);
     expect(done).toHaveLength(4);
+  });
+
+  it('have a store that waits for nobody, for a guest that does', async () => {
+    const rates = new Rates(createManualClock());
+    await rates.within(input('m1', MB), runWith(createMemoryObjects()), async ({ limit }) => {
+      await limit!.unlimited.put('key', [Buffer.alloc(10 * MB)]);
+    });
   });
 
   it('read as fast as they can', async () => {

@@ -102,6 +102,22 @@ describe('a running VM', () => {
     expect(looks).toBeGreaterThan(limits.live_cleanup_ms / limits.ram_look_ms / 2);
   });
 
+  it('has its memory gone through ram_passes_max times until little enough of it is left', async () => {
+    const answers = {
+      'query-migrate-capabilities': [],
+      'query-migrate-parameters': { 'downtime-limit': 1, 'max-bandwidth': 2 },
+      'migrate-set-capabilities': {},
+      'migrate-set-parameters': {},
+      'query-migrate': { status: 'active', ram: { remaining: 1, 'dirty-sync-count': limits.ram_passes_max } },
+      migrate: {},
+    };
+    const clock = createManualClock();
+    const ram = await RamMigration.begin(scripted(answers).qmp, { uri: 'tcp:x:1', maxDowntimeMs: 300, clock }, never);
+    expect(await ram.leftMs(never)).toBe(0);
+    answers['query-migrate'].ram['dirty-sync-count'] += 1;
+    await expect(ram.leftMs(never)).rejects.toMatchObject({ code: 'NO_CONVERGENCE' });
+  });
+
   it('tells a schema of qmp_schema_entries_max at the most', () => {
     const entry = { name: 'x', 'meta-type': 'command' };
     const entries = Array.from({ length: limits.qmp_schema_entries_max }, () => entry);

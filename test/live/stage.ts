@@ -5,6 +5,7 @@ import { systemClock } from '../../adapters/system/clock.ts';
 import { systemFiles } from '../../adapters/system/files.ts';
 import { systemProcesses } from '../../adapters/system/processes.ts';
 import { systemRandom } from '../../adapters/system/random.ts';
+import { Rates } from '../../agent/daemon/rates.ts';
 import { openState } from '../../agent/daemon/state.ts';
 import type { DiskWriter } from '../../agent/disk/writer.ts';
 import { RunningVms } from '../../agent/images/running-vms.ts';
@@ -50,6 +51,7 @@ export class Stage {
   readonly #folder: Folder;
   readonly #objects = createMemoryObjects();
   readonly #pool = new ChunkPool({ workers: 1, buffers: 3, bufferBytes: 256 * 1024 });
+  readonly #rates = new Rates(systemClock);
   readonly #rounds = new Queue<PullRound>();
   #word: Incoming | undefined;
   #told = Promise.withResolvers<void>();
@@ -60,6 +62,10 @@ export class Stage {
   #cursor = '';
   /** Set: the destination tells no receipt. */
   isSilent = false;
+  /** What the migration may send a second. */
+  maxRate: number | undefined;
+  /** Keys of what was sent past that. */
+  readonly unlimited: string[] = [];
   /** What the destination tells of a guest whose VM is committed. */
   fate: GuestFate | undefined = { is: 'runs', waited_ms: 5 };
   #state: 'moving' | 'committed' | 'rolled-back' = 'moving';
@@ -162,7 +168,17 @@ export class Stage {
     const run: TaskRun = { task, attempt, signal, cut: signal, store, progress: () => undefined };
     const round = input.kind === 'round' ? input.round : 'last';
     this.#cursor = roundCursor({ run: 1, round, attempt }, 0).slice(0, -8);
-    return perform(this.host, run, input);
+    return this.#rates.within(input, run, (held) => perform(this.host, this.#noting(held), input));
+  }
+
+  #noting(run: TaskRun): TaskRun {
+    if (run.limit === undefined) return run;
+    const { rate, unlimited } = run.limit;
+    const put: typeof unlimited.put = (key, parts) => {
+      this.unlimited.push(key);
+      return unlimited.put(key, parts);
+    };
+    return { ...run, limit: { rate, unlimited: { ...unlimited, put } } };
   }
 
   /** Follows as a destination does, until the last round or the end of the test. Gives the layer's id. */
@@ -217,7 +233,8 @@ export class Stage {
   }
 
   get #ofVm() {
-    return { ...this.#about, epoch: 0, chain: { vm: VM, layers: this.#transfers } };
+    const limited = this.maxRate === undefined ? {} : { max_rate_bytes_per_second: this.maxRate };
+    return { ...this.#about, ...limited, epoch: 0, chain: { vm: VM, layers: this.#transfers } };
   }
 
   /** Each round is told of as applied when the next one is asked for. */

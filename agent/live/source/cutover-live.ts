@@ -82,24 +82,46 @@ interface Stopped {
 async function stopGuest(of: Cutover): Promise<Stopped> {
   for (;;) {
     const uri = await catchUp(of);
-    const handover = await begin(of, uri);
-    try {
-      return { handover, pausedMs: await handover.stop((...when) => whileMemoryGoes(of, ...when), of.run.signal) };
-    } catch (error) {
-      await recover(of, handover, { error, isCommitting: false });
-      if (!hasCode(error, 'RAM_FAILED') || !(await isElsewhere(of, uri!))) throw error;
-    }
+    const stopped = await withShare(of, (bytesPerSecond) => untilStopped(of, { uri, bytesPerSecond }));
+    if (stopped !== undefined) return stopped;
   }
 }
 
-async function begin({ host, run, input, session }: Cutover, uri: string | undefined): Promise<Handover> {
+/** A guest's memory keeps to the migration's rate, beside the rounds that go along with it. */
+async function withShare<T>({ run }: Cutover, work: (bytesPerSecond: number | undefined) => Promise<T>): Promise<T> {
+  const lent = run.limit?.rate.lend();
+  try {
+    return await work(lent?.bytesPerSecond);
+  } finally {
+    lent?.giveBack();
+  }
+}
+
+interface Memory {
+  readonly uri: string | undefined;
+  readonly bytesPerSecond: number | undefined;
+}
+
+/** Undefined if its memory is to go elsewhere. */
+async function untilStopped(of: Cutover, memory: Memory): Promise<Stopped | undefined> {
+  const handover = await begin(of, memory);
+  try {
+    return { handover, pausedMs: await handover.stop((...when) => whileMemoryGoes(of, ...when), of.run.signal) };
+  } catch (error) {
+    await recover(of, handover, { error, isCommitting: false });
+    if (!hasCode(error, 'RAM_FAILED') || !(await isElsewhere(of, memory.uri!))) throw error;
+    return undefined;
+  }
+}
+
+async function begin({ host, run, input, session }: Cutover, { uri, bytesPerSecond }: Memory): Promise<Handover> {
   const { clock, live } = host;
   const { cutover, max_downtime_ms: maxDowntimeMs } = input.live;
   const { vm } = input.chain;
   await live.note(vm, { kind: cutover, task: run.task, epoch: input.epoch });
   try {
     if (cutover === 'stop') return await stopHandover(session.qmp, clock, run.signal);
-    return await ramHandover(session.qmp, { uri: uri!, maxDowntimeMs, clock }, run.signal);
+    return await ramHandover(session.qmp, { uri: uri!, maxDowntimeMs, bytesPerSecond, clock }, run.signal);
   } catch (error) {
     await live.note(vm, undefined);
     throw error;

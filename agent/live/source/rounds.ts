@@ -47,9 +47,10 @@ export class CutoverRounds {
     await (session.hasAll ? send() : host.places.source(run.signal, send));
   }
 
-  /** The one that ends the streams: the guest is stopped. Errors: those of sendRound. */
+  /** The one that ends the streams: the guest is stopped, and waits for no rate. Errors: those of sendRound. */
   async end(signal: AbortSignal): Promise<SentRound> {
-    return this.#send({ ...this.#of.run, signal, cut: signal }, true);
+    const { run } = this.#of;
+    return this.#send({ ...run, store: run.limit?.unlimited ?? run.store, signal, cut: signal }, true);
   }
 
   async #send(run: TaskRun, isLast: boolean): Promise<SentRound> {
