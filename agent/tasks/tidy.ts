@@ -12,7 +12,17 @@ import type { TaskHost } from './task.ts';
 
 type Host = Pick<
   TaskHost,
-  'api' | 'arrivals' | 'brought' | 'clock' | 'images' | 'journals' | 'launches' | 'log' | 'running'
+  | 'api'
+  | 'arrivals'
+  | 'brought'
+  | 'catalog'
+  | 'clock'
+  | 'images'
+  | 'journals'
+  | 'launcher'
+  | 'launches'
+  | 'log'
+  | 'running'
 >;
 type Ends = ReadonlyMap<string, End>;
 
@@ -81,11 +91,10 @@ export class Tidy {
     return isLive ? !this.#running.has(taskIdOf(migration, 'follow', name)) : this.#running.count() === 0;
   }
 
-  /** Its task comes again as long as its migration runs. */
   async #settleLive(arrived: Waiting, signal: AbortSignal): Promise<void> {
     const { migration } = arrived;
-    if ((await endsOf(this.#host, [migration], signal)).get(migration) === 'open') return;
-    await settleLeft(this.#host, arrived, signal);
+    const mayComeAgain = (await endsOf(this.#host, [migration], signal)).get(migration) === 'open';
+    await settleLeft(this.#host, arrived, { mayComeAgain }, signal);
   }
 }
 

@@ -141,7 +141,8 @@ describe('a running VM that was stopped for good, and whose task was given up af
     await expect(followed).rejects.toThrow('silent');
     to.end('committed');
     to.refused.add('announceRunning');
-    const look = () => settleLeft(host, host.arrivals.waiting()[0]!, new AbortController().signal);
+    const look = () =>
+      settleLeft(host, host.arrivals.waiting()[0]!, { mayComeAgain: false }, new AbortController().signal);
     await look();
     expect(await host.images.vms()).toEqual([]);
     to.refused.clear();

@@ -191,7 +191,7 @@ describeWithGuest('a QEMU that waits for its guest', () => {
       stop.abort(new Error('its source was silent'));
       await expect(followed).rejects.toThrow('silent');
       to.end('committed');
-      const look = () => settleLeft(host, host.arrivals.waiting()[0]!, never);
+      const look = () => settleLeft(host, host.arrivals.waiting()[0]!, { mayComeAgain: false }, never);
       return { host, mark, look };
     }
 
@@ -204,6 +204,14 @@ describeWithGuest('a QEMU that waits for its guest', () => {
       expect(await statusHere()).toBe('running');
       expect(await host.images.vms()).toMatchObject([{ name: VM }]);
       await systemProcesses.kill(mark);
+    });
+
+    it('is left as it is while its task may come again', async () => {
+      const { host, mark } = await left();
+      await settleLeft(host, host.arrivals.waiting()[0]!, { mayComeAgain: true }, never);
+      expect(said()).toEqual([]);
+      expect(await systemProcesses.isRunning(mark)).toBe(true);
+      await host.launches.end(OWNER);
     });
 
     it('is ended and told of as lost if it is not, and nothing is this host’s before that is decided', async () => {

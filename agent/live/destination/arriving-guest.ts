@@ -1,15 +1,15 @@
-import type { Cutover } from '../../../core/api/tasks.ts';
-import { basesOf, disksOf } from '../../../core/disks.ts';
+import type { Cutover, LayerTransfer } from '../../../core/api/tasks.ts';
+import { type Disk, disksOf, topLayer } from '../../../core/disks.ts';
 import { LayerMoverError } from '../../../core/errors.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { Waiting } from '../../images/arrivals.ts';
 import type { Guest } from '../../launch/guest.ts';
 import type { Launcher } from '../../launch/launcher.ts';
 import { reopenGuest } from '../../launch/reopen.ts';
 import type { FollowInput, WantedTop } from '../../tasks/arrived-vm.ts';
 import type { TaskHost, TaskRun } from '../../tasks/task.ts';
 import { Announcer } from './announcer.ts';
-
-/** Paths of the VM's top layers, by disk; by undefined that of the only one. */
-export type Tops = ReadonlyMap<string | undefined, string>;
+import { arrivedDisks, arrivingDisk } from './arriving-disk.ts';
 
 /**
  * The QEMU of a VM that arrives: it is started when all disks have caught up for the first time and waits for the guest's
@@ -22,6 +22,7 @@ export class ArrivingGuest {
   readonly #cutover: Cutover;
   readonly #onFailure: (error: unknown) => void;
   readonly #announcer: Announcer;
+  /** Paths of the VM's top layers, by disk; by undefined that of the only one. */
   readonly #tops = new Map<string | undefined, string>();
   #starting: Promise<Guest | undefined> | undefined;
 
@@ -47,7 +48,7 @@ export class ArrivingGuest {
     this.#tops.set(vm.disk, path);
     const isReady = this.#tops.size === this.#disks.length;
     if (this.#cutover !== 'ram' || !isReady || this.#starting !== undefined) return;
-    this.#starting = this.#receive(this.#tops);
+    this.#starting = this.#receive();
     this.#starting.catch(this.#onFailure);
   }
 
@@ -73,10 +74,10 @@ export class ArrivingGuest {
    * Boots the guest, whose VM is committed, and waits until it runs. Undefined if nobody starts it here. Errors: GUEST_ENDED,
    * QMP_LOST, those of Launcher.boot, the signal's reason.
    */
-  async untilBooted(tops: Tops, signal: AbortSignal): Promise<Guest | undefined> {
-    const { launcher } = this.#host;
+  async untilBooted(arrived: Waiting, signal: AbortSignal): Promise<Guest | undefined> {
+    const { launcher, catalog } = this.#host;
     if (launcher === undefined) return undefined;
-    this.#starting ??= this.#boot(launcher, tops);
+    this.#starting ??= bootArrived({ launcher, catalog }, arrived, this.#run.signal);
     return this.untilHere(signal);
   }
 
@@ -97,32 +98,32 @@ export class ArrivingGuest {
     return disksOf(this.#input.chain.layers);
   }
 
-  async #receive(tops: Tops): Promise<Guest> {
-    const { guest, uri } = await launcherOf(this.#host).receive(await this.#vm(tops), this.#run.signal);
+  async #receive(): Promise<Guest> {
+    const { migration, chain } = this.#input;
+    const disks = await Promise.all(this.#disks.map((disk) => this.#arriving(disk)));
+    const vm = { migration, vm: chain.vm, disks };
+    const { guest, uri } = await launcherOf(this.#host).receive(vm, this.#run.signal);
     guest.lost().catch(this.#onFailure);
     this.#host.log.info({ vm: this.#input.chain.vm, uri }, 'a QEMU waits for the guest');
     this.#announcer.listens(uri);
     return guest;
   }
 
-  async #boot(launcher: Launcher, tops: Tops): Promise<Guest> {
-    return launcher.boot(await this.#vm(tops), this.#run.signal);
+  #arriving({ disk, layers }: Disk<LayerTransfer>) {
+    const kinds = layers.map(({ layer }) => layer.kind);
+    const { parent } = topLayer({ layers });
+    return arrivingDisk(this.#host.catalog, { disk, top: this.#tops.get(disk)!, kinds, parent });
   }
+}
 
-  async #vm(tops: Tops) {
-    const { migration, chain } = this.#input;
-    const disks = [];
-    for (const { disk, layers } of this.#disks) {
-      const top = tops.get(disk)!;
-      const kinds: Record<string, string> = {};
-      for (const { layer } of basesOf(layers)) {
-        const known = layer.layer_id === undefined ? undefined : await this.#host.catalog.byLayer(layer.layer_id);
-        if (known !== undefined) kinds[layer.kind] = known.path;
-      }
-      disks.push({ disk, top, kinds: { ...kinds, [layers.at(-1)!.layer.kind]: top } });
-    }
-    return { migration, vm: chain.vm, disks };
-  }
+/** Boots the guest of a VM that is this host's, from its disks. Errors: those of Launcher.boot, the signal's reason. */
+export async function bootArrived(
+  { launcher, catalog }: { launcher: Launcher; catalog: Catalog },
+  arrived: Waiting,
+  signal: AbortSignal,
+): Promise<Guest> {
+  const { migration, name: vm } = arrived;
+  return launcher.boot({ migration, vm, disks: await arrivedDisks(catalog, arrived) }, signal);
 }
 
 function launcherOf({ launcher, ref }: TaskHost): Launcher {

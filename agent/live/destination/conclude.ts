@@ -97,8 +97,7 @@ async function boot(host: TaskHost, run: TaskRun, arrived: Waiting, { guest, end
   const late = () => new LayerMoverError('GUEST_LOST', `it did not run within ${limits.guest_runs_ms} ms`);
   const deadline = { clock: host.clock, ms: limits.guest_runs_ms, late, signal };
   try {
-    const tops = new Map(arrived.disks.map(({ path, vm: { disk } }) => [disk, path]));
-    const booted = await withDeadline((within) => guest.untilBooted(tops, within), deadline);
+    const booted = await withDeadline((within) => guest.untilBooted(arrived, within), deadline);
     if (booted === undefined) return undefined;
     host.log.info({ vm: of.vm }, 'the guest is here');
     await noteRunning(host, arrived, booted, signal);
