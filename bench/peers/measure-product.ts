@@ -3,9 +3,8 @@ import { basename, join } from 'node:path';
 import { type CommandOptions, type Cost, measured, run } from './command.ts';
 import { bytesBelow, type Figures } from './figures.ts';
 import type { Images } from './images/build.ts';
+import { builtProcess } from './product/built.ts';
 import type { IngestJob, ProductJob } from './product/job.ts';
-
-const PROCESS = join(import.meta.dirname, 'product/process.ts');
 
 export interface ProductSettings extends Pick<IngestJob, 'sampling' | 'bytesPerSecond'> {
   readonly name: string;
@@ -13,7 +12,7 @@ export interface ProductSettings extends Pick<IngestJob, 'sampling' | 'bytesPerS
 
 /** Runs a process of the product to its end. */
 export async function runProduct(job: ProductJob, options: CommandOptions): Promise<Cost> {
-  return (await measured([process.execPath, PROCESS, JSON.stringify(job)], options)).cost;
+  return (await measured([process.execPath, builtProcess(), JSON.stringify(job)], options)).cost;
 }
 
 /** The same as of the tools, of the product: it is given the layers' files, and its restore gives these back. */
