@@ -10,7 +10,7 @@ const MiB = 1024 * 1024;
 /** Slow, so that the pre-copy lasts. */
 const WAY = { roundTripMs: 0, bytesPerSecond: 8 * MiB };
 /** From where the guest's numbers are on: what it writes to has its place in the image, so that no write takes longer for that. */
-const DATA = { dataAt: 4 * MiB, dataBytes: 48 * MiB };
+const DATA = { dataAt: 4 * MiB, dataBytes: 32 * MiB };
 const ALONE_MS = 4_000;
 const PAIRS_QUICK = 1;
 /** A guest that nobody moves, and that writes at each tick of its clock: what it feels is that others use the processors. */
