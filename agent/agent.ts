@@ -28,6 +28,7 @@ import { Journals } from './journal/journals.ts';
 import { Launcher, type LauncherOptions } from './launch/launcher.ts';
 import { FoundVms } from './live/found-vms.ts';
 import { Sessions } from './live/sessions.ts';
+import { Busy } from './measure/busy.ts';
 import { LinkMeter } from './measure/link-meter.ts';
 import { Pace } from './pack/pace.ts';
 import { ChunkPool } from './scan/pool.ts';
@@ -152,6 +153,7 @@ async function begin(
     log,
     pool,
     pace: new Pace(clock),
+    unpacked: new Busy(clock, (rate, bytes) => state.measures.note('unpack', rate, bytes)),
     zstd: options.machine?.zstd,
     news: inbox,
     places: {

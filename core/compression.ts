@@ -1,9 +1,9 @@
 import { limits } from './limits.ts';
 
-/** What went on while one pack was filled. Milliseconds. */
+/** What went on while packs were filled. Milliseconds. */
 export interface PackPeriod {
   readonly ms: number;
-  /** The writer had chunks and no room: every buffer held a pack that was on its way. The link is the slower one. */
+  /** The writer had chunks and no room, and nothing to compress: every buffer held a pack that was on its way. The link is the slower one. */
   readonly waitedMs: number;
   /** No pack was on its way. The compressor is the slower one. */
   readonly idleMs: number;
@@ -33,6 +33,10 @@ const TAKEN_SHARE = 0.9;
 /** From one pack to the next, at the most: the first one tells little, and a layer that begins leaves the link idle for a moment. */
 const TIMES_MAX = 8;
 const TIMES_MIN = 0.5;
+/** From any level to any other, and once more after a step too far. */
+const PACKS_TO_REST = 4;
+/** Between two levels of which one costs twice as much lie five bytes in a hundred, on system files. */
+const NEAR_TIMES = 2;
 
 /**
  * The level for the next pack: the highest one that leaves the link busy. A writer that waited has that much time to
@@ -48,6 +52,35 @@ export function nextLevel(level: number, { ms, waitedMs, idleMs }: PackPeriod): 
   }
   if (idle > BALANCED_SHARE) return Math.min(level, affordable(cost * Math.max(TIMES_MIN, 1 - idle)));
   return level;
+}
+
+/** True if the compressor was the slower one: how long packs took is what the cores took. */
+export function isComputing({ ms, waitedMs, idleMs }: PackPeriod): boolean {
+  return idleMs > waitedMs && idleMs > BALANCED_SHARE * ms;
+}
+
+/** What a pack takes, in milliseconds: to read and fingerprint, to compress at the lowest level, to send. */
+export interface PackWork {
+  readonly readMs: number;
+  readonly compressMs: number;
+  readonly sendMs: number;
+}
+
+/** The level at which a push of such packs comes to rest: `nextLevel`, from pack to pack. Compressing a pack at it takes no longer than sending it, unless the lowest level does. */
+export function restingLevel({ readMs, compressMs, sendMs }: PackWork): number {
+  let level: number = limits.pack_level_default;
+  for (let pack = 0; pack < PACKS_TO_REST; pack++) {
+    const fillMs = readMs + compressMs * costOf(level);
+    const ms = Math.max(fillMs, sendMs);
+    level = nextLevel(level, { ms, waitedMs: ms - fillMs, idleMs: ms - sendMs });
+  }
+  return level;
+}
+
+/** True if what was found out at one of these levels nearly holds at the other. */
+export function areNear(one: number, other: number): boolean {
+  const times = costOf(one) / costOf(other);
+  return times <= NEAR_TIMES && times >= 1 / NEAR_TIMES;
 }
 
 function affordable(cost: number): number {

@@ -21,6 +21,7 @@ interface Right {
 const EVERY_KEY = 'ns/*';
 const MIGRATIONS = 'ns/*/migrations/*';
 const keysOf = (kind: ObjectKind) => `ns/*/${kind}/*`;
+const MANIFESTS = (['layers', 'segments'] as const).map((kind) => ({ actions: ['s3:GetObject'], keys: keysOf(kind) }));
 const FILTERS = 'ns/*/garbage/*';
 const REQUESTS = `${REQUESTS_PREFIX}*`;
 
@@ -29,9 +30,10 @@ export const OBJECT_RIGHTS: Readonly<Partial<Record<FunctionName, readonly Right
   tasks: [{ actions: ['s3:GetObject'], keys: EVERY_KEY }],
   fingerprints: [{ actions: ['s3:GetObject'], keys: EVERY_KEY }],
   // A disk's sample is held against manifests.
-  layers: (['layers', 'segments'] as const).map((kind) => ({ actions: ['s3:GetObject'], keys: keysOf(kind) })),
+  layers: MANIFESTS,
   requests: [{ actions: ['s3:GetObject'], keys: REQUESTS }],
-  steps: [{ actions: ['s3:ListBucket'] }, { actions: ['s3:DeleteObject'], keys: MIGRATIONS }],
+  // A plan looks into the manifests of what the destination holds.
+  steps: [...MANIFESTS, { actions: ['s3:ListBucket'] }, { actions: ['s3:DeleteObject'], keys: MIGRATIONS }],
   gc: [
     { actions: ['s3:ListBucket'] },
     { actions: ['s3:GetObject'], keys: EVERY_KEY },

@@ -95,7 +95,7 @@ export class Enrolment {
 }
 
 /** Rates are told again when a forecast would be another by them. */
-const TOLD_AGAIN_AT = 1.25;
+const TOLD_AGAIN_AT = 1.1;
 
 function areOther(told: KnownRates, rates: KnownRates): boolean {
   return RATE_NAMES.some((name) => {

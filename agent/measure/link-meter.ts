@@ -1,52 +1,16 @@
 import { limits } from '../../core/limits.ts';
 import type { Clock, ObjectStore } from '../../core/ports.ts';
+import { Busy } from './busy.ts';
 import type { Measures } from './measures.ts';
-
-/** One direction of the link: how many bytes went, in how much time in which any were on their way. */
-class Direction {
-  readonly #clock: Clock;
-  readonly #tell: (bytesPerSecond: number) => void;
-  #underWay = 0;
-  #sinceMs = 0;
-  #busyMs = 0;
-  #bytes = 0;
-
-  constructor(clock: Clock, tell: (bytesPerSecond: number) => void) {
-    this.#clock = clock;
-    this.#tell = tell;
-  }
-
-  async measure<T>(transfer: () => Promise<T>, bytesOf: (done: T) => number): Promise<T> {
-    if (this.#underWay++ === 0) this.#sinceMs = this.#clock.nowMs();
-    try {
-      const done = await transfer();
-      this.#bytes += bytesOf(done);
-      return done;
-    } finally {
-      this.#underWay--;
-      const nowMs = this.#clock.nowMs();
-      this.#busyMs += Math.max(0, nowMs - this.#sinceMs);
-      this.#sinceMs = nowMs;
-      this.#settle();
-    }
-  }
-
-  #settle(): void {
-    if (this.#bytes < limits.rate_sample_bytes_min) return;
-    this.#tell((1000 * this.#bytes) / this.#busyMs);
-    this.#bytes = 0;
-    this.#busyMs = 0;
-  }
-}
 
 /** Measures what the link to the object store makes, from the transfers of all tasks. Small objects tell of calls, not of the link. */
 export class LinkMeter {
-  readonly #up: Direction;
-  readonly #down: Direction;
+  readonly #up: Busy;
+  readonly #down: Busy;
 
   constructor(clock: Clock, measures: Pick<Measures, 'note'>) {
-    this.#up = new Direction(clock, (rate) => measures.note('up', rate));
-    this.#down = new Direction(clock, (rate) => measures.note('down', rate));
+    this.#up = new Busy(clock, (rate, bytes) => measures.note('up', rate, bytes));
+    this.#down = new Busy(clock, (rate, bytes) => measures.note('down', rate, bytes));
   }
 
   /** The same store, measured. */

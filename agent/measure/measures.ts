@@ -4,10 +4,17 @@ import type { Files } from '../../core/files.ts';
 import { limits } from '../../core/limits.ts';
 import { type KnownRates, RATE_NAMES, type RateName } from '../../core/planner/rates.ts';
 import { RecordFolder } from '../catalog/record-folder.ts';
+import type { Tried } from '../sample/sample-layer.ts';
 
-/** How a base layer compresses. It never changes, so it is tried once. */
-const tried = z.object({ rawBytes: z.number(), compressedBytes: z.number() });
-export type Tried = z.infer<typeof tried>;
+/** How a base layer compresses. It never changes, so it is tried once at a level. */
+const tried = z.object({
+  rawBytes: z.number(),
+  compressedBytes: z.number(),
+  /** Once only the lowest level was tried, and its time was not kept. */
+  level: z.number().default(limits.pack_level_default),
+  compressMs: z.number().default(0),
+  lowestMs: z.number().default(0),
+}) satisfies z.ZodType<Tried>;
 
 /** Ratios by layer id, the ones that were used last at the end. */
 const record = z.object({ rates: knownRates, ratios: z.record(z.string(), tried) });
@@ -17,7 +24,8 @@ const CALLS: readonly RateName[] = ['call', 'lookup'];
 
 /**
  * What a host has found out of itself and its link, kept between the runs of its agent. A rate is the mean of what it was
- * and what was measured last: one transfer at a bad time does not make it, and an old one does not stay. How long calls take is
+ * and what was measured last, which counts by how much was moved: one transfer at a bad time does not make it, and an old one does
+ * not stay. How long calls take is
  * believed at once if it is less: the others waited for something that is not of every call, a function's first start for instance.
  */
 export class Measures {
@@ -42,11 +50,14 @@ export class Measures {
     return Object.fromEntries([...this.#rates].map(([name, value]) => [name, { value, from: 'remembered' }]));
   }
 
-  /** Bytes a second, or milliseconds of a call. What took no time that the clock could tell is not noted. */
-  note(name: RateName, value: number): void {
+  /**
+   * Bytes a second, or milliseconds of a call; `bytes`: by which it was measured. What took no time that the clock could tell
+   * is not noted.
+   */
+  note(name: RateName, value: number, bytes: number = limits.rate_memory_bytes): void {
     if (!(value > 0) || !Number.isFinite(value)) return;
-    const before = this.#rates.get(name);
-    const mean = before === undefined ? value : (before + value) / 2;
+    const before = this.#rates.get(name) ?? value;
+    const mean = before + ((value - before) * bytes) / (bytes + limits.rate_memory_bytes);
     this.#rates.set(name, CALLS.includes(name) ? Math.min(value, mean) : mean);
     this.#changed = true;
   }

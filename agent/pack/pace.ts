@@ -1,65 +1,131 @@
-import { nextLevel } from '../../core/compression.ts';
+import { isComputing, nextLevel } from '../../core/compression.ts';
 import { limits } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
+
+/** Packs that were filled at the lowest level where the compressor was slower than the link. Raw bytes, and milliseconds. */
+export interface Filled {
+  readonly bytes: number;
+  readonly ms: number;
+}
 
 /** The level at which an agent compresses, as its link leaves it time to. All its pushes share it: their link is one. */
 export class Pace {
   level: number = limits.pack_level_default;
   readonly clock: Clock;
+  #filled: Filled = { bytes: 0, ms: 0 };
 
   constructor(clock: Clock) {
     this.clock = clock;
   }
+
+  filled(bytes: number, ms: number): void {
+    if (this.level !== limits.pack_level_default) return;
+    this.#filled = { bytes: this.#filled.bytes + bytes, ms: this.#filled.ms + ms };
+  }
+
+  /** What was filled since this was asked last: it tells how fast the cores are with all else that they do. */
+  take(): Filled {
+    const filled = this.#filled;
+    this.#filled = { bytes: 0, ms: 0 };
+    return filled;
+  }
 }
+
+/** As many as there are buffers for. */
+const PACKS_UNDER_WAY = limits.uploads_in_flight + limits.packs_waiting_max;
+/** No period begins before a link was to be seen. */
+const NOT_SEEN = Number.NEGATIVE_INFINITY;
 
 /** What one writer of packs finds out about its link: whoever waits for it, and when nothing is on its way. */
 export class LinkWatch {
   readonly #pace: Pace;
   #onItsWay = 0;
-  /** How long something was on its way, up to `#turnedMs`: when that began or ended last. */
+  #waiting = 0;
+  #compressing = 0;
+  /** Until when it was counted, how long something was on its way, and how long somebody waited for that alone. */
+  #countedMs = 0;
   #busyMs = 0;
-  #turnedMs: number | undefined;
-  /** The period that is looked at, from the first pack that was filled while there was a link to be seen. */
-  #period: { sinceMs: number; busyMs: number; waitedMs: number } | undefined;
+  #waitedMs = 0;
+  /** Packs filled in the period that is looked at: less than none as long as it is not to begin. */
+  #packs = NOT_SEEN;
+  #bytes = 0;
+  #sinceMs = 0;
 
   constructor(pace: Pace) {
     this.#pace = pace;
+    this.#countedMs = pace.clock.nowMs();
   }
 
-  /** Waits for room. While nothing is on its way, it is not the link that makes it wait. */
+  /**
+   * Waits for room. It counts while something is on its way, for else it is not the link that makes it wait, and nothing is being
+   * compressed: what is, the link has left time for.
+   */
   async waiting<T>(room: Promise<T>): Promise<T> {
-    const beforeMs = this.#busy();
-    const got = await room;
-    if (this.#period !== undefined) this.#period.waitedMs += this.#busy() - beforeMs;
-    return got;
+    this.#count();
+    this.#waiting++;
+    try {
+      return await room;
+    } finally {
+      this.#count();
+      this.#waiting--;
+    }
+  }
+
+  /** A frame is being compressed until this settles. */
+  async compressing<T>(frame: Promise<T>): Promise<T> {
+    this.#count();
+    this.#compressing++;
+    try {
+      return await frame;
+    } finally {
+      this.#count();
+      this.#compressing--;
+    }
   }
 
   /** A pack is on its way from here on; what this gives is called when it has arrived. */
   sending(): () => void {
-    this.#turn(1);
-    return () => this.#turn(-1);
-  }
-
-  /** A pack was filled: the level is chosen anew. */
-  filled(): void {
-    const nowMs = this.#pace.clock.nowMs();
-    const busyMs = this.#busy();
-    if (this.#period !== undefined) {
-      const ms = nowMs - this.#period.sinceMs;
-      const idleMs = ms - (busyMs - this.#period.busyMs);
-      this.#pace.level = nextLevel(this.#pace.level, { ms, waitedMs: this.#period.waitedMs, idleMs });
-    }
+    this.#count();
+    this.#onItsWay++;
     // What is made before the first pack is on its way makes no link wait.
-    if (this.#turnedMs !== undefined) this.#period = { sinceMs: nowMs, busyMs, waitedMs: 0 };
+    if (this.#packs === NOT_SEEN) this.#packs = -1;
+    return () => {
+      this.#count();
+      this.#onItsWay--;
+    };
   }
 
-  #busy(): number {
-    return this.#onItsWay === 0 ? this.#busyMs : this.#busyMs + this.#pace.clock.nowMs() - this.#turnedMs!;
+  /**
+   * A pack of so many raw bytes was filled. The level is chosen anew by as many packs as go up at a time, for these arrive
+   * together; after a rise not before the packs that were under way have gone, for until then the link shows what it made of those.
+   */
+  filled(bytes: number): void {
+    this.#count();
+    this.#packs++;
+    this.#bytes += bytes;
+    if (this.#packs === limits.uploads_in_flight) this.#choose();
+    if (this.#packs > 0) return;
+    this.#sinceMs = this.#countedMs;
+    this.#busyMs = 0;
+    this.#waitedMs = 0;
+    this.#bytes = 0;
   }
 
-  #turn(by: 1 | -1): void {
-    this.#busyMs = this.#busy();
-    this.#turnedMs = this.#pace.clock.nowMs();
-    this.#onItsWay += by;
+  #choose(): void {
+    const ms = this.#countedMs - this.#sinceMs;
+    const period = { ms, waitedMs: this.#waitedMs, idleMs: ms - this.#busyMs };
+    if (isComputing(period)) this.#pace.filled(this.#bytes, ms);
+    const level = nextLevel(this.#pace.level, period);
+    this.#packs = level > this.#pace.level ? -PACKS_UNDER_WAY : 0;
+    this.#pace.level = level;
+  }
+
+  #count(): void {
+    const nowMs = this.#pace.clock.nowMs();
+    const ms = nowMs - this.#countedMs;
+    this.#countedMs = nowMs;
+    if (this.#onItsWay === 0) return;
+    this.#busyMs += ms;
+    if (this.#waiting > 0 && this.#compressing === 0) this.#waitedMs += ms;
   }
 }

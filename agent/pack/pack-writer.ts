@@ -92,7 +92,7 @@ export class PackWriter {
     const { buffer, length, chunks } = this.#frame!;
     this.#frame = undefined;
     const raw = buffer.subarray(0, length);
-    const sealing = sealFrame(raw, this.#pace.level, this.#zstd);
+    const sealing = this.#link.compressing(sealFrame(raw, this.#pace.level, this.#zstd));
     const sealed = this.#pack!.closeFrame({ raw, sealing, chunks }, () => this.#frames.give(buffer));
     for (const each of [sealing, sealed]) each.catch((error: unknown) => this.#stop.fail(error));
   }
@@ -102,7 +102,7 @@ export class PackWriter {
     if (pack === undefined) return;
     if (this.#frame !== undefined) this.#closeFrame();
     this.#pack = undefined;
-    this.#link.filled();
+    this.#link.filled(pack.rawBytes);
     this.#delivered = this.#delivered.then(() => this.#finish(pack));
     this.#delivered.catch((error: unknown) => this.#stop.fail(error));
   }

@@ -22,12 +22,21 @@ interface Target {
 
 /**
  * Fetches a range, opens its frames and writes what is wanted of them; gives the raw bytes written. A chunk is
- * written only after its SHA-256 was found to be its fingerprint. A damaged frame is fetched once more.
+ * written only after its SHA-256 was found to be its fingerprint. A damaged frame is fetched once more. `unpack` does what
+ * comes after the fetch.
  * Errors: FRAME_CORRUPT, CHUNK_CORRUPT, those of the source and the writer.
  */
-export async function writeRange(target: Target, range: PackRange): Promise<number> {
+export async function writeRange(
+  target: Target,
+  range: PackRange,
+  unpack = (work: () => Promise<number>) => work(),
+): Promise<number> {
   const { scope, pack, offset, length } = range;
   const bytes = await fetchRange(target, range.frames[0]!, () => target.source.range(scope, pack, offset, length));
+  return await unpack(() => writeFrames(target, range, bytes));
+}
+
+async function writeFrames(target: Target, range: PackRange, bytes: Uint8Array): Promise<number> {
   let written = 0;
   for (const frame of range.frames) {
     const at = frame.place.offset - range.offset;

@@ -8,6 +8,7 @@ import type { Round } from '../../core/records.ts';
 import type { DiskWriter } from '../disk/writer.ts';
 import { Background } from '../flow/background.ts';
 import { Stop } from '../flow/stop.ts';
+import type { Busy } from '../measure/busy.ts';
 import { Counter, type Counts, type Progress } from '../push/counts.ts';
 import { fetchNamed } from './absent.ts';
 import { writeRange } from './frames.ts';
@@ -43,6 +44,8 @@ export interface PullJob {
   readonly concurrency?: number | undefined;
   /** The threaded one unless set. */
   readonly zstd?: Zstd | undefined;
+  /** Told of what is opened, checked and written. */
+  readonly unpacked?: Busy | undefined;
 }
 
 /**
@@ -61,6 +64,7 @@ export async function pullLayer(job: PullJob): Promise<{ layerId: string; counts
   const { name, geometry, writer } = job;
   const plans = { name, geometry, source, versions: new Versions(name, geometry, source) };
   const disk = { name, chunkBytes: geometry.chunkBytes, source, writer, zstd: job.zstd, signal: stop.signal };
+  const unpack = (work: () => Promise<number>) => job.unpacked?.measure(work, (bytes) => bytes) ?? work();
   try {
     const end: End = {};
     const rounds = 'layerId' in job.rounds ? storedRounds(job, source, job.rounds.layerId) : job.rounds;
@@ -73,7 +77,7 @@ export async function pullLayer(job: PullJob): Promise<{ layerId: string; counts
       if (plan.overwrites) await background.drain();
       await writeZeros(job, plan);
       for (const range of rangesOf(await withoutOwn(job, plan.frames, counter, stop.signal))) {
-        await background.start(async () => counter.add({ doneBytes: await writeRange(disk, range) }));
+        await background.start(async () => counter.add({ doneBytes: await writeRange(disk, range, unpack) }));
       }
     }
     await background.drain();

@@ -1,5 +1,6 @@
 import type { Zstd } from '../../adapters/system/zstd.ts';
 import { geometryOf } from '../../core/chunk.ts';
+import { restingLevel } from '../../core/compression.ts';
 import { limits } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { DiskLayer } from '../disk/layer.ts';
@@ -17,6 +18,10 @@ export interface SampleJob {
   readonly pool: ChunkPool;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** What the link is thought to take, in bytes a second. */
+  readonly up: number;
+  /** How many times as long as here it takes while something is sent. */
+  readonly load: number;
   /** The threaded one unless set. */
   readonly zstd?: Zstd | undefined;
 }
@@ -27,14 +32,24 @@ export interface Sampled {
   /** Raw bytes of its data chunks, extrapolated unless all of it was read. */
   readonly dataBytes: number;
   readonly rawBytes: number;
-  readonly compressedBytes: number;
   readonly readMs: number;
+  readonly tried: Tried;
+}
+
+/** How some of a layer compresses, at one of zstd's levels. Bytes and milliseconds. */
+export interface Tried {
+  readonly level: number;
+  readonly rawBytes: number;
+  readonly compressedBytes: number;
   readonly compressMs: number;
+  /** What the lowest level takes. */
+  readonly lowestMs: number;
 }
 
 /**
  * Reads pieces that lie evenly in what a layer holds, `limits.survey_sample_bytes_max` at the most, fingerprints them and
- * compresses them in frames as a push does. Errors: those of reading, the signal's reason.
+ * compresses them in frames as a push does: at the lowest level, then at the one that a push over this link would come to,
+ * which takes no longer than sending them would. Errors: those of reading, the signal's reason.
  */
 export async function sampleLayer(job: SampleJob): Promise<Sampled> {
   const { layer, chunkBytes, clock } = job;
@@ -58,26 +73,32 @@ export async function sampleLayer(job: SampleJob): Promise<Sampled> {
       }
     }
     const readMs = clock.nowMs() - beganMs;
-    const compressedBytes = await compressedLength(buffer.subarray(0, rawBytes), job.zstd);
-    const compressMs = clock.nowMs() - beganMs - readMs;
+    const raw = buffer.subarray(0, rawBytes);
+    const lowest = await tryLevel(raw, limits.pack_level_default, job);
+    const sendMs = (1000 * lowest.compressedBytes) / job.up;
+    const level = restingLevel({ readMs: readMs * job.load, compressMs: lowest.compressMs * job.load, sendMs });
+    const atRest = level === lowest.level ? lowest : await tryLevel(raw, level, job);
+    const tried = { ...atRest, lowestMs: lowest.compressMs };
     const scale = chunks / Math.max(1, seen);
     const hooks = { fingerprints, all: Math.round(fingerprints.length * scale) };
-    return { hooks, dataBytes: Math.round(rawBytes * scale), rawBytes, compressedBytes, readMs, compressMs };
+    return { hooks, dataBytes: Math.round(rawBytes * scale), rawBytes, readMs, tried };
   } finally {
     freeBuffer(buffer);
   }
 }
 
 /** In frames as large as a pack's, all at once, as a push compresses them beside each other. */
-async function compressedLength(raw: Uint8Array, zstd: Zstd | undefined): Promise<number> {
+async function tryLevel(raw: Uint8Array, level: number, { clock, zstd }: SampleJob) {
+  const beganMs = clock.nowMs();
   const frames: Promise<number>[] = [];
   for (let at = 0; at < raw.length; at += limits.frame_raw_bytes_max)
-    frames.push(frameLength(raw.subarray(at, at + limits.frame_raw_bytes_max), zstd));
-  return (await Promise.all(frames)).reduce((sum, length) => sum + length, 0);
+    frames.push(frameLength(raw.subarray(at, at + limits.frame_raw_bytes_max), level, zstd));
+  const compressedBytes = (await Promise.all(frames)).reduce((sum, length) => sum + length, 0);
+  return { level, rawBytes: raw.length, compressedBytes, compressMs: clock.nowMs() - beganMs };
 }
 
-async function frameLength(raw: Uint8Array, zstd: Zstd | undefined): Promise<number> {
-  const { head, payload } = await sealFrame(raw, limits.pack_level_default, zstd);
+async function frameLength(raw: Uint8Array, level: number, zstd: Zstd | undefined): Promise<number> {
+  const { head, payload } = await sealFrame(raw, level, zstd);
   const length = head.length + payload.length;
   if (payload.buffer !== raw.buffer) freeBuffer(payload);
   return length;

@@ -1,9 +1,10 @@
 import { hasCode } from '../../core/errors.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
+import { limits } from '../../core/limits.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
 import { identitiesOf } from '../catalog/identity.ts';
 import type { DiskLayer } from '../disk/layer.ts';
-import { type ScanJob, scanLayer } from '../scan/scan-layer.ts';
+import { type ScanJob, type ScannedLayer, scanLayer } from '../scan/scan-layer.ts';
 import { containerOf, nameOf } from './chains.ts';
 import type { TaskHost } from './task.ts';
 
@@ -73,12 +74,17 @@ async function hasManifest({ manifests }: TaskHost, layerId: string): Promise<bo
   }
 }
 
-/** Reads a layer and fingerprints it over the parent with that id. Errors: those of scanLayer. */
-export function scanAt(
-  { pool, manifests }: Pick<TaskHost, 'pool' | 'manifests'>,
+/** Reads a layer and fingerprints it over the parent with that id; notes how fast that was. Errors: those of scanLayer. */
+export async function scanAt(
+  { pool, manifests, measures, clock }: Pick<TaskHost, 'pool' | 'manifests' | 'measures' | 'clock'>,
   { parent, ...job }: { parent: string | null } & Pick<ScanJob, 'layer' | 'chunkBytes' | 'signal' | 'progress'>,
-) {
-  return scanLayer({ ...job, pool, manifests, parent: parent === null ? NO_DIGEST : fromHex(parent) });
+): Promise<ScannedLayer> {
+  const beganMs = clock.nowMs();
+  const found = await scanLayer({ ...job, pool, manifests, parent: parent === null ? NO_DIGEST : fromHex(parent) });
+  const { dataBytes } = found;
+  if (dataBytes >= limits.rate_sample_bytes_min)
+    measures.note('hash', (1000 * dataBytes) / (clock.nowMs() - beganMs), dataBytes);
+  return found;
 }
 
 /** Removes a manifest that was made along the way of a VM's own disk, which is written to and never asked for again. */

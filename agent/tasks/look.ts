@@ -1,12 +1,13 @@
 import type { LayerSample, TaskInput } from '../../core/api/tasks.ts';
+import { areNear, restingLevel } from '../../core/compression.ts';
 import { hasCode } from '../../core/errors.ts';
 import { DIGEST_BYTES } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
-import type { KnownRates } from '../../core/planner/rates.ts';
+import { type KnownRates, type RateName, rateOf } from '../../core/planner/rates.ts';
 import type { DiskLayer } from '../disk/layer.ts';
 import { perSecond } from '../live/measure.ts';
 import { type Hooks, hooksOfManifest, thinned } from '../sample/hooks.ts';
-import { type Sampled, sampleLayer } from '../sample/sample-layer.ts';
+import { type Sampled, sampleLayer, type Tried } from '../sample/sample-layer.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
 /** Calls of which the quickest tells how long one takes: the others waited for something else, too. */
@@ -16,25 +17,28 @@ interface Looked {
   readonly stream: string;
   readonly hooks: Hooks;
   readonly dataBytes: number;
-  readonly rawBytes: number;
-  readonly compressedBytes: number;
+  readonly tried: Tried;
 }
+
+type LookInput = Pick<Extract<TaskInput, { kind: 'survey' }>, 'chunk_bytes' | 'max_rate_bytes_per_second'>;
 
 /** What a survey finds out for the plan beside what the layers are: a bounded look into each of them, and this host's rates. */
 export class Look {
   readonly #host: TaskHost;
   readonly #run: TaskRun;
   readonly #chunkBytes: number;
+  readonly #upMax: number;
   readonly #looked = new Map<string, Looked>();
   /** What running VMs write, in bytes a second. */
   readonly writes: { readonly vm: string; readonly bytes_per_second: number }[] = [];
   readonly #read = { bytes: 0, ms: 0 };
   readonly #compressed = { bytes: 0, ms: 0 };
 
-  constructor(host: TaskHost, run: TaskRun, { chunk_bytes: chunkBytes }: Pick<TaskInput, 'chunk_bytes'>) {
+  constructor(host: TaskHost, run: TaskRun, input: LookInput) {
     this.#host = host;
     this.#run = run;
-    this.#chunkBytes = chunkBytes;
+    this.#chunkBytes = input.chunk_bytes;
+    this.#upMax = input.max_rate_bytes_per_second ?? Number.POSITIVE_INFINITY;
   }
 
   /** Looks into a layer, once. One whose id is known has a manifest here. Errors: those of sampleLayer. */
@@ -43,14 +47,30 @@ export class Look {
     const { layer_id: layerId, data_bytes: dataBytes } = known;
     const hooks = layerId === undefined ? undefined : await this.#hooks(layerId);
     const remembered = layerId === undefined ? undefined : this.#host.measures.ratio(layerId);
-    if (hooks !== undefined && remembered !== undefined) {
-      this.#looked.set(stream, { stream, hooks, dataBytes, ...remembered });
+    if (hooks !== undefined && remembered !== undefined && this.#holds(remembered)) {
+      this.#looked.set(stream, { stream, hooks, dataBytes, tried: remembered });
       return;
     }
     const sampled = await this.#sample(layer);
-    const { rawBytes, compressedBytes } = sampled;
-    if (layerId !== undefined) this.#host.measures.noteRatio(layerId, { rawBytes, compressedBytes });
+    if (layerId !== undefined) this.#host.measures.noteRatio(layerId, sampled.tried);
     this.#looked.set(stream, { stream, ...sampled, ...(hooks === undefined ? {} : { hooks, dataBytes }) });
+  }
+
+  /** What was tried once holds as long as the link leaves about as much time to compress as it did then. */
+  #holds({ level, rawBytes, compressedBytes, lowestMs }: Tried): boolean {
+    const load = this.#rate('load');
+    const readMs = (1000 * rawBytes * load) / this.#rate('hash');
+    const sendMs = (1000 * compressedBytes) / this.#up();
+    return areNear(level, restingLevel({ readMs, compressMs: lowestMs * load, sendMs }));
+  }
+
+  /** What the link is thought to take, or the migration may. */
+  #up(): number {
+    return Math.min(this.#rate('up'), this.#upMax);
+  }
+
+  #rate(name: RateName): number {
+    return rateOf(this.#host.measures.rates(), name).value;
   }
 
   /** Measures what a running VM writes while `work` is done, for `limits.guest_look_ms` at the least. `written`: all of it until now. */
@@ -77,12 +97,21 @@ export class Look {
   async #sample(layer: DiskLayer): Promise<Sampled> {
     const { pool, clock, zstd, places } = this.#host;
     const { signal } = this.#run;
-    const job = { layer, chunkBytes: this.#chunkBytes, pool, clock, zstd, signal };
+    const job = {
+      layer,
+      chunkBytes: this.#chunkBytes,
+      pool,
+      clock,
+      zstd,
+      signal,
+      up: this.#up(),
+      load: this.#rate('load'),
+    };
     const sampled = await places.source(signal, () => sampleLayer(job));
     this.#read.bytes += sampled.rawBytes;
     this.#read.ms += sampled.readMs;
     this.#compressed.bytes += sampled.rawBytes;
-    this.#compressed.ms += sampled.compressMs;
+    this.#compressed.ms += sampled.tried.lowestMs;
     return sampled;
   }
 
@@ -92,13 +121,15 @@ export class Look {
       looked.map(({ hooks }) => hooks.fingerprints),
       limits.survey_hooks_max,
     );
-    return looked.map(({ stream, hooks, dataBytes, rawBytes, compressedBytes }, at) => ({
+    return looked.map(({ stream, hooks, dataBytes, tried }, at) => ({
       stream,
       hooks: Buffer.concat(told[at]!, told[at]!.length * DIGEST_BYTES).toString('base64'),
       hooks_all: hooks.all,
       data_bytes: dataBytes,
-      raw_bytes: rawBytes,
-      compressed_bytes: compressedBytes,
+      raw_bytes: tried.rawBytes,
+      compressed_bytes: tried.compressedBytes,
+      level: tried.level,
+      compress_ms: tried.compressMs,
     }));
   }
 
@@ -106,8 +137,8 @@ export class Look {
   async rates(migration: string): Promise<KnownRates> {
     const { measures } = this.#host;
     const measured = {
-      hash: rateOf(this.#read),
-      compress: rateOf(this.#compressed),
+      hash: perSecondOf(this.#read),
+      compress: perSecondOf(this.#compressed),
       call: await this.#callMs(migration),
     };
     const found: KnownRates = { ...measures.rates(), ...measuredOnly(measured) };
@@ -127,7 +158,7 @@ export class Look {
   }
 }
 
-function rateOf({ bytes, ms }: { bytes: number; ms: number }): number | undefined {
+function perSecondOf({ bytes, ms }: { bytes: number; ms: number }): number | undefined {
   return bytes >= limits.rate_sample_bytes_min && ms > 0 ? (1000 * bytes) / ms : undefined;
 }
 

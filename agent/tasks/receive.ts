@@ -147,6 +147,7 @@ async function pullFrom(
       signal: run.signal,
       totalBytes,
       zstd: host.zstd,
+      unpacked: host.unpacked,
       progress: meter,
     });
     await writer.finish();

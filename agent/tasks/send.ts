@@ -5,6 +5,7 @@ import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
 import type { DiskLayer } from '../disk/layer.ts';
+import { beginAtSampled, noteLoad } from '../measure/load.ts';
 import type { PushSink } from '../push/port.ts';
 import { pushLayer } from '../push/push-layer.ts';
 import { createMeter } from './meter.ts';
@@ -79,9 +80,13 @@ async function sendOnce(
     before: { journal, source: createSource(host, run, migration, transfer) },
   };
   const pushed = await host.places
-    .source(run.signal, () => pushLayer({ ...job, ...treatmentOf(transfer) }))
+    .source(run.signal, () => {
+      beginAtSampled(host, surveyed.layer_id);
+      return pushLayer({ ...job, ...treatmentOf(transfer) });
+    })
     .catch((error: unknown) => manifestLost(host, transfer, error))
     .finally(() => journal.close());
+  noteLoad(host, surveyed.layer_id);
   if (pushed.layerId !== (surveyed.layer_id ?? pushed.layerId)) throw layerChanged(layer.path);
   if (treatment === 'dedup') {
     const body = { attempt: run.attempt, layer_id: pushed.layerId, layer: surveyed, chunk_bytes: chunkBytes };

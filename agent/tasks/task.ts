@@ -19,6 +19,7 @@ import type { Launcher } from '../launch/launcher.ts';
 import type { Launches } from '../launch/launches.ts';
 import type { Sessions } from '../live/sessions.ts';
 import type { ManifestStore } from '../manifests/store.ts';
+import type { Busy } from '../measure/busy.ts';
 import type { Measures } from '../measure/measures.ts';
 import type { Pace } from '../pack/pace.ts';
 import type { ChunkPool } from '../scan/pool.ts';
@@ -60,6 +61,8 @@ export interface TaskHost {
   readonly manifests: ManifestStore;
   readonly journals: Journals;
   readonly measures: Measures;
+  /** What its pulls open, check and write. */
+  readonly unpacked: Busy;
   readonly pool: ChunkPool;
   /** How its pushes compress. */
   readonly pace: Pace;

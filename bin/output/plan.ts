@@ -73,20 +73,27 @@ function dollarsOf(dollars: number): string {
 const RATES: readonly (readonly [keyof Omit<LinkRates, 'source'>, string])[] = [
   ['hash', 'the source reads and fingerprints'],
   ['compress', 'the source compresses'],
+  ['load', 'both beside sending, by past transfers'],
   ['up', 'from the source to the store'],
   ['down', 'from the store to the destination'],
+  ['unpack', 'the destination decompresses and writes'],
   ['read_back', 'the destination reads back'],
   ['call', 'a call of the API'],
   ['lookup', 'a batch of fingerprints'],
 ];
-const TIMES: readonly string[] = ['call', 'lookup'];
+
+function rateWords(name: string, value: number): string {
+  if (name === 'load') return `${value.toFixed(1)} × as long`;
+  return name === 'call' || name === 'lookup' ? ms(Math.round(value)) : `${bytes(value)}/s`;
+}
 
 function explanation(vms: readonly VmView[], { rates }: MigrationForecast): string[] {
   const links = rates.flatMap((link) => [
     `from ${link.source}:`,
-    ...RATES.map(([name, what]) => {
-      const { value, from } = link[name];
-      return `  ${what}: ${TIMES.includes(name) ? ms(Math.round(value)) : `${bytes(value)}/s`}, ${from}`;
+    ...RATES.flatMap(([name, what]) => {
+      const { value, from } = link[name] ?? {};
+      if (value === undefined) return [];
+      return [`  ${what}: ${rateWords(name, value)}, ${from}`];
     }),
   ]);
   return [...links, ...vms.flatMap(({ name, layers }) => layers.flatMap((layer) => layerWords(name, layer)))];
@@ -94,10 +101,13 @@ function explanation(vms: readonly VmView[], { rates }: MigrationForecast): stri
 
 function layerWords(vm: string, { kind, name, forecast }: LayerView): string[] {
   if (forecast === undefined) return [];
-  const { duplicates, compressed, other } = forecast;
+  const { duplicates, compressed, level, other } = forecast;
   const known = duplicates === undefined ? 'not looked up' : `${shareWords(duplicates)} (${duplicates.seen} hooks)`;
   const left = compressed === undefined ? 'assumed 50 %' : `${Math.round(100 * compressed.value)} %`;
-  const tried = compressed === undefined ? '' : ` (${bytes(compressed.seen)} tried)`;
+  const tried =
+    compressed === undefined
+      ? ''
+      : ` (${bytes(compressed.seen)} tried${level === undefined ? '' : ` at level ${level}`})`;
   return [
     `${vm} ${kind} ${visible(name)}: known chunks ${known}; left after compression ${left}${tried}`,
     ...(other === undefined

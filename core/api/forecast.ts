@@ -10,10 +10,12 @@ const rate = z.object({ value: z.number().positive(), from: z.enum(ORIGINS) });
 export const knownRates = z.object({
   hash: rate.optional(),
   compress: rate.optional(),
+  unpack: rate.optional(),
   up: rate.optional(),
   down: rate.optional(),
   call: rate.optional(),
   lookup: rate.optional(),
+  load: rate.optional(),
 });
 
 export const share = z.object({ value: z.number().min(0).max(1), seen: count, all: count });
@@ -29,6 +31,8 @@ export const layerForecast = z.object({
   duplicates: share.optional(),
   /** What is left of it after compression; absent if nobody tried. Counted in bytes. */
   compressed: share.optional(),
+  /** zstd's level at which it was tried, and is expected to be sent. */
+  level: count.optional(),
 });
 export type LayerForecast = z.infer<typeof layerForecast>;
 
@@ -37,11 +41,13 @@ export const linkRates = z.object({
   source: hostRef,
   hash: rate,
   compress: rate,
+  unpack: rate.optional(),
   up: rate,
   down: rate,
   read_back: rate,
   call: rate,
   lookup: rate,
+  load: rate.optional(),
 });
 export type LinkRates = z.infer<typeof linkRates>;
 

@@ -43,6 +43,9 @@ export const layerSample = z.object({
   /** Raw bytes that were compressed, and what was left of them. */
   raw_bytes: count,
   compressed_bytes: count,
+  /** zstd's level at which they were, the one that a push over this link would come to, and how long it took. */
+  level: count.max(limits.pack_level_max).optional(),
+  compress_ms: z.number().nonnegative().optional(),
 });
 export type LayerSample = z.infer<typeof layerSample>;
 
@@ -91,6 +94,7 @@ export const taskInput = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('survey'),
     ...about,
+    ...limited,
     policy: z.enum(['auto', 'dedup', 'direct']),
     /** The VMs may run: their top layers change, so that nobody fingerprints them. */
     live: z.boolean().optional(),

@@ -21,8 +21,14 @@ export interface LayerFacts {
   readonly fingerprinted: boolean;
   /** Chunks that the index has, or will have by the time the layer's turn comes; undefined if nobody has looked. */
   readonly duplicates?: Share | undefined;
+  /** Share of its chunks that the destination takes from base layers of its own, 0 to 1; 0 unless set. */
+  readonly held?: number | undefined;
   /** What is left of its bytes after compression; undefined if nobody has tried. */
   readonly compressed?: Share | undefined;
+  /** zstd's level at which it was tried: the one that the source's link leaves time for. */
+  readonly level?: number | undefined;
+  /** Bytes a second at which it compresses then, on all threads; undefined if nobody has measured it. */
+  readonly compress?: number | undefined;
 }
 
 /** What is taken to be left of a layer's bytes after compression where nobody has tried. */

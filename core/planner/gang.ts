@@ -25,17 +25,12 @@ export function split(layers: readonly SharedLayer[]): Sending[] {
   const load = new Map<string, number>();
   const sender = new Map<string, string>();
   const loadOf = (host: string) => load.get(host) ?? 0;
-  for (const { stream, vms, prediction } of [...layers].sort((a, b) => workOf(b) - workOf(a))) {
+  for (const { stream, vms, prediction } of [...layers].sort((a, b) => b.prediction.sourceMs - a.prediction.sourceMs)) {
     const host = vms.map((vm) => vm.host).reduce((least, each) => (loadOf(each) < loadOf(least) ? each : least));
     sender.set(stream, host);
-    load.set(host, loadOf(host) + workOf({ prediction }));
+    load.set(host, loadOf(host) + prediction.sourceMs);
   }
   return layers.map((layer) => ({ ...layer, host: sender.get(layer.stream)! }));
-}
-
-/** What a source has to do for a layer, in milliseconds: what the destination does afterwards it does not wait for. */
-function workOf({ prediction }: Pick<SharedLayer, 'prediction'>): number {
-  return prediction.wireBytes === 0 ? 0 : prediction.milliseconds - prediction.stages.readBack;
 }
 
 /** A VM's own layer, which goes once its bases are there. */
@@ -60,18 +55,17 @@ export function migrationMs(bases: readonly Sending[], tops: readonly TopLayer[]
 
 type Placed = Pick<Sending, 'host' | 'prediction'>;
 
-/** The last layer of a host is still to be read back when the host is done with it. */
+/** The last layer of a host is still on its way when the host is done with it. */
 function longest(layers: readonly Placed[]): number {
-  const hosts = [...new Set(layers.map(({ host }) => host))];
-  const ofHost = (host: string) => {
-    const own = layers.filter((layer) => layer.host === host);
-    return own.reduce((sum, layer) => sum + workOf(layer), 0) + (own.at(-1)?.prediction.stages.readBack ?? 0);
+  const ofHost = (own: readonly Placed[]) => {
+    const last = own.at(-1)!.prediction;
+    return own.reduce((sum, { prediction }) => sum + prediction.sourceMs, last.milliseconds - last.sourceMs);
   };
-  return Math.max(0, ...hosts.map(ofHost));
+  return Math.max(0, ...[...Map.groupBy(layers, ({ host }) => host).values()].map(ofHost));
 }
 
 function arrival(layers: readonly Placed[], atOnce: number): number {
-  const down = layers.reduce((sum, { prediction }) => sum + prediction.stages.down, 0);
+  const down = layers.reduce((sum, { prediction: { stages } }) => sum + Math.max(stages.down, stages.unpack), 0);
   const readBack = layers.reduce((sum, { prediction }) => sum + prediction.stages.readBack, 0);
   return down + readBack / Math.min(atOnce, Math.max(1, layers.length));
 }

@@ -9,6 +9,8 @@ export interface Prediction {
   readonly treatment: Treatment;
   /** From the first read to the last byte read back at the destination. */
   readonly milliseconds: number;
+  /** Of these, those until the source is done with it: then it begins with the next one. */
+  readonly sourceMs: number;
   /** What the source sends: packs, manifest, fingerprints. */
   readonly wireBytes: number;
   /** What the destination fetches at the most: base layers of its own may hold some of it. */
@@ -23,7 +25,7 @@ export interface Prediction {
   readonly stages: Readonly<Record<Stage, number>>;
 }
 
-export const STAGES = ['scan', 'lookup', 'compute', 'up', 'down', 'readBack'] as const;
+export const STAGES = ['scan', 'lookup', 'compute', 'up', 'down', 'unpack', 'readBack'] as const;
 export type Stage = (typeof STAGES)[number];
 
 /** Batches that a push has in work at once: one is read while the next one is asked for. */
@@ -54,24 +56,51 @@ export function predict(treatment: Treatment, facts: LayerFacts, rates: Rates): 
   const packedRawBytes = isStored ? 0 : raw * (1 - (asks ? duplicatesOf(facts) : 0));
   const packBytes = packedRawBytes * compressed;
   const wireBytes = isStored ? 0 : packBytes + manifestBytes + (asks ? manifestBytes : 0);
-  const pulledBytes = raw * compressed + manifestBytes;
+  const pulledBytes = raw * compressed * (1 - (facts.held ?? 0)) + manifestBytes;
 
   const scan = asks && !facts.fingerprinted ? ms(raw, rates.hash.value) : 0;
-  const compute = ms(packedRawBytes, rates.hash.value) + ms(packedRawBytes, rates.compress.value);
+  const compress = ms(packedRawBytes, facts.compress ?? rates.compress.value);
+  const compute = (ms(packedRawBytes, rates.hash.value) + compress) * rates.load.value;
   const up = ms(wireBytes, rates.up.value);
   const down = ms(pulledBytes, rates.down.value);
+  const unpack = ms(raw, rates.unpack.value);
   const readBack = ms(raw, rates.readBack.value);
 
   const packs = Math.max(1, packedRawBytes / limits.pack_raw_bytes_max);
-  const sent = [compute, up, ms(packBytes, rates.down.value)].map((stage) => stage / packs);
-  const piped = sent.reduce((sum, each) => sum + each, 0) + (packs - 1) * Math.max(...sent);
+  const sent = { compute, up, down: ms(packBytes, rates.down.value), unpack: ms(packedRawBytes, rates.unpack.value) };
+  const piped = pipeline(sent, packs);
   // A batch is asked for once the one before the last was read: its answer comes while the last one is.
   const lookup = lookups === 0 ? 0 : (lookups * rates.lookup.value + piped) / LOOKUPS_AT_ONCE;
   const firstLookup = asks ? rates.lookup.value : 0;
   const ending = isStored ? 0 : END_CALLS[treatment] * rates.call.value;
-  const milliseconds = scan + firstLookup + Math.max(piped, lookup, down) + ending + readBack;
-  const stages = { scan, lookup, compute, up, down, readBack };
-  return { treatment, milliseconds, wireBytes, pulledBytes, packedRawBytes, packBytes, lookups, stages };
+  // What the store has of a segment comes down with the first pack that the segment waits for.
+  const lead = (compute + up) / packs;
+  const sending = pipeline({ compute, up, down: 0, unpack: 0 }, packs);
+  const sourceMs = isStored ? 0 : scan + firstLookup + Math.max(sending, lookup) + ending;
+  const milliseconds =
+    scan +
+    firstLookup +
+    Math.max(piped, lookup, lead + Math.max(down, unpack)) +
+    ending +
+    limits.layer_fixed_ms +
+    readBack;
+  const stages = { scan, lookup, compute, up, down, unpack, readBack };
+  return { treatment, milliseconds, sourceMs, wireBytes, pulledBytes, packedRawBytes, packBytes, lookups, stages };
+}
+
+/**
+ * What packs take that go through stages one after the other, each stage at one pack at a time. Two go up at a time, though, and share
+ * the link: over one that is slower than the compressor they arrive together, and then come down together.
+ */
+function pipeline(stages: Readonly<Record<'compute' | 'up' | 'down' | 'unpack', number>>, packs: number): number {
+  const each = Object.values(stages).map((stage) => stage / packs);
+  const slowest = Math.max(...each);
+  const single = each.reduce((sum, stage) => sum + stage, 0) + (packs - 1) * slowest;
+  const [compute, up, down] = [stages.compute / packs, stages.up / packs, stages.down / packs];
+  if (packs < limits.uploads_in_flight || up <= compute) return single;
+  // The first one arrives late where coming down is the slowest; else the last one but one keeps the last one waiting.
+  if (down > up) return single + up - compute;
+  return single + Math.max(0, Math.min(up, packs * (up - compute)) + down - up);
 }
 
 function ms(bytes: number, bytesPerSecond: number): number {
@@ -81,10 +110,11 @@ function ms(bytes: number, bytesPerSecond: number): number {
 const NOTHING: Prediction = {
   treatment: 'skip',
   milliseconds: 0,
+  sourceMs: 0,
   wireBytes: 0,
   pulledBytes: 0,
   packedRawBytes: 0,
   packBytes: 0,
   lookups: 0,
-  stages: { scan: 0, lookup: 0, compute: 0, up: 0, down: 0, readBack: 0 },
+  stages: { scan: 0, lookup: 0, compute: 0, up: 0, down: 0, unpack: 0, readBack: 0 },
 };

@@ -2,14 +2,15 @@ import { PUBLIC_NAMESPACE } from '../../core/api/names.ts';
 import type { LayerSample } from '../../core/api/tasks.ts';
 import { limits } from '../../core/limits.ts';
 import { type Candidate, choose } from '../../core/planner/choose.ts';
-import type { LayerFacts, Share } from '../../core/planner/facts.ts';
+import type { LayerFacts } from '../../core/planner/facts.ts';
 import { predict } from '../../core/planner/predict.ts';
 import { type Rates, ratesBetween } from '../../core/planner/rates.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
 import type { StepDeps } from './deps.ts';
+import { hooksHeldThere } from './held-there.ts';
 import { type ExpectedPause, pausesOf } from './pauses.ts';
 import { type PlannedStream, type Stream, streamsOf } from './streams.ts';
-import { compressedBy, HookSet, readSurveys } from './surveys.ts';
+import { compressionBy, HookSet, readSurveys } from './surveys.ts';
 
 /** A gang's layers, each once, by name of its stream; the rates of each source that they were planned by; pauses. */
 export interface PlannedGang {
@@ -32,7 +33,8 @@ export async function planStreams(
   const streams = streamsOf(gang);
   const bases = streams.filter(({ isBase }) => isBase).map(({ stream }) => stream);
   const present = await deps.layers.present(record.namespace, record.to, bases);
-  const hooks = new HookSet(deps, record.namespace);
+  const comes = bases.some((stream) => !present.has(stream));
+  const hooks = new HookSet(deps, record.namespace, comes ? await hooksHeldThere(deps, record) : new Set());
   const known: (Omit<PlannedStream, 'chosen' | 'alone'> & { candidate: Candidate; factsAlone: LayerFacts })[] = [];
   for (const each of streams) {
     const changing = record.live !== undefined && !each.isBase;
@@ -75,7 +77,7 @@ async function factsOf(
   const isStored = isOwn || published;
   const isOpen = !isPresent && !isStored && !changing;
   const duplicates = isOpen ? await hooks.duplicates(stream, sample) : undefined;
-  const compressed = compressedBy(sample);
+  const held = isBase ? hooks.held(sample) : undefined;
   const facts = {
     kind,
     present: isPresent,
@@ -83,10 +85,10 @@ async function factsOf(
     dataBytes: sample?.data_bytes ?? layer.data_bytes,
     chunkBytes,
     fingerprinted: layerId !== undefined,
-    ...(compressed === undefined ? {} : { compressed }),
+    ...compressionBy(sample),
   };
-  const knowing = (share: Share | undefined) => (share === undefined ? facts : { ...facts, duplicates: share });
-  return { facts: knowing(duplicates?.together), factsAlone: knowing(duplicates?.alone), published };
+  const when = (how: 'together' | 'alone') => ({ ...facts, duplicates: duplicates?.[how], held: held?.[how] });
+  return { facts: when('together'), factsAlone: when('alone'), published };
 }
 
 /** A migration that is to follow takes the layer into use; a plan only looks. */

@@ -52,7 +52,8 @@ function partsOf(streams: ReadonlyMap<string, PlannedStream>, pauses: readonly E
     tops: all
       .filter(({ isBase }) => !isBase)
       .map(({ vms: [vm], prediction, alone }) => {
-        const later = (of: Prediction) => ({ ...of, milliseconds: of.milliseconds + laterMs(vm!.name) });
+        const ms = laterMs(vm!.name);
+        const later = (of: Prediction) => ({ ...of, milliseconds: of.milliseconds + ms, sourceMs: of.sourceMs + ms });
         return { vm: vm!.name, host: vm!.host, prediction: later(prediction), alone: later(alone) };
       }),
   };

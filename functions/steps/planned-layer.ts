@@ -24,7 +24,7 @@ export function plannedLayer(planned: PlannedStream, turn: number | undefined): 
 }
 
 function forecastOf({ chosen, facts }: PlannedStream): LayerForecast {
-  const { duplicates, compressed } = facts;
+  const { duplicates, compressed, level } = facts;
   const { other } = chosen;
   return {
     ...taken(chosen.prediction),
@@ -32,6 +32,7 @@ function forecastOf({ chosen, facts }: PlannedStream): LayerForecast {
     ...(other === undefined ? {} : { other: { treatment: other.treatment, ...taken(other) } }),
     ...(duplicates === undefined ? {} : { duplicates }),
     ...(compressed === undefined ? {} : { compressed }),
+    ...(level === undefined ? {} : { level }),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { LayerSample } from '../../core/api/tasks.ts';
 import { DIGEST_BYTES, isHook, toHex } from '../../core/fingerprint.ts';
-import type { Share } from '../../core/planner/facts.ts';
+import type { LayerFacts, Share } from '../../core/planner/facts.ts';
 import type { KnownRates } from '../../core/planner/rates.ts';
 import type { MigrationRecord, VmRecord } from '../../core/records.ts';
 import { taskIdOf } from '../../core/task.ts';
@@ -43,19 +43,25 @@ export interface Duplicates {
   readonly alone: Share;
 }
 
-/** Knows hooks that the index has, and those of layers that will have been deduplicated by then. */
+/** Knows hooks that the index has, and those of layers that will have been deduplicated by then; and which of all the destination holds. */
 export class HookSet {
   readonly #indexed = new Set<string>();
   readonly #asked = new Set<string>();
   /** Base layers that had their turn, by id. */
   readonly #bases = new Map<string, { readonly parent: string | null; readonly hooks: readonly string[] }>();
   readonly #brought = new Set<string>();
+  /** What the destination holds, before the migration and by now. */
+  readonly #there: ReadonlySet<string>;
+  readonly #held: Set<string>;
   readonly #deps: StepDeps;
   readonly #namespace: string;
 
-  constructor(deps: StepDeps, namespace: string) {
+  /** `there`: those of what the destination holds before the migration. */
+  constructor(deps: StepDeps, namespace: string, there: ReadonlySet<string>) {
     this.#deps = deps;
     this.#namespace = namespace;
+    this.#there = there;
+    this.#held = new Set(there);
   }
 
   /** Undefined if the layer has no hooks to tell by. Those of a base layer are known from now on. */
@@ -93,6 +99,16 @@ export class HookSet {
     }
     return hooks;
   }
+
+  /** Shares of a base layer's hooks that others hold which the destination has by then; from now on it holds this one's, too. */
+  held(sample: LayerSample | undefined): { readonly together: number; readonly alone: number } {
+    const hooks = sample === undefined ? [] : hooksOf(sample, this.#deps.sampling);
+    const shareIn = (held: ReadonlySet<string>) =>
+      hooks.filter((hook) => held.has(hook)).length / Math.max(1, hooks.length);
+    const shares = { together: shareIn(this.#held), alone: shareIn(this.#there) };
+    for (const hook of hooks) this.#held.add(hook);
+    return shares;
+  }
 }
 
 /** A sample's fingerprints that have rows at this sampling rate if any chunk of theirs is in the index; each once, in hex. */
@@ -106,9 +122,10 @@ function hooksOf({ hooks }: LayerSample, sampling: number): string[] {
   return [...found];
 }
 
-/** What is left after compression of what was tried. */
-export function compressedBy(sample: LayerSample | undefined): Share | undefined {
-  if (sample === undefined || sample.raw_bytes === 0) return undefined;
-  const { raw_bytes: seen, compressed_bytes: left, data_bytes: all } = sample;
-  return { value: Math.min(1, left / seen), seen, all: Math.max(seen, all) };
+/** How a layer compresses, by what was tried of it. */
+export function compressionBy(sample: LayerSample | undefined): Pick<LayerFacts, 'compressed' | 'level' | 'compress'> {
+  if (sample === undefined || sample.raw_bytes === 0) return {};
+  const { raw_bytes: seen, compressed_bytes: left, data_bytes: all, level, compress_ms: ms = 0 } = sample;
+  const compressed = { value: Math.min(1, left / seen), seen, all: Math.max(seen, all) };
+  return { compressed, level, ...(ms === 0 ? {} : { compress: (1000 * seen) / ms }) };
 }

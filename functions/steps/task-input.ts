@@ -21,7 +21,7 @@ export function taskInput(record: MigrationRecord, gang: readonly VmRecord[], ki
       const planOnly = record.planOnly ? { plan_only: true } : {};
       // By kind or by time: user data is not read before it moves.
       const policy = record.policy === 'kind' ? 'auto' : record.policy;
-      return { kind, ...about, policy, ...live, ...planOnly, vms };
+      return { kind, ...about, ...limited, policy, ...live, ...planOnly, vms };
     }
     case 'seed':
       return {

@@ -1,9 +1,19 @@
-import { describe, expect, it } from 'vitest';
+import { writeFileSync } from 'node:fs';
+import { afterAll, describe, expect, it } from 'vitest';
 import { createManualClock } from '../../adapters/memory/manual-clock.ts';
+import { systemClock } from '../../adapters/system/clock.ts';
+import { systemFiles } from '../../adapters/system/files.ts';
+import { openChain } from '../../agent/disk/chain.ts';
+import { ManifestStore } from '../../agent/manifests/store.ts';
+import { Measures } from '../../agent/measure/measures.ts';
+import { ChunkPool } from '../../agent/scan/pool.ts';
+import { scanLayer } from '../../agent/scan/scan-layer.ts';
 import { Look } from '../../agent/tasks/look.ts';
 import type { TaskHost, TaskRun } from '../../agent/tasks/task.ts';
+import { NO_DIGEST } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
-import { scripted } from './support.ts';
+import { MiB } from './scan-support.ts';
+import { eachFolder, scripted } from './support.ts';
 
 const run = { signal: new AbortController().signal } as TaskRun;
 
@@ -36,6 +46,48 @@ describe('what a running guest writes', () => {
     await clock.advance(limits.guest_look_ms + 500);
     await done;
     expect(look.writes).toEqual([{ vm: 'web-1', bytes_per_second: 3_000 }]);
+  });
+});
+
+describe('how a layer compresses', () => {
+  const folder = eachFolder();
+  const pool = new ChunkPool({ workers: 1 });
+  afterAll(() => pool.close());
+  const { signal } = run;
+
+  /** Looks into one base layer of words whose manifest is here, over links one after the other; gives the levels that were tried. */
+  async function levelsOver(ups: readonly number[], upMax?: number) {
+    const words = Buffer.from('compression '.repeat(Math.ceil((4 * MiB) / 12))).subarray(0, 4 * MiB);
+    writeFileSync(folder.at('a.raw'), words);
+    const chain = await openChain(folder.at('a.raw'), { imageFolder: folder.path() });
+    const manifests = new ManifestStore(folder.at('manifests'));
+    const measures = await Measures.open(folder.at('measures'), systemFiles);
+    const layer = chain.layers[0]!;
+    const { layerId } = await scanLayer({ layer, chunkBytes: 65_536, parent: NO_DIGEST, pool, manifests, signal });
+    const places = { source: <T>(_: AbortSignal, work: () => Promise<T>) => work() };
+    const host = { clock: systemClock, manifests, measures, places, pool } as unknown as TaskHost;
+    const limit = upMax === undefined ? {} : { max_rate_bytes_per_second: upMax };
+    const found: number[] = [];
+    for (const up of ups) {
+      for (const name of ['hash', 'compress'] as const) measures.note(name, 1e9, 1e15);
+      measures.note('up', up, 1e15);
+      const look = new Look(host, run, { chunk_bytes: 65_536, ...limit });
+      await look.into(layerId, layer, { layer_id: layerId, data_bytes: words.length });
+      found.push(look.samples()[0]!.level!);
+    }
+    await chain.close();
+    return found;
+  }
+
+  it('is tried once, and again when the link leaves another time for it', async () => {
+    const [slow, same, fast] = await levelsOver([200, 210, 1e12]);
+    expect(slow).toBe(limits.pack_level_max);
+    expect(same).toBe(limits.pack_level_max);
+    expect(fast).toBe(limits.pack_level_default);
+  });
+
+  it('is tried at what the migration may send', async () => {
+    expect(await levelsOver([1e12], 200)).toEqual([limits.pack_level_max]);
   });
 });
 

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { createManualClock } from '../../adapters/memory/manual-clock.ts';
 import { systemFiles } from '../../adapters/system/files.ts';
 import { LinkMeter } from '../../agent/measure/link-meter.ts';
+import { beginAtSampled, noteLoad } from '../../agent/measure/load.ts';
 import { Measures } from '../../agent/measure/measures.ts';
+import { Pace } from '../../agent/pack/pace.ts';
 import { limits } from '../../core/limits.ts';
 import type { ObjectStore } from '../../core/ports.ts';
 import { eachFolder } from './support.ts';
@@ -10,16 +12,27 @@ import { eachFolder } from './support.ts';
 const folder = eachFolder();
 const open = () => Measures.open(folder.at('measures'), systemFiles);
 
+const tried = (rawBytes: number) => ({ level: 5, rawBytes, compressedBytes: 4, compressMs: 3, lowestMs: 1 });
+
 describe('what a host remembers', () => {
   it('outlives its agent, and is the mean of before and now', async () => {
     const measures = await open();
     measures.note('up', 100);
     measures.note('up', 300);
-    measures.noteRatio('a'.repeat(64), { rawBytes: 10, compressedBytes: 4 });
+    measures.noteRatio('a'.repeat(64), tried(10));
     await measures.save();
     const again = await open();
     expect(again.rates()).toEqual({ up: { value: 200, from: 'remembered' } });
-    expect(again.ratio('a'.repeat(64))).toEqual({ rawBytes: 10, compressedBytes: 4 });
+    expect(again.ratio('a'.repeat(64))).toEqual(tried(10));
+  });
+
+  it('counts by how much it was measured', async () => {
+    const measures = await open();
+    measures.note('up', 100);
+    measures.note('up', 300, limits.rate_memory_bytes / 3);
+    expect(measures.rates().up!.value).toBe(150);
+    measures.note('up', 1150, 9 * limits.rate_memory_bytes);
+    expect(measures.rates().up!.value).toBe(1050);
   });
 
   it('believes a quick call at once, a slow one by half', async () => {
@@ -37,10 +50,9 @@ describe('what a host remembers', () => {
   it('forgets the layers that it has not heard of for longest', async () => {
     const measures = await open();
     const name = (at: number) => String(at).padStart(64, '0');
-    for (let at = 0; at < limits.ratios_kept_max; at++)
-      measures.noteRatio(name(at), { rawBytes: 1, compressedBytes: 1 });
-    measures.noteRatio(name(0), { rawBytes: 2, compressedBytes: 1 });
-    measures.noteRatio(name(limits.ratios_kept_max), { rawBytes: 1, compressedBytes: 1 });
+    for (let at = 0; at < limits.ratios_kept_max; at++) measures.noteRatio(name(at), tried(1));
+    measures.noteRatio(name(0), tried(2));
+    measures.noteRatio(name(limits.ratios_kept_max), tried(1));
     expect([0, 1, 2].map((at) => measures.ratio(name(at)) !== undefined)).toEqual([true, false, true]);
   });
 });
@@ -81,6 +93,28 @@ describe('the link to the store', () => {
     expect(noted[0]![1]).toBeLessThan(1.05 * 1000 * BYTES_PER_MS);
   });
 
+  it('is measured right where several are on their way that end at the same time', async () => {
+    const { clock, noted, store } = stage();
+    const large = [Buffer.alloc(limits.rate_sample_bytes_min)];
+    const sending = Promise.all([store.put('a', large), store.put('b', large)]);
+    await clock.advance(10_000);
+    await sending;
+    expect(noted).toHaveLength(1);
+    expect(noted[0]![1] / (2 * 1000 * BYTES_PER_MS)).toBeCloseTo(1, 1);
+  });
+
+  it('is told of after a while, however long it is busy', async () => {
+    const { clock, noted, store } = stage();
+    const long = [Buffer.alloc((limits.rate_window_ms / 10) * BYTES_PER_MS)];
+    const one = async () => {
+      for (let at = 0; at < 12; at++) await store.put('a', long);
+    };
+    const both = [one(), clock.sleep(limits.rate_window_ms / 20).then(one)];
+    for (let at = 0; at < 40; at++) await clock.advance(limits.rate_window_ms / 20);
+    expect(noted.length).toBeGreaterThan(0);
+    await Promise.all(both);
+  });
+
   it('is measured in each direction, and by large objects alone', async () => {
     const { clock, noted, store } = stage();
     const small = [Buffer.alloc(limits.link_object_bytes_min - 1)];
@@ -91,5 +125,36 @@ describe('the link to the store', () => {
     await clock.advance(10_000);
     await Promise.all(calls);
     expect(noted.map(([name]) => name)).toEqual(['down']);
+  });
+});
+
+describe('a push of a base layer that was sampled', () => {
+  const layer = 'b'.repeat(64);
+  const host = async () => {
+    const measures = await open();
+    // A second for 100 MB, half of it to read and half to compress at the lowest level.
+    measures.note('hash', 2e8);
+    measures.noteRatio(layer, { level: 9, rawBytes: 1e8, compressedBytes: 4e7, compressMs: 4000, lowestMs: 500 });
+    return { measures, pace: new Pace(createManualClock()) };
+  };
+
+  it('begins at the level that the sample came to, once the link is known', async () => {
+    const { measures, pace } = await host();
+    beginAtSampled({ measures, pace }, layer);
+    expect(pace.level).toBe(limits.pack_level_default);
+    measures.note('up', 1e7);
+    beginAtSampled({ measures, pace }, undefined);
+    expect(pace.level).toBe(limits.pack_level_default);
+    beginAtSampled({ measures, pace }, layer);
+    expect(pace.level).toBe(9);
+  });
+
+  it('tells how busy the host is: by what the lowest level took there', async () => {
+    const { measures, pace } = await host();
+    pace.filled(3e8, 6000);
+    noteLoad({ measures, pace }, layer);
+    expect(measures.rates().load!.value).toBeCloseTo(2);
+    noteLoad({ measures, pace }, layer);
+    expect(measures.rates().load!.value).toBeCloseTo(2);
   });
 });

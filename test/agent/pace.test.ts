@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createManualClock } from '../../adapters/memory/manual-clock.ts';
+import { Slots } from '../../agent/flow/slots.ts';
 import { Stop } from '../../agent/flow/stop.ts';
 import { Pace } from '../../agent/pack/pace.ts';
 import { PackWriter } from '../../agent/pack/pack-writer.ts';
@@ -7,13 +8,20 @@ import { sha256 } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
 import { noise } from '../disk/support.ts';
 
+const { signal } = new AbortController();
 const PACKS = 12;
+const STEP_MS = 10;
 
 /**
- * Packs chunks that fill a pack each, over a link on which a pack takes `sendMs`, one at a time; gives the levels that frames had.
- * `from`: the level at which the push before ended.
+/**
+ * Packs chunks that fill packs, over a link on which a pack takes `sendMs`, and two at a time twice as long; gives the levels that
+ * frames had, and how long it took. `from`: the level at which the push before ended.
  */
-async function levelsOver(sendMs: number, cpuMs: (level: number) => number, from: number = limits.pack_level_default) {
+async function levelsOver(
+  sendMs: number,
+  cpuMs: (level: number) => number,
+  { packs = PACKS, from = limits.pack_level_default }: { packs?: number; from?: number } = {},
+) {
   const clock = createManualClock();
   const pace = new Pace(clock);
   pace.level = from;
@@ -27,48 +35,84 @@ async function levelsOver(sendMs: number, cpuMs: (level: number) => number, from
     },
     decompress: async (payload: Uint8Array) => payload,
   };
-  let link = Promise.resolve();
+  const uploads = Slots.count(limits.uploads_in_flight);
+  const onLink = new Set<{ leftMs: number; arrive: () => void }>();
+  const sent: Promise<void>[] = [];
   const deliver = async (_: unknown, forget: () => void) => {
-    link = link.then(() => clock.sleep(sendMs)).then(forget);
+    const send = async () => {
+      const slot = await uploads.take(signal);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      onLink.add({ leftMs: sendMs, arrive: resolve });
+      await promise;
+      uploads.give(slot);
+      forget();
+    };
+    sent.push(send());
   };
-  const writer = new PackWriter({ pace, stop: new Stop(new AbortController().signal), deliver, zstd });
+  const writer = new PackWriter({ pace, stop: new Stop(signal), deliver, zstd });
   const bytes = noise(limits.chunk_bytes_max, 1);
   let isDone = false;
   const work = (async () => {
-    const chunks = (PACKS * limits.pack_raw_bytes_max) / bytes.length;
+    const chunks = (packs * limits.pack_raw_bytes_max) / bytes.length;
     for (let chunk = 0; chunk < chunks; chunk++) {
       bytes.writeUInt32BE(chunk);
       await writer.add({ segment: 0, chunk }, sha256(bytes), bytes);
     }
     await writer.flush();
+    await Promise.all(sent);
     isDone = true;
   })();
-  while (!isDone) await clock.advance(10);
+  const beganMs = clock.nowMs();
+  while (!isDone) {
+    await clock.advance(STEP_MS);
+    for (const pack of [...onLink]) {
+      pack.leftMs -= STEP_MS / onLink.size;
+      if (pack.leftMs > 0) continue;
+      onLink.delete(pack);
+      pack.arrive();
+    }
+  }
   await work;
   writer.free();
-  return levels;
+  return { levels, ms: clock.nowMs() - beganMs, filled: pace.take() };
 }
 
 describe('a writer of packs', () => {
   it('compresses better over a slow link', async () => {
-    const levels = await levelsOver(2_000, (level) => 10 * level);
+    const { levels, filled } = await levelsOver(2_000, (level) => 10 * level);
+    expect(filled.bytes).toBeLessThanOrEqual(limits.uploads_in_flight * limits.pack_raw_bytes_max);
     expect(levels.slice(0, 2)).toEqual([limits.pack_level_default, limits.pack_level_default]);
     expect(levels.at(-1)).toBe(limits.pack_level_max);
   });
 
   it('begins where the push before ended, though its link has nothing to carry until the first pack is made', async () => {
-    const levels = await levelsOver(2_000, (level) => 50 * level, limits.pack_level_max);
+    const { levels } = await levelsOver(2_000, (level) => 50 * level, { from: limits.pack_level_max });
     expect(new Set(levels)).toEqual(new Set([limits.pack_level_max]));
   });
 
   it('becomes fast again over a link that is faster than the one before', async () => {
-    const levels = await levelsOver(10, (level) => 100 * level, limits.pack_level_max);
+    const { levels } = await levelsOver(10, (level) => 100 * level, { from: limits.pack_level_max });
     expect(levels[0]).toBe(limits.pack_level_max);
     expect(levels.at(-1)).toBe(limits.pack_level_default);
   });
 
+  it.each([300, 450, 700])('keeps a link busy on which a pack takes %d ms, and does not swing', async (sendMs) => {
+    const packs = 24;
+    const cpuMs = (level: number) => 100 * [1, 1.6, 2, 2.9, 3.7, 4.1, 4.9, 5.7, 7.7, 10.4][level - 2]!;
+    const { levels, ms } = await levelsOver(sendMs, cpuMs, { packs });
+    expect(ms).toBeLessThan(1.15 * packs * sendMs);
+    const settled = levels.slice(levels.length / 2);
+    expect(Math.max(...settled) - Math.min(...settled)).toBeLessThanOrEqual(1);
+    expect(Math.min(...settled)).toBeGreaterThan(limits.pack_level_default);
+  });
+
   it('stays fast over a fast one', async () => {
-    const levels = await levelsOver(10, (level) => 100 * level);
+    const { levels, filled } = await levelsOver(10, (level) => 100 * level);
     expect(new Set(levels)).toEqual(new Set([limits.pack_level_default]));
+    // Three frames at a time take 200 ms.
+    const frames = filled.bytes / limits.frame_raw_bytes_max;
+    expect(frames).toBeGreaterThan(PACKS);
+    expect(filled.ms / frames).toBeGreaterThan(200 / 3 - STEP_MS);
+    expect(filled.ms / frames).toBeLessThan(200);
   });
 });

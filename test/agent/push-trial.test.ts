@@ -4,9 +4,10 @@ import { openChain } from '../../agent/disk/chain.ts';
 import { ManifestStore } from '../../agent/manifests/store.ts';
 import type { ObjectKind } from '../../agent/push/port.ts';
 import { pushLayer } from '../../agent/push/push-layer.ts';
+import { hooksOfManifest, mayBeHook } from '../../agent/sample/hooks.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
 import { scanLayer } from '../../agent/scan/scan-layer.ts';
-import { NO_DIGEST } from '../../core/fingerprint.ts';
+import { NO_DIGEST, sha256, toHex } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
 import { lookupsPay } from '../../core/planner/lookups.ts';
 import type { Clock } from '../../core/ports.ts';
@@ -74,6 +75,21 @@ describe('a push whose look-ups turn out not to pay', () => {
     expect(counts.unaskedBytes).toBe((SEGMENTS - store.batches.length) * SEGMENT_BYTES);
     expect(counts.doneBytes).toBe(CONTENT.length);
     expect(store.rounds.at(-1)!.layerId).toBeDefined();
+  });
+
+  it('stops, too, where the sample that it was planned by promised all of it', async () => {
+    const hooksOnly = Buffer.from(CONTENT);
+    for (let at = 0; at < CONTENT.length; at += chunkBytes) {
+      const chunk = CONTENT.subarray(at, at + chunkBytes);
+      if (!mayBeHook(sha256(chunk))) hooksOnly.fill(at / chunkBytes, at, at + chunkBytes);
+    }
+    const { store, counts, layerId } = await push({ check: 1000, pack: 1 }, hooksOnly);
+    const sampled = (await hooksOfManifest(new ManifestStore(folder.at('manifests')), layerId))!;
+    expect(sampled.fingerprints.length).toBeGreaterThan(20);
+    expect(sampled.fingerprints.every((hook) => store.index.has(toHex(hook)))).toBe(true);
+    expect(counts.dedupedBytes).toBeLessThan(CONTENT.length / 4);
+    expect(store.batches.length).toBeLessThanOrEqual(limits.lookup_trial_batches + 2);
+    expect(counts.unaskedBytes).toBe((SEGMENTS - store.batches.length) * SEGMENT_BYTES);
   });
 
   it('goes on asking as long as answers are there when they are needed', async () => {

@@ -35,7 +35,15 @@ async function withLayer<T>(megabytes: number, use: (layer: DiskLayer) => Promis
   }
 }
 
-const job = (layer: DiskLayer) => ({ layer, chunkBytes: CHUNK_BYTES, pool, clock: systemClock, signal });
+const job = (layer: DiskLayer) => ({
+  layer,
+  chunkBytes: CHUNK_BYTES,
+  pool,
+  clock: systemClock,
+  signal,
+  up: 1e12,
+  load: 1,
+});
 
 describe('a look into a layer', () => {
   it('reads all of a small one, and is exact', async () => {
@@ -52,7 +60,7 @@ describe('a look into a layer', () => {
       }
       expect(found.hooks.fingerprints.map(toHex)).toEqual(hooks);
       expect(found.hooks.all).toBe(hooks.length);
-      expect(found.readMs + found.compressMs).toBeGreaterThan(0);
+      expect(found.readMs + found.tried.compressMs).toBeGreaterThan(0);
     });
   });
 
@@ -63,7 +71,7 @@ describe('a look into a layer', () => {
       expect(found.rawBytes).toBeGreaterThan(limits.survey_sample_bytes_max / 2);
       expect(Math.abs(found.dataBytes / (72 * MiB) - 1)).toBeLessThan(0.1);
       expect(found.hooks.all).toBeGreaterThan(2 * found.hooks.fingerprints.length);
-      expect(found.compressedBytes / found.rawBytes).toBeGreaterThan(0.5);
+      expect(found.tried.compressedBytes / found.rawBytes).toBeGreaterThan(0.5);
     });
   });
 
@@ -71,8 +79,42 @@ describe('a look into a layer', () => {
     const [path] = await writeChain(folder.path(), [{ name: 'a.qcow2', patches: [] }]);
     const chain = await openChain(path!, { imageFolder: folder.path() });
     const found = await sampleLayer({ ...job(chain.layers[0]!), clock: createManualClock() });
-    expect(found).toMatchObject({ dataBytes: 0, rawBytes: 0, compressedBytes: 0, readMs: 0, compressMs: 0 });
+    expect(found).toMatchObject({ dataBytes: 0, rawBytes: 0, readMs: 0, tried: { compressedBytes: 0, compressMs: 0 } });
     await chain.close();
+  });
+});
+
+describe('how a layer compresses', () => {
+  /** Levels and milliseconds that trying took, over a link of so many bytes a second, where a frame takes 40 ms a level and shrinks to a half. */
+  async function triedOver(up: number) {
+    let nowMs = 0;
+    const clock = { ...createManualClock(), nowMs: () => nowMs };
+    const levels: number[] = [];
+    const zstd = {
+      compress: async (raw: Uint8Array, { level }: { level: number }) => {
+        if (raw.length < limits.frame_raw_bytes_max) return raw.subarray(0, 1);
+        levels.push(level);
+        nowMs += 40 * level;
+        return Buffer.alloc(raw.length / 2);
+      },
+      decompress: async (payload: Uint8Array) => payload,
+    };
+    const { tried } = await withLayer(48, (layer) => sampleLayer({ ...job(layer), clock, zstd, up }));
+    return { levels, tried };
+  }
+
+  it('is tried at the level that a push over the link would come to', async () => {
+    const { levels, tried } = await triedOver(1e6);
+    expect(new Set(levels)).toEqual(new Set([limits.pack_level_default, limits.pack_level_max]));
+    expect(tried.level).toBe(limits.pack_level_max);
+    expect(tried.compressMs).toBeGreaterThanOrEqual(40 * limits.pack_level_max);
+    expect(tried.lowestMs).toBeLessThan(tried.compressMs);
+  });
+
+  it('is tried at the lowest alone where the link is the faster one', async () => {
+    const { levels, tried } = await triedOver(1e9);
+    expect(new Set(levels)).toEqual(new Set([limits.pack_level_default]));
+    expect(tried.level).toBe(limits.pack_level_default);
   });
 });
 

@@ -25,11 +25,13 @@ const forecast: MigrationForecast = {
       source: 'a/h1',
       hash: rate(900 * MB),
       compress: rate(400 * MB),
+      unpack: rate(300 * MB),
       up: rate(12.5 * MB, 'assumed'),
       down: rate(25 * MB, 'remembered'),
       read_back: rate(900 * MB),
       call: rate(12.34),
       lookup: rate(30, 'assumed'),
+      load: rate(1.5, 'remembered'),
     },
   ],
 };
@@ -43,6 +45,7 @@ const planned = layer({
     other: { treatment: 'direct', milliseconds: 7_900, wire_bytes: 45 * MB },
     duplicates: { value: 0.62, seen: 512, all: 4000 },
     compressed: { value: 0.4, seen: 32 * MB, all: 100 * MB },
+    level: 9,
   },
 });
 const twin = layer({ shared: true });
@@ -72,10 +75,17 @@ describe('a plan in words', () => {
   it('explains itself: every rate with how it is known, and the other way', () => {
     expect(text).not.toContain('assumed');
     const explained = planReport(plan, { explain: true }, 200);
-    for (const words of ['from the source to the store: 12.5 MB/s, assumed', 'to the destination: 25 MB/s, remembered'])
+    for (const words of [
+      'from the source to the store: 12.5 MB/s, assumed',
+      'to the destination: 25 MB/s, remembered',
+      'both beside sending, by past transfers: 1.5 × as long, remembered',
+      'the destination decompresses and writes: 300 MB/s, measured',
+    ])
       expect(explained).toContain(words);
     expect(explained).toContain('a call of the API: 12 ms, measured');
-    expect(explained).toMatch(/known chunks 62 % ± 4 % \(512 hooks\); left after compression 40 % \(32 MB tried\)/);
+    expect(explained).toMatch(
+      /known chunks 62 % ± 4 % \(512 hooks\); left after compression 40 % \(32 MB tried at level 9\)/,
+    );
     expect(explained).toContain('direct would take 7.9s, 45 MB sent');
   });
 });

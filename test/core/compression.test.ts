@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nextLevel } from '../../core/compression.ts';
+import { areNear, nextLevel, restingLevel } from '../../core/compression.ts';
 import { limits } from '../../core/limits.ts';
 
 /** What a pack costs to compress at each level, in milliseconds, on a machine of that speed. */
@@ -55,4 +55,33 @@ describe('the level of compression', () => {
     expect(nextLevel(2, { ms: 1000, waitedMs: 0, idleMs: 1000 })).toBe(limits.pack_level_default);
     expect(nextLevel(5, { ms: 0, waitedMs: 0, idleMs: 0 })).toBe(5);
   });
+});
+
+describe('the level that a push comes to rest at', () => {
+  const work = { readMs: 20, compressMs: 80 };
+
+  it('is the lowest over a fast link, the highest over a slow one, and never falls as the link slows down', () => {
+    expect(restingLevel({ ...work, sendMs: 30 })).toBe(limits.pack_level_default);
+    expect(restingLevel({ ...work, sendMs: 5_000 })).toBe(limits.pack_level_max);
+    const found = Array.from({ length: 40 }, (_, at) => restingLevel({ ...work, sendMs: 50 * at }));
+    expect(found).toEqual(found.toSorted((a, b) => a - b));
+    expect(new Set(found).size).toBeGreaterThan(4);
+  });
+
+  it.each([120, 180, 250, 330, 470, 620, 900])('is where packs that take %d ms to send do rest', (sendMs) => {
+    const rested = levels(sendMs - work.readMs, costs(work.compressMs), 30).slice(6);
+    const found = restingLevel({ ...work, sendMs });
+    expect(rested.some((level) => Math.abs(level - found) <= 1)).toBe(true);
+  });
+
+  it('of nothing is the lowest', () => {
+    expect(restingLevel({ readMs: 0, compressMs: 0, sendMs: 0 })).toBe(limits.pack_level_default);
+  });
+});
+
+it('levels are near that cost about the same', () => {
+  expect(areNear(2, 2)).toBe(true);
+  expect(areNear(2, 4)).toBe(true);
+  expect(areNear(2, 5)).toBe(false);
+  expect(areNear(limits.pack_level_max, 5)).toBe(false);
 });

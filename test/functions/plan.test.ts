@@ -55,6 +55,29 @@ describe('a plan from surveys', () => {
     expect(we!.forecast!.duplicates).toBeUndefined();
   });
 
+  it('goes by the layer’s own speed at the level that was tried, and tells the level', async () => {
+    const unknown = hooks(0, 40);
+    const of = async (ms: number) => {
+      s = await createStepped();
+      const up = { value: 1e9, from: 'remembered' as const };
+      await plannedWith([sampleOf(id('debian'), unknown, { level: 9, compress_ms: ms })], { up });
+      return (await layersOf('web-1'))[0]!.forecast!;
+    };
+    const [fast, slow] = [await of(2), await of(200)];
+    expect(slow.level).toBe(9);
+    // 32 times the mebibyte that took so long.
+    expect(slow.milliseconds - fast.milliseconds).toBeGreaterThan(32 * 190);
+    expect(slow.wire_bytes).toBe(fast.wire_bytes);
+  });
+
+  it('has the agents try at what the migration may send', async () => {
+    s = await createStepped({ maxRateBytesPerSecond: 123_456 });
+    await plannedWith([]);
+    expect((await s.cloud.tasks.find(`${MIGRATION}.survey.a.h1`))!.input).toMatchObject({
+      max_rate_bytes_per_second: 123_456,
+    });
+  });
+
   it('counts chunks as known that an earlier layer of the gang brings', async () => {
     await plannedWith([sampleOf(id('lamp'), hooks(0, 40)), sampleOf(id('node'), hooks(20, 60))]);
     const [, node] = await layersOf('web-2');

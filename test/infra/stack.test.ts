@@ -97,7 +97,8 @@ describe('grants', () => {
       'states:StartExecution',
     ]);
     const refuse = ['sqs:GetQueueAttributes', 'sqs:GetQueueUrl', 'sqs:SendMessage'];
-    expect(without('steps')).toEqual(['events:PutEvents', ...log, 's3:DeleteObject', 's3:ListBucket', ...refuse]);
+    const objects = ['s3:DeleteObject', 's3:GetObject', 's3:ListBucket'];
+    expect(without('steps')).toEqual(['events:PutEvents', 'kms:Decrypt', ...log, ...objects, ...refuse]);
     expect(without('requests')).toEqual([
       'events:PutEvents',
       'kms:Decrypt',
@@ -106,15 +107,7 @@ describe('grants', () => {
       ...refuse,
       'states:StartExecution',
     ]);
-    expect(without('rebuild')).toEqual([
-      'kms:Decrypt',
-      'kms:GenerateDataKey',
-      ...log,
-      's3:DeleteObject',
-      's3:GetObject',
-      's3:ListBucket',
-      's3:PutObject',
-    ]);
+    expect(without('rebuild')).toEqual(['kms:Decrypt', 'kms:GenerateDataKey', ...log, ...objects, 's3:PutObject']);
     expect(without('gc')).toEqual(without('rebuild'));
     expect(without('garbage')).toEqual([...log, 'states:StartExecution']);
     for (const machine of ['workflow', 'collector'])

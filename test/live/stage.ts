@@ -11,6 +11,7 @@ import type { DiskWriter } from '../../agent/disk/writer.ts';
 import { RunningVms } from '../../agent/images/running-vms.ts';
 import { Journals } from '../../agent/journal/journals.ts';
 import { Sessions } from '../../agent/live/sessions.ts';
+import { Busy } from '../../agent/measure/busy.ts';
 import { Pace } from '../../agent/pack/pace.ts';
 import { type PullRound, pullLayer } from '../../agent/pull/pull-layer.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
@@ -109,6 +110,7 @@ export class Stage {
       namespace: 'default',
       pool: this.#pool,
       pace: new Pace(systemClock),
+      unpacked: new Busy(systemClock, () => undefined),
       news: this.#news(),
       places,
     };

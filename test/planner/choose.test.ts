@@ -9,7 +9,17 @@ import type { Policy } from '../../core/treatments.ts';
 const MB = 1e6;
 const GB = 1e9;
 const rates = (change: Partial<Record<keyof Rates, number>> = {}): Rates => {
-  const values = { hash: GB, compress: 400 * MB, up: 12.5 * MB, down: 12.5 * MB, readBack: GB, call: 10, lookup: 30 };
+  const values = {
+    hash: GB,
+    compress: 400 * MB,
+    up: 12.5 * MB,
+    down: 12.5 * MB,
+    readBack: GB,
+    unpack: GB,
+    load: 1,
+    call: 10,
+    lookup: 30,
+  };
   const all = Object.entries({ ...values, ...change });
   return Object.fromEntries(all.map(([name, value]) => [name, { value, from: 'measured' }])) as unknown as Rates;
 };
@@ -36,6 +46,26 @@ describe('what a treatment takes', () => {
     expect(direct.milliseconds).toBeLessThan(1.2 * linkMs + direct.stages.readBack);
   });
 
+  it('of nothing takes what any layer takes, and for the source its last call', () => {
+    const nothing = predict('direct', facts({ dataBytes: 0 }), rates());
+    expect(nothing.milliseconds).toBe(limits.layer_fixed_ms + 10);
+    expect(nothing.sourceMs).toBe(10);
+  });
+
+  it('waits for two packs that arrive together over a slow link', () => {
+    const pack = limits.pack_raw_bytes_max;
+    const slow = rates({ compress: 1e15, hash: 1e15, readBack: 1e15, unpack: 1e15, up: MB, down: MB, call: 1e-3 });
+    const of = (packs: number) => predict('direct', facts({ dataBytes: packs * pack }), slow).milliseconds;
+    const packMs = (1000 * 0.4 * pack) / MB;
+    expect((of(4) - limits.layer_fixed_ms) / packMs).toBeCloseTo(4 + 2, 1);
+    expect((of(1) - limits.layer_fixed_ms) / packMs).toBeCloseTo(1 + 1, 1);
+  });
+
+  it('is longer by what else the source’s cores do, where they are the slowest', () => {
+    const of = (load: number) => predict('direct', facts(), rates({ up: GB, down: GB, load })).milliseconds;
+    expect(of(2) / of(1)).toBeGreaterThan(1.4);
+  });
+
   it('sends half if half is known, and asks for every chunk', () => {
     const dedup = predict('dedup', facts(), rates());
     const manifest = 32 * Math.ceil(GB / limits.chunk_bytes_default);
@@ -54,7 +84,16 @@ describe('what a treatment takes', () => {
     (r) => {
       const H = 400 * MB;
       const isFaster = (link: number) => {
-        const free = rates({ hash: H, compress: 1e15, up: link, down: 1e15, readBack: 1e15, call: 1e-3, lookup: 1e-3 });
+        const free = rates({
+          hash: H,
+          compress: 1e15,
+          up: link,
+          down: 1e15,
+          readBack: 1e15,
+          unpack: 1e15,
+          call: 1e-3,
+          lookup: 1e-3,
+        });
         const layer = facts({
           dataBytes: 100 * GB,
           fingerprinted: false,
@@ -87,7 +126,7 @@ describe('the choice', () => {
   });
 
   it('sends user data direct where the destination’s link is what it waits for: all of it comes down either way', () => {
-    expect(one({ kind: 'ud' }, rates({ down: 12.5 * MB })).treatment).toBe('direct');
+    expect(one({ kind: 'ud', dataBytes: 10 * GB }, rates({ down: 12.5 * MB })).treatment).toBe('direct');
   });
 
   it('sends what a running VM writes to direct', () => {

@@ -37,7 +37,7 @@ describe('a gang on two hosts that share layers', () => {
     const tops = both.map(([vm, host]) => ({ vm, host, prediction: taking(MB) }));
     const fast = (each: (typeof bases)[number]) => ({
       ...each,
-      prediction: { ...each.prediction, stages: { ...each.prediction.stages, down: 1 } },
+      prediction: { ...each.prediction, stages: { ...each.prediction.stages, down: 1, unpack: 1 } },
     });
     const alone = bases.map((each) => ({ ...fast(each), host: 'a/h1' }));
     const shared = split(bases.map(fast));

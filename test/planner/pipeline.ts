@@ -30,36 +30,54 @@ class Server {
 }
 
 const BATCHES_AHEAD = 2;
+const UPLOADS_AT_ONCE = 2;
+
+interface Ready {
+  readonly readyMs: number;
+  readonly bytes: number;
+}
+
+/** When packs have gone up that are ready in this order: two at a time, which share the link. */
+function uploaded(packs: readonly Ready[], bytesPerMs: number): number[] {
+  const left = packs.map(({ bytes }) => bytes);
+  const storedMs: number[] = [];
+  let active: number[] = [];
+  let nowMs = 0;
+  for (let next = 0; next < packs.length || active.length > 0; ) {
+    while (active.length < UPLOADS_AT_ONCE && packs[next] !== undefined && packs[next]!.readyMs <= nowMs)
+      active.push(next++);
+    const share = bytesPerMs / Math.max(1, active.length);
+    const joins =
+      active.length < UPLOADS_AT_ONCE && packs[next] !== undefined ? packs[next]!.readyMs - nowMs : Infinity;
+    const stepMs = Math.min(joins, ...active.map((pack) => left[pack]! / share));
+    for (const pack of active) left[pack]! -= stepMs * share;
+    nowMs += stepMs;
+    for (const pack of active) if (left[pack]! < 1) storedMs[pack] = nowMs;
+    active = active.filter((pack) => left[pack]! >= 1);
+  }
+  return storedMs;
+}
 
 /**
  * Moves a layer chunk by chunk and pack by pack on a clock of its own, as the agents do: batches of fingerprints are asked two
- * ahead, what is missing is read, hashed and compressed by the cores frame by frame, packs go up while the next one is
+ * ahead, what is missing is read, hashed and compressed by the cores frame by frame, packs go up two at a time while the next one is
  * filled, are announced and committed, and come down one after the other; what the store had comes down with the first pack that
  * its segment waits for.
  * At the end the destination reads back. Answers the milliseconds from the first read to the last. It shares nothing with the planner.
  */
 export function play(treatment: 'dedup' | 'direct', disk: Disk, between: Between): number {
   const { chunkBytes, known, compressed, fingerprinted } = disk;
-  const [cores, up, down] = [new Server(), new Server(), new Server()];
+  const [cores, down] = [new Server(), new Server()];
   const per = (bytes: number, rate: number) => (1000 * bytes) / rate;
   const raw = known.length * chunkBytes;
-  let arrivedMs = 0;
-  let committedMs = 0;
-  const arrive = (readyMs: number, bytes: number) => {
-    arrivedMs = Math.max(arrivedMs, down.work(readyMs, per(bytes, between.down)));
-  };
+  const arrivals: Ready[] = [];
+  const packs: (Ready & { readonly found: number })[] = [];
   let pack = 0;
   /** Bytes of known chunks whose segment goes with the next pack. */
   let found = 0;
   let readyMs = 0;
   const send = () => {
-    if (pack === 0) return;
-    const bytes = pack * compressed;
-    const storedMs = up.work(readyMs, per(bytes, between.up));
-    // The destination hears of it once it is announced, if it is, and committed.
-    const toldMs = storedMs + between.callMs * (treatment === 'dedup' ? 2 : 1);
-    committedMs = Math.max(committedMs, toldMs);
-    arrive(toldMs, bytes + found);
+    if (pack > 0) packs.push({ readyMs, bytes: pack * compressed, found });
     pack = 0;
     found = 0;
   };
@@ -82,12 +100,18 @@ export function play(treatment: 'dedup' | 'direct', disk: Disk, between: Between
     const foundMs = Math.max(answeredMs, openedMs[batch - 1] ?? 0);
     const had = treatment === 'dedup' ? chunks.filter(Boolean).length : 0;
     const missing = chunks.length - had;
-    if (missing === 0) arrive(foundMs + between.callMs, had * chunkBytes * compressed);
+    if (missing === 0) arrivals.push({ readyMs: foundMs + between.callMs, bytes: had * chunkBytes * compressed });
     else found += had * chunkBytes * compressed;
     for (let chunk = 0; chunk < missing; chunk++) take(foundMs);
     openedMs.push(Math.max(foundMs, cores.freeMs));
   }
   send();
-  const endMs = Math.max(arrivedMs, committedMs, ...openedMs) + between.callMs * (treatment === 'dedup' ? 2 : 1);
+  // The destination hears of a pack once it is announced, if it is, and committed.
+  const toldMs = uploaded(packs, between.up / 1000).map((ms) => ms + between.callMs * (treatment === 'dedup' ? 2 : 1));
+  for (const [at, { bytes, found: known }] of packs.entries())
+    arrivals.push({ readyMs: toldMs[at]!, bytes: bytes + known });
+  for (const { readyMs: ms, bytes } of arrivals.sort((a, b) => a.readyMs - b.readyMs))
+    down.work(ms, per(bytes, between.down));
+  const endMs = Math.max(down.freeMs, ...toldMs, ...openedMs) + between.callMs * (treatment === 'dedup' ? 2 : 1);
   return endMs + per(raw, between.hash);
 }

@@ -157,6 +157,7 @@ function pullOf(host: TaskHost, run: TaskRun, { migration, transfer, below }: Wa
     signal: run.signal,
     totalBytes: transfer.layer.data_bytes,
     zstd: host.zstd,
+    unpacked: host.unpacked,
   };
 }
 

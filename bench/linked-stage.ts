@@ -1,14 +1,14 @@
-import { linkSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ApiClient } from '../../adapters/api/client.ts';
-import { systemClock } from '../../adapters/system/clock.ts';
-import { connect } from '../../bin/connection.ts';
-import type { Service } from '../../bin/demo/process.ts';
-import type { MigrationView } from '../../core/api/views.ts';
-import { limits } from '../../core/limits.ts';
-import { hasEnded } from '../../core/migration.ts';
-import { LinkedAgent } from '../linked-agent.ts';
-import { start } from '../services.ts';
+import type { ApiClient } from '../adapters/api/client.ts';
+import { systemClock } from '../adapters/system/clock.ts';
+import { connect } from '../bin/connection.ts';
+import type { Service } from '../bin/demo/process.ts';
+import type { MigrationView } from '../core/api/views.ts';
+import { limits } from '../core/limits.ts';
+import { hasEnded } from '../core/migration.ts';
+import { LinkedAgent, type Way } from './linked-agent.ts';
+import { start } from './services.ts';
 
 const LOOK_EVERY_MS = 100;
 
@@ -21,8 +21,8 @@ export interface Moved {
   readonly migration: MigrationView;
 }
 
-/** The embedded cloud and an agent at each of two sites behind a link, as a user would run them. Images lie at site a. */
-export class GangStage {
+/** The embedded cloud and an agent at each of two sites behind a link, as a user would run them. Images of site x lie in `<folder>/x`. */
+export class LinkedStage {
   readonly #folder: string;
   readonly #agents: LinkedAgent[] = [];
   #cloud: Service | undefined;
@@ -32,27 +32,25 @@ export class GangStage {
     this.#folder = folder;
   }
 
-  /** `layers` is a folder of images; they are linked, not copied, for nobody changes them. */
-  async start(layers: string, bytesPerSecond: number): Promise<void> {
+  /** `way` is how each of them reaches the cloud. */
+  async start(way: Way): Promise<void> {
     for (const side of ['a', 'b']) mkdirSync(join(this.#folder, side), { recursive: true });
-    for (const name of readdirSync(layers)) linkSync(join(layers, name), join(this.#folder, 'a', name));
     this.#cloud = await start(
       ['cloud', 'start', '--data', join(this.#folder, 'cloud')],
       join(this.#folder, 'cloud.log'),
     );
     const cloudFile = String(this.#cloud.ready.cloud_file);
     this.#client = await connect(cloudFile);
-    const way = { roundTripMs: 0, bytesPerSecond };
     for (const side of ['a', 'b']) this.#agents.push(await LinkedAgent.start(this.#folder, side, { cloudFile, way }));
   }
 
-  /** Moves VMs as one gang. Throws if one does not arrive equal. */
-  async move(vms: readonly string[]): Promise<Moved> {
+  /** Moves VMs as one migration. Throws if one does not arrive equal. */
+  async move(vms: readonly string[], policy: 'auto' | 'direct' | 'dedup' = 'auto'): Promise<Moved> {
     const client = this.#client!;
     const before = this.#agents.map(({ link }) => link.bytes);
     const beganMs = performance.now();
     const where = { to: 'b/h1', from: 'a/h1' } as const;
-    const how = { policy: 'auto', chunk_bytes: limits.chunk_bytes_default } as const;
+    const how = { policy, chunk_bytes: limits.chunk_bytes_default };
     const body = { request_id: `bench-${vms.join('.')}`.slice(0, 64), vms: [...vms], ...where, ...how };
     const { id } = await client.call('createMigration', { body });
     for (;;) {
