@@ -206,8 +206,9 @@ export class Sessions {
     return { disk, ...tracked, qdev, throttle, book, doneBytes: 0, cursor: undefined };
   }
 
-  /** The next task has some time to come. */
+  /** The next task has some time to come; none comes for a guest that has gone. */
   #leave(vm: string, open: Open): void {
+    if (this.#open.get(vm) !== open) return;
     open.inUse = new AbortController();
     const { clock } = this.#options;
     const idle = clock.sleep(limits.live_idle_ms, open.inUse.signal);
