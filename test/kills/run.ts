@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util';
-import { drawLivePlay, playLive } from './live/play.ts';
+import { drawHungPlay, drawLivePlay, playLive } from './live/play.ts';
 import { drawPlay, play } from './play.ts';
 
 /**
  * kill -9 at seeded points, with real processes: `npm run kills -- --runs 300 --seed 1`, with `--live` of running guests, then
- * with `--at '/commit$'` at requests that match alone. Each run has a seed of its own; that of a failure is printed with the
+ * with `--at '/commit$'` at requests that match alone, or with `--hung` a destination's agent that hangs instead. Each run has a seed of its own; that of a failure is printed with the
  * folder it leaves, and `--runs 1 --seed <it>` draws the same run again.
  */
 const { values } = parseArgs({
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     live: { type: 'boolean', default: false },
     at: { type: 'string' },
+    hung: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
   },
 });
@@ -26,8 +27,8 @@ for (let run = 0; run < Number(values.runs); run++) {
   const { kills, about, playing } = values.live ? live(seed) : cold(seed);
   const { problems, struck, milliseconds, sentBytes, folder } = await playing;
   const strikes = kills.map(
-    ({ point, victims }) =>
-      `${victims.join('+')} at ${'ms' in point ? `${point.ms} ms` : `${point.nth}. ${point.match} ${point.verdict}`}`,
+    ({ point, victims, ...more }) =>
+      `${victims.join('+')}${'hangMs' in more ? ` for ${more.hangMs} ms` : ''} at ${'ms' in point ? `${point.ms} ms` : `${point.nth}. ${point.match} ${point.verdict}`}`,
   );
   say(
     `${seed} ${problems.length === 0 ? 'good' : 'BAD'} ${struck}/${strikes.length} ${(milliseconds / 1000).toFixed(1)} s ${(sentBytes / 2 ** 20).toFixed(1)} MiB${about}: ${strikes.join('; ')}`,
@@ -45,10 +46,10 @@ function cold(seed: number) {
 }
 
 function live(seed: number) {
-  const drawn = drawLivePlay(seed, values.at);
+  const drawn = values.hung ? drawHungPlay(seed) : drawLivePlay(seed, values.at);
   return {
     kills: drawn.kills,
-    about: `, ${drawn.vms.length} by ${drawn.cutover}`,
+    about: `, ${drawn.vms.length} of ${drawn.loops.join('+')} by ${drawn.cutover}`,
     playing: playLive(drawn, values.keep),
   };
 }

@@ -7,13 +7,26 @@ import type { Chance } from '../chance.ts';
 
 const MiB = 1024 * 1024;
 
-/** Makes the disks of guests: os ← we ← each VM, with data in each beside what the guests write. */
-export async function makeGuestDisks(folder: string, vms: readonly string[], chance: Chance): Promise<void> {
+/** The images of a VM's disks. */
+export function imagesOf(vm: string, disks: number): string[] {
+  return [`${vm}.qcow2`, `${vm}-data.qcow2`].slice(0, disks);
+}
+
+/**
+ * Makes the disks of guests, one or two each: os ← we ← each disk, with data in each beside what the guests write. A guest of two
+ * writes the same to both.
+ */
+export async function makeGuestDisks(
+  folder: string,
+  { vms, disks }: { vms: readonly string[]; disks: number },
+  chance: Chance,
+): Promise<void> {
   await mkdir(folder, { recursive: true });
   const data = (mib: number) => ({ at: mib * MiB, bytes: chance.bytes(chance.int(1, 2) * MiB) });
-  await makeLayer(folder, 'os.qcow2', undefined, [{ at: 0, bytes: guestSector() }, data(16)]);
+  const boot = { at: 0, bytes: guestSector({ second: disks > 1 }) };
+  await makeLayer(folder, 'os.qcow2', undefined, [boot, data(16)]);
   await makeLayer(folder, 'we.qcow2', 'os.qcow2', [data(20)]);
-  for (const vm of vms) await makeLayer(folder, `${vm}.qcow2`, 'we.qcow2', [data(24)]);
+  for (const name of vms.flatMap((vm) => imagesOf(vm, disks))) await makeLayer(folder, name, 'we.qcow2', [data(24)]);
 }
 
 async function makeLayer(

@@ -8,8 +8,11 @@ import { unixSocket } from '../../../adapters/system/unix-socket.ts';
 import { connectQmp, type Qmp } from '../../../agent/qemu/qmp.ts';
 import { findProgram } from '../../../bin/demo/live/needs.ts';
 import { acksIn } from '../../live/guest/guest.ts';
+import { imagesOf } from './disks.ts';
 
 export type Site = 'a' | 'b';
+/** Which of QEMU's loops a disk's device runs in. */
+export type Loop = 'main' | 'iothread';
 
 const QEMU = findProgram('qemu-system-x86_64') ?? 'qemu-system-x86_64';
 const LOOK_MS = 50;
@@ -19,23 +22,30 @@ const GONE_MS = 10_000;
 /** The QEMUs of a world's guests at both sites: those that the test starts, and those that the agent of b does. */
 export class Guests {
   readonly #folder: string;
-  readonly #iothread: boolean;
+  readonly #loops: readonly Loop[];
 
-  /** `iothread`: the guests' disks are in one each, at both sites. */
-  constructor(folder: string, { iothread = false } = {}) {
+  /** `loops`: of each guest's disks, one or two, at both sites. */
+  constructor(folder: string, loops: readonly Loop[]) {
     this.#folder = folder;
-    this.#iothread = iothread;
+    this.#loops = loops;
   }
 
   /** What a launcher file says: `{name}` and the like are the agent's to fill in. */
   launcher(): object {
-    const words = this.#words('b', '{name}', '{disk:ud}');
+    const several = this.#loops.length > 1;
+    const tops = this.#loops.map((_, at) => (several ? `{disk/${nodeOf(at)}:ud}` : '{disk:ud}'));
+    const words = this.#words('b', '{name}', tops);
     return { command: [QEMU, ...words, '-qmp', 'unix:{qmp},server=on,wait=off', ['-incoming', '{incoming}']] };
   }
 
-  /** Starts a guest on its disk; the agent's way to its monitor is `qmpOf`. */
+  /** The top images of a VM at a site, disk after disk. */
+  tops(site: Site, vm: string): string[] {
+    return imagesOf(vm, this.#loops.length).map((name) => path.join(this.#folder, site, name));
+  }
+
+  /** Starts a guest on its disks; the agent's way to its monitor is `qmpOf`. */
   async start(site: Site, vm: string): Promise<void> {
-    const words = this.#words(site, vm, path.join(this.#folder, site, `${vm}.qcow2`));
+    const words = this.#words(site, vm, this.tops(site, vm));
     const argv = words.map((word) => (typeof word === 'string' ? word : JSON.stringify(word)));
     const monitor = ['-qmp', `unix:${this.qmpOf(vm)},server=on,wait=off`];
     const child = spawn(QEMU, [...argv, ...monitor], { stdio: ['ignore', 'ignore', 'inherit'], detached: true });
@@ -99,25 +109,31 @@ export class Guests {
     return path.join(this.#folder, `${site}-${vm}.${what}`);
   }
 
-  /**
-   * Each write is in the image before the guest hears of it, whenever its QEMU is killed: its disk has no cache. What the
-   * image's file system would lose with the machine is not what is tried here, and waiting for that is slow.
-   */
-  #words(site: Site, vm: string, filename: string): (string | object)[] {
-    const disk = {
-      driver: 'qcow2',
-      'node-name': 'disk0',
-      file: { driver: 'file', filename, cache: { 'no-flush': true } },
-    };
+  #words(site: Site, vm: string, tops: readonly string[]): (string | object)[] {
     return [
       ...['-name', vm, '-machine', 'q35,accel=tcg', '-m', '32', '-nodefaults', '-display', 'none'],
       ...['-chardev', `file,id=serial,path=${this.#path(site, vm, 'serial')},append=on`, '-serial', 'chardev:serial'],
-      ...['-qmp', `unix:${this.#path(site, vm, 'own')},server=on,wait=off`, '-blockdev', disk],
-      ...(this.#iothread ? ['-object', 'iothread,id=io0'] : []),
-      ...[
-        '-device',
-        `virtio-blk-pci,id=vd0,drive=disk0,bootindex=0,write-cache=off${this.#iothread ? ',iothread=io0' : ''}`,
-      ],
+      ...['-qmp', `unix:${this.#path(site, vm, 'own')},server=on,wait=off`],
+      ...this.#loops.flatMap((loop, at) => diskWords(at, loop, tops[at]!)),
     ];
   }
+}
+
+/** What QEMU calls a disk's top node. */
+export function nodeOf(at: number): string {
+  return `disk${at}`;
+}
+
+/**
+ * Each write is in the image before the guest hears of it, whenever its QEMU is killed: its disk has no cache. What the
+ * image's file system would lose with the machine is not what is tried here, and waiting for that is slow.
+ */
+function diskWords(at: number, loop: Loop, filename: string): (string | object)[] {
+  const file = { driver: 'file', filename, cache: { 'no-flush': true } };
+  const device = `virtio-blk-pci,id=vd${at},drive=${nodeOf(at)},bootindex=${at},write-cache=off`;
+  return [
+    ...['-blockdev', { driver: 'qcow2', 'node-name': nodeOf(at), file }],
+    ...(loop === 'iothread' ? ['-object', `iothread,id=io${at}`, '-device', `${device},iothread=io${at}`] : []),
+    ...(loop === 'main' ? ['-device', device] : []),
+  ];
 }

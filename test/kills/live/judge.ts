@@ -50,7 +50,8 @@ async function judgeVm({ world, guests, hurt }: LiveCase, vm: string, site: Site
   await guests.kill(site, vm);
   const acks = await guests.acks(vm);
   world.note(`${vm} has acknowledged ${acks.length}`);
-  problems.push(...faultsOf(acks), ...(await diskFaults(world, vm, site, acks, hurt.has(vm))));
+  problems.push(...faultsOf(acks));
+  for (const top of guests.tops(site, vm)) problems.push(...(await diskFaults(world, top, acks, hurt.has(vm))));
   if (runs) return problems;
   await guests.start(site, vm);
   if (!(await guests.goesOn(vm, GOES_ON_MS))) problems.push(`${vm} does not boot from its disk at ${site}`);
@@ -58,16 +59,9 @@ async function judgeVm({ world, guests, hurt }: LiveCase, vm: string, site: Site
   return [...problems, ...faultsOf(await guests.acks(vm))];
 }
 
-async function diskFaults(
-  world: World,
-  vm: string,
-  site: Site,
-  acks: readonly number[],
-  mayLeak: boolean,
-): Promise<string[]> {
-  const top = path.join(world.imagesOf(site), `${vm}.qcow2`);
-  if (!existsSync(top)) return [`${vm} has no disk at ${site}, whose it is`];
-  const raw = path.join(world.folder, `${vm}.raw`);
+async function diskFaults(world: World, top: string, acks: readonly number[], mayLeak: boolean): Promise<string[]> {
+  if (!existsSync(top)) return [`${top} is not there, and its VM is there`];
+  const raw = path.join(world.folder, 'judged.raw');
   const checked = await run('qemu-img', ['check', '-q', top]).catch(
     (error: { code: number; message: string }) => error,
   );
@@ -75,13 +69,14 @@ async function diskFaults(
   await run('qemu-img', ['convert', '-O', 'raw', top, raw]);
   const lost = lostFrom(await readFile(raw), acks);
   await rm(raw);
-  const lostMost = lost.slice(0, 5).map((each) => `${vm}: ${each}`);
-  return [...(isClean ? [] : [`${vm}: ${checked.message}`]), ...lostMost];
+  const lostMost = lost.slice(0, 5).map((each) => `${top}: ${each}`);
+  return [...(isClean ? [] : [`${top}: ${checked.message}`]), ...lostMost];
 }
 
 /** Base layers at the source are nobody's to change. */
-async function baseChanges({ world, vms, before }: LiveCase): Promise<string[]> {
+async function baseChanges({ world, guests, vms, before }: LiveCase): Promise<string[]> {
   const now = await hashesOf(world.imagesOf('a'));
-  const bases = [...before.keys()].filter((name) => !vms.includes(path.parse(name).name));
+  const tops = vms.flatMap((vm) => guests.tops('a', vm)).map((top) => path.basename(top));
+  const bases = [...before.keys()].filter((name) => !tops.includes(name));
   return bases.filter((name) => before.get(name) !== now.get(name)).map((name) => `the source's ${name} changed`);
 }

@@ -7,10 +7,10 @@ import type { Played } from '../play.ts';
 import { packBytesSent } from '../sent.ts';
 import { World } from '../world.ts';
 import { makeGuestDisks } from './disks.ts';
-import { Guests } from './guests.ts';
+import { Guests, type Loop, nodeOf } from './guests.ts';
 import { judgeLive } from './judge.ts';
 import { Lookout } from './lookout.ts';
-import { drawLiveStrike, type LiveStrike } from './points.ts';
+import { drawHang, drawLiveStrike, type LiveStrike } from './points.ts';
 import { LiveStage } from './stage.ts';
 
 /** What a run of the live harness does. All of it follows from the seed. */
@@ -19,8 +19,8 @@ export interface LivePlay {
   readonly vms: readonly string[];
   readonly cutover: 'ram' | 'stop';
   readonly chunkBytes: number;
-  /** The guests' disks are in iothreads: they are mirrored. */
-  readonly iothread: boolean;
+  /** Of each guest's disks. One in an iothread is mirrored. */
+  readonly loops: readonly Loop[];
   readonly kills: readonly LiveStrike[];
 }
 
@@ -35,21 +35,28 @@ export function drawLivePlay(seed: number, at?: string): LivePlay {
   const moments = at === undefined ? undefined : ([[at, 2]] as const);
   const kills = Array.from({ length: chance.pick([1, 1, 2, 2, 3]) }, () => drawLiveStrike(chance, vms, moments));
   // Drawn last: what else a seed means stays as it was.
-  const iothread = chance.next() < 0.4;
-  return { seed, vms, cutover, chunkBytes, kills, iothread };
+  const first: Loop = chance.next() < 0.4 ? 'iothread' : 'main';
+  const second = chance.next() < 0.5 ? [chance.pick<Loop>(['main', 'iothread'])] : [];
+  return { seed, vms, cutover, chunkBytes, kills, loops: [first, ...second] };
+}
+
+/** The same guests, but that the destination's agent hangs. */
+export function drawHungPlay(seed: number): LivePlay {
+  const drawn = drawLivePlay(seed);
+  return { ...drawn, kills: [drawHang(chanceOf(seed ^ 0x4a46), drawn.vms)] };
 }
 
 /** Plays one run in a folder of its own; the folder stays if `keep` or something was wrong. */
 export async function playLive(play: LivePlay, keep = false): Promise<Played> {
-  const { seed, vms, cutover, chunkBytes, kills, iothread } = play;
+  const { seed, vms, cutover, chunkBytes, kills, loops } = play;
   const beganMs = performance.now();
   const world = await World.open();
-  const guests = new Guests(world.folder, { iothread });
+  const guests = new Guests(world.folder, loops);
   const lookout = new Lookout(guests, vms, (line) => world.note(line));
   const stage = new LiveStage(world, guests);
   let problems: string[] = ['it was not played to its end'];
   try {
-    await prepare(world, guests, vms, seed);
+    await prepareLive(world, guests, { vms, loops, seed });
     const before = await hashesOf(world.imagesOf('a'));
     const route = ['--to', 'b/h2', '--from', 'a/h1', '--chunk', String(chunkBytes), '--live', '--cutover', cutover];
     await stage.migrate(kills, ['migrate', ...vms, ...route, '--request-id', `kills-live-${seed}`]);
@@ -66,18 +73,19 @@ export async function playLive(play: LivePlay, keep = false): Promise<Played> {
 }
 
 /** Guests that run and acknowledge, and agents that know them. */
-async function prepare(world: World, guests: Guests, vms: readonly string[], seed: number): Promise<void> {
+export async function prepareLive(
+  world: World,
+  guests: Guests,
+  { vms, loops, seed }: Pick<LivePlay, 'vms' | 'loops' | 'seed'>,
+): Promise<void> {
   const images = world.imagesOf('a');
-  await makeGuestDisks(images, vms, chanceOf(seed ^ 0x5eed));
+  await makeGuestDisks(images, { vms, disks: loops.length }, chanceOf(seed ^ 0x5eed));
   await mkdir(path.join(images, '.layermover'));
   const known = new RunningVms(path.join(images, '.layermover', 'running'), images);
   for (const name of vms) {
     await guests.start('a', name);
-    await known.put({
-      name,
-      qmp: guests.qmpOf(name),
-      disks: [{ node: 'disk0', top: path.join(images, `${name}.qcow2`) }],
-    });
+    const disks = guests.tops('a', name).map((top, at) => ({ node: nodeOf(at), top }));
+    await known.put({ name, qmp: guests.qmpOf(name), disks });
   }
   const launcher = path.join(world.folder, 'launcher.json');
   await writeFile(launcher, JSON.stringify(guests.launcher()));

@@ -8,6 +8,8 @@ export type LiveVictim = (typeof LIVE_VICTIMS)[number];
 export interface LiveStrike extends Strike<LiveVictim> {
   /** Whose QEMU is killed. */
   readonly vm: string;
+  /** Set: the agents among the victims are stopped for so long (SIGSTOP), not killed. */
+  readonly hangMs?: number;
 }
 
 const MOMENTS: Moments = [
@@ -34,6 +36,25 @@ const MOMENTS: Moments = [
   ['^POST \\S+\\.cutover\\.\\S+/report', 1],
   ['^POST \\S+\\.follow\\.\\S+/report', 1],
 ];
+
+/** Requests that every run makes, after which its source waits for the destination. */
+const WAITS: Moments = [
+  ['^POST \\S+\\.round\\.\\S+/rounds$', 1],
+  ['^POST \\S+/incoming$', 1],
+  ['^POST \\S+\\.cutover\\.\\S+/rounds$', 1],
+  ['^POST \\S+/receipt$', 1],
+  ['^POST \\S+/commit$', 1],
+  ['^POST \\S+/running$', 1],
+];
+
+/** The destination's agent hangs, for a while or for longer than anybody waits for it. */
+export function drawHang(chance: Chance, vms: readonly string[]): LiveStrike {
+  const [match, nth] = chance.pick(WAITS);
+  const verdict = chance.pick(['pass', 'pass', 'lose-request'] as const);
+  const afterMs = verdict === 'pass' ? chance.pick([0, chance.int(0, 100)]) : 0;
+  const hangMs = chance.pick([4000, 30_000, 75_000]);
+  return { point: { at: 'request', match, nth, verdict, afterMs }, victims: ['b'], restartMs: 0, vm: vms[0]!, hangMs };
+}
 
 /** One strike in five at a time, the others at a moment that matters, or all of them at those that `moments` names. */
 export function drawLiveStrike(chance: Chance, vms: readonly string[], moments?: Moments): LiveStrike {

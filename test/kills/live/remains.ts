@@ -48,15 +48,17 @@ async function copies(images: string, vm: string): Promise<string[]> {
 }
 
 /** What is left in the QEMU of a VM that stayed at its source; one that does not run has nothing. */
-async function inQemu(guests: Guests, vm: string): Promise<string[]> {
+export async function inQemu(guests: Guests, vm: string): Promise<string[]> {
   return (await guests.ask('a', vm, async (qmp) => left(qmp, vm))) ?? [];
 }
 
+const LIMITS = ['bps', 'bps_rd', 'bps_wr', 'iops', 'iops_rd', 'iops_wr'];
+
 async function left(qmp: Qmp, vm: string): Promise<string[]> {
   const blocks = (await qmp.execute('query-block')) as { inserted?: Record<string, unknown> }[];
-  const inserted = blocks.find((block) => block.inserted !== undefined)?.inserted ?? {};
-  const limited = ['bps', 'bps_rd', 'bps_wr', 'iops', 'iops_rd', 'iops_wr'].filter((name) => inserted[name] !== 0);
-  const bitmaps = (inserted['dirty-bitmaps'] as unknown[] | undefined) ?? [];
+  const disks = blocks.flatMap(({ inserted }) => (inserted === undefined ? [] : [inserted]));
+  const limited = disks.flatMap((disk) => LIMITS.filter((name) => disk[name] !== 0).map((name) => [name, disk[name]]));
+  const bitmaps = disks.flatMap((disk) => (disk['dirty-bitmaps'] as unknown[] | undefined) ?? []);
   const exports = (await qmp.execute('query-block-exports')) as unknown[];
   const jobs = (await qmp.execute('query-block-jobs')) as unknown[];
   const nodes = (await qmp.execute('query-named-block-nodes', { flat: true })) as { 'node-name': string }[];
@@ -65,7 +67,7 @@ async function left(qmp: Qmp, vm: string): Promise<string[]> {
     () => [],
   );
   return [
-    ...limited.map((name) => `${vm}: its disk is limited: ${name} ${inserted[name]}`),
+    ...limited.map(([name, value]) => `${vm}: its disk is limited: ${name} ${value}`),
     ...bitmaps.map((each) => `${vm}: bitmap ${JSON.stringify(each)}`),
     ...jobs.map((each) => `${vm}: job ${JSON.stringify(each)}`),
     ...nodes

@@ -1,5 +1,6 @@
 import { clientOf } from '../../../bin/connection.ts';
 import type { MigrationView } from '../../../core/api/views.ts';
+import { limits } from '../../../core/limits.ts';
 import { arm } from '../arm.ts';
 import type { World } from '../world.ts';
 import type { Guests, Site } from './guests.ts';
@@ -7,6 +8,9 @@ import type { LiveStrike, LiveVictim } from './points.ts';
 import { ownerOf } from './registry.ts';
 
 const CALLS_MAX = 10;
+const LOOK_MS = 200;
+/** However long a destination hangs, a guest that is its source's goes on by then. */
+const SILENT_MS = limits.pause_ms_max + limits.guest_told_ms + 15_000;
 
 /** Runs the command, strikes at what it needs, and does what an operator does after that. */
 export class LiveStage {
@@ -73,8 +77,32 @@ export class LiveStage {
     }
   }
 
-  async #strike({ victims, restartMs, vm }: LiveStrike): Promise<void> {
+  async #strike(strike: LiveStrike): Promise<void> {
     this.struck++;
+    if (strike.hangMs === undefined) await this.#end(strike);
+    else await this.#hang(strike.hangMs, strike);
+  }
+
+  /** An owner that hangs owes the guest nothing before it goes on; nobody else may run it. */
+  async #hang(ms: number, { victims, vm }: Pick<LiveStrike, 'victims' | 'vm'>): Promise<void> {
+    this.#world.note(`${victims.join(', ')} hangs for ${ms} ms`);
+    const agents = victims.map((victim) => this.#service(victim as 'a' | 'b'));
+    for (const agent of agents) agent.signal('SIGSTOP');
+    const endMs = performance.now() + ms;
+    let last = { acks: 0, atMs: performance.now() };
+    while (performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      const acks = (await this.#guests.acks(vm)).length;
+      if (acks > last.acks) last = { acks, atMs: performance.now() };
+    }
+    const silentMs = Math.round(performance.now() - last.atMs);
+    this.#world.note(`${victims.join(', ')} goes on; ${vm} has been silent for ${silentMs} ms`);
+    if (silentMs > SILENT_MS && (await ownerOf(this.#world, vm)) === 'a/h1')
+      this.problems.push(`${vm} was silent at its source for ${silentMs} ms`);
+    for (const agent of agents) agent.signal('SIGCONT');
+  }
+
+  async #end({ victims, restartMs, vm }: LiveStrike): Promise<void> {
     this.#world.note(`kill -9 ${victims.join(', ')} (${vm}); again after ${restartMs} ms`);
     await Promise.all(victims.map((victim) => this.#kill(victim, vm)));
     await new Promise((resolve) => setTimeout(resolve, restartMs));

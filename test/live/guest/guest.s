@@ -1,7 +1,7 @@
 # A guest that needs no system and acknowledges each write as a database does. It counts its boots in sector HEAD. Number n,
 # the boot in its upper 8 bits, goes to sector FIRST + (37 n mod SLOTS) by BIOS int 13h; when the disk says that it is
 # written, n goes to the serial port as a line of eight hexadecimal digits; if byte QUIET of the sector is set it says nothing, and
-# writes as fast as it can.
+# writes as fast as it can. If byte SECOND is set n goes to the same sector of the second disk, too, before it is acknowledged.
 # guest.ts holds the sector that this makes:
 #   as guest.s -o guest.o && objcopy -O binary -j .text guest.o guest.bin
 .set HEAD, 0x1000
@@ -11,6 +11,7 @@
 .set PACKET, 0x7e00
 .set DRIVE, 0x7df0
 .set QUIET, 0x7dfc
+.set SECOND, 0x7dfd
 
 .code16
 .global _start
@@ -42,6 +43,12 @@ next:
     movl %eax, PACKET + 8
     movb $0x43, %ah
     call disk
+    cmpb $0, SECOND
+    je written
+    incb DRIVE
+    call disk
+    decb DRIVE
+written:
     cmpb $0, QUIET
     jne next
     movl NUMBER, %ebp

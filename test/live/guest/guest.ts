@@ -4,12 +4,14 @@ import { readFileSync } from 'node:fs';
 const FIRST = 0x2000;
 const SLOTS = 0x4000;
 const QUIET = 508;
+const SECOND = 509;
 const SECTOR = 512;
 const CODE =
-  '31c08ed88ed0bc007c8816f07db00ae89f0066c706047e0080000066c706087e0010000066c7060c7e00000000b442e86600' +
-  '66a100806625000000ff66050000000166a30080b443e84d0066ff060080666b060080256625ff3f000066050020000066a3' +
-  '087eb443e82d00803efc7d0075d9668b2e0080b9080066c1c50489e8240f3c0a720204070430e82400e2ebb00ae81d00fbf4' +
-  'ebb366c706007e10000100be007e8a16f07d50b000cd135872e8c350bafd03eca82074f858baf803eec3';
+  '31c08ed88ed0bc007c8816f07db00ae8b10066c706047e0080000066c706087e0010000066c7060c7e00000000b442e87800' +
+  '66a100806625000000ff66050000000166a30080b443e85f0066ff060080666b060080256625ff3f000066050020000066a3' +
+  '087eb443e83f00803efd7d00740bfe06f07de83100fe0ef07d803efc7d0075c7668b2e0080b9080066c1c50489e8240f3c0a' +
+  '720204070430e82400e2ebb00ae81d00fbf4eba166c706007e10000100be007e8a16f07d50b000cd135872e8c350bafd03ec' +
+  'a82074f858baf803eec3';
 
 /** Bytes of a guest's disk: it writes to sector HEAD, and to the 8 MiB that begin at 4 MiB. */
 export const GUEST_DISK_BYTES = 32 * 1024 * 1024;
@@ -17,11 +19,15 @@ export const GUEST_DISK_BYTES = 32 * 1024 * 1024;
 /** Where its numbers are, in bytes. */
 export const GUEST_AREA = { from: FIRST * SECTOR, to: (FIRST + SLOTS) * SECTOR } as const;
 
-/** The first sector of a disk whose guest is guest.s. One that is `quiet` acknowledges nothing, and writes as fast as it can. */
-export function guestSector({ quiet = false } = {}): Buffer {
+/**
+ * The first sector of a disk whose guest is guest.s. One that is `quiet` acknowledges nothing, and writes as fast as it can; one
+ * that has a `second` disk writes each number to both.
+ */
+export function guestSector({ quiet = false, second = false } = {}): Buffer {
   const sector = Buffer.alloc(SECTOR);
   sector.write(CODE, 'hex');
   sector.writeUInt8(quiet ? 1 : 0, QUIET);
+  sector.writeUInt8(second ? 1 : 0, SECOND);
   sector.writeUInt16LE(0xaa55, SECTOR - 2);
   return sector;
 }
