@@ -125,7 +125,7 @@ async function* stepsOf(
 
 /** Writes the chunks that layers of the host's own hold; gives what is left to fetch. */
 async function withoutOwn(
-  { own, writer, geometry }: PullJob,
+  { own, writer, geometry, unpacked }: PullJob,
   frames: readonly WantedFrame[],
   counter: Counter,
   signal: AbortSignal,
@@ -135,11 +135,9 @@ async function withoutOwn(
     await writer.write(chunk * geometry.chunkBytes, bytes);
     counter.add({ doneBytes: length, dedupedBytes: length });
   };
-  const copied = await own.copy(
-    frames.map(({ chunks }) => chunks),
-    write,
-    signal,
-  );
+  const wanted = frames.map(({ chunks }) => chunks);
+  const copy = () => own.copy(wanted, write, signal);
+  const copied = (await unpacked?.measure(copy, ({ size }) => size * geometry.chunkBytes)) ?? (await copy());
   if (copied.size === 0) return frames;
   const left = frames.map(({ place, chunks }) => ({ place, chunks: chunks.filter((chunk) => !copied.has(chunk)) }));
   return left.filter(({ chunks }) => chunks.length > 0);
