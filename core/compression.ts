@@ -35,8 +35,6 @@ const TIMES_MAX = 8;
 const TIMES_MIN = 0.5;
 /** From any level to any other, and once more after a step too far. */
 const PACKS_TO_REST = 4;
-/** Between two levels of which one costs twice as much lie five bytes in a hundred, on system files. */
-const NEAR_TIMES = 2;
 
 /**
  * The level for the next pack: the highest one that leaves the link busy. A writer that waited has that much time to
@@ -75,12 +73,6 @@ export function restingLevel({ readMs, compressMs, sendMs }: PackWork): number {
     level = nextLevel(level, { ms, waitedMs: ms - fillMs, idleMs: ms - sendMs });
   }
   return level;
-}
-
-/** True if what was found out at one of these levels nearly holds at the other. */
-export function areNear(one: number, other: number): boolean {
-  const times = costOf(one) / costOf(other);
-  return times <= NEAR_TIMES && times >= 1 / NEAR_TIMES;
 }
 
 function affordable(cost: number): number {

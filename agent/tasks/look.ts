@@ -1,5 +1,4 @@
 import type { LayerSample, TaskInput } from '../../core/api/tasks.ts';
-import { areNear, restingLevel } from '../../core/compression.ts';
 import { hasCode } from '../../core/errors.ts';
 import { DIGEST_BYTES } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
@@ -47,21 +46,14 @@ export class Look {
     const { layer_id: layerId, data_bytes: dataBytes } = known;
     const hooks = layerId === undefined ? undefined : await this.#hooks(layerId);
     const remembered = layerId === undefined ? undefined : this.#host.measures.ratio(layerId);
-    if (hooks !== undefined && remembered !== undefined && this.#holds(remembered)) {
+    // Once tried is enough, though the link may have changed: a layer that the destination has costs no read of its data.
+    if (hooks !== undefined && remembered !== undefined) {
       this.#looked.set(stream, { stream, hooks, dataBytes, tried: remembered });
       return;
     }
     const sampled = await this.#sample(layer);
     if (layerId !== undefined) this.#host.measures.noteRatio(layerId, sampled.tried);
     this.#looked.set(stream, { stream, ...sampled, ...(hooks === undefined ? {} : { hooks, dataBytes }) });
-  }
-
-  /** What was tried once holds as long as the link leaves about as much time to compress as it did then. */
-  #holds({ level, rawBytes, compressedBytes, lowestMs }: Tried): boolean {
-    const load = this.#rate('load');
-    const readMs = (1000 * rawBytes * load) / this.#rate('hash');
-    const sendMs = (1000 * compressedBytes) / this.#up();
-    return areNear(level, restingLevel({ readMs, compressMs: lowestMs * load, sendMs }));
   }
 
   /** What the link is thought to take, or the migration may. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { areNear, nextLevel, restingLevel } from '../../core/compression.ts';
+import { nextLevel, restingLevel } from '../../core/compression.ts';
 import { limits } from '../../core/limits.ts';
 
 /** What a pack costs to compress at each level, in milliseconds, on a machine of that speed. */
@@ -77,11 +77,4 @@ describe('the level that a push comes to rest at', () => {
   it('of nothing is the lowest', () => {
     expect(restingLevel({ readMs: 0, compressMs: 0, sendMs: 0 })).toBe(limits.pack_level_default);
   });
-});
-
-it('levels are near that cost about the same', () => {
-  expect(areNear(2, 2)).toBe(true);
-  expect(areNear(2, 4)).toBe(true);
-  expect(areNear(2, 5)).toBe(false);
-  expect(areNear(limits.pack_level_max, 5)).toBe(false);
 });
