@@ -56,9 +56,10 @@ export class Look {
     this.#looked.set(stream, { stream, ...sampled, ...(hooks === undefined ? {} : { hooks, dataBytes }) });
   }
 
-  /** What the link is thought to take, or the migration may. */
+  /** What the link was seen to take, or the migration may. A link that nobody has seen may be fast: a push begins fast, too. */
   #up(): number {
-    return Math.min(this.#rate('up'), this.#upMax);
+    const { value, from } = rateOf(this.#host.measures.rates(), 'up');
+    return Math.min(from === 'assumed' ? Number.POSITIVE_INFINITY : value, this.#upMax);
   }
 
   #rate(name: RateName): number {

@@ -56,7 +56,7 @@ describe('how a layer compresses', () => {
   const { signal } = run;
 
   /** Looks into one base layer of words whose manifest is here, over links one after the other; gives the levels that were tried. */
-  async function levelsOver(ups: readonly number[], upMax?: number) {
+  async function levelsOver(ups: readonly (number | undefined)[], upMax?: number) {
     const words = Buffer.from('compression '.repeat(Math.ceil((4 * MiB) / 12))).subarray(0, 4 * MiB);
     writeFileSync(folder.at('a.raw'), words);
     const chain = await openChain(folder.at('a.raw'), { imageFolder: folder.path() });
@@ -70,7 +70,7 @@ describe('how a layer compresses', () => {
     const found: number[] = [];
     for (const up of ups) {
       for (const name of ['hash', 'compress'] as const) measures.note(name, 1e9, 1e15);
-      measures.note('up', up, 1e15);
+      if (up !== undefined) measures.note('up', up, 1e15);
       const look = new Look(host, run, { chunk_bytes: 65_536, ...limit });
       await look.into(layerId, layer, { layer_id: layerId, data_bytes: words.length });
       found.push(look.samples()[0]!.level!);
@@ -82,6 +82,11 @@ describe('how a layer compresses', () => {
   it('is tried once, at what its link leaves time for, and not read again', async () => {
     expect(await levelsOver([200, 1e12])).toEqual([limits.pack_level_max, limits.pack_level_max]);
     expect(await levelsOver([1e12])).toEqual([limits.pack_level_default]);
+  });
+
+  it('is tried at the lowest over a link that nobody has seen: a push begins fast', async () => {
+    expect(await levelsOver([undefined])).toEqual([limits.pack_level_default]);
+    expect(await levelsOver([undefined], 200)).toEqual([limits.pack_level_max]);
   });
 
   it('is tried at what the migration may send', async () => {
