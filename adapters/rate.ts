@@ -16,6 +16,11 @@ export class Rate {
     this.#bytesPerMs = bytesPerSecond / 1000;
   }
 
+  /** What is not lent. */
+  get bytesPerSecond(): number {
+    return this.#bytesPerMs * 1000;
+  }
+
   /** Resolves when so many bytes may be sent; whoever asks first goes first. Rejects with the signal's reason. */
   async take(bytes: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();

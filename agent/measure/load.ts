@@ -1,3 +1,4 @@
+import { restingLevel } from '../../core/compression.ts';
 import { limits } from '../../core/limits.ts';
 import { rateOf } from '../../core/planner/rates.ts';
 import type { Pace } from '../pack/pace.ts';
@@ -8,11 +9,26 @@ interface Host {
   readonly pace: Pace;
 }
 
-/** A push begins at the level that its sample came to, if that went by a link that is known. */
-export function beginAtSampled({ measures, pace }: Host, layerId: string | undefined): void {
-  const tried = layerId === undefined ? undefined : measures.ratio(layerId);
-  if (tried !== undefined && measures.rates().up !== undefined) pace.level = tried.level;
+/**
+ * A push of a base layer that was sampled begins at the level that its link leaves time for, if that is known by now; `upMax`:
+ * what it may send a second. Any other begins where the last one ended.
+ */
+export function beginAtLevel(
+  { measures, pace }: Host,
+  layerId: string | undefined,
+  upMax = Number.POSITIVE_INFINITY,
+): void {
   pace.take();
+  const tried = layerId === undefined ? undefined : measures.ratio(layerId);
+  const rates = measures.rates();
+  const up = Math.min(rates.up?.value ?? Number.POSITIVE_INFINITY, upMax);
+  if (tried === undefined || tried.lowestMs === 0 || up === Number.POSITIVE_INFINITY) return;
+  const load = rateOf(rates, 'load').value;
+  pace.level = restingLevel({
+    readMs: (1000 * tried.rawBytes * load) / rateOf(rates, 'hash').value,
+    compressMs: tried.lowestMs * load,
+    sendMs: (1000 * tried.compressedBytes) / up,
+  });
 }
 
 /** How much longer than by its sample a base layer has taken, where the cores decided that. */

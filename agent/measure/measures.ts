@@ -6,7 +6,7 @@ import { type KnownRates, RATE_NAMES, type RateName } from '../../core/planner/r
 import { RecordFolder } from '../catalog/record-folder.ts';
 import type { Tried } from '../sample/sample-layer.ts';
 
-/** How a base layer compresses. It never changes, so it is tried once at a level. */
+/** How a base layer compresses. It never changes, so it is tried once. */
 const tried = z.object({
   rawBytes: z.number(),
   compressedBytes: z.number(),

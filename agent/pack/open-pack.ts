@@ -25,7 +25,7 @@ export class OpenPack {
   readonly #segments = new Set<number>();
   readonly #frames: FooterFrame[] = [];
   readonly #stored: FooterChunk[] = [];
-  rawBytes = 0;
+  #rawBytes = 0;
   #length = 0;
   #sealed: Promise<void> = Promise.resolve();
   /** Frames closed so far: the number of the open one. */
@@ -35,8 +35,13 @@ export class OpenPack {
     this.buffer = buffer;
   }
 
+  /** Of the chunks in it, each once. */
+  get rawBytes(): number {
+    return this.#rawBytes;
+  }
+
   hasRoomFor(segment: number, length: number): boolean {
-    if (this.rawBytes + length > limits.pack_raw_bytes_max) return false;
+    if (this.#rawBytes + length > limits.pack_raw_bytes_max) return false;
     if (this.#chunks.length >= limits.pack_chunks_max) return false;
     return this.#segments.has(segment) || this.#segments.size < limits.pack_segments_max;
   }
@@ -53,7 +58,7 @@ export class OpenPack {
     const place = { frame: this.framesClosed, rawOffset };
     this.#places.set(fingerprint, place);
     this.#stored.push(chunk);
-    this.rawBytes += chunk.length;
+    this.#rawBytes += chunk.length;
     this.#note(key, place);
   }
 

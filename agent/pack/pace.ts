@@ -40,8 +40,7 @@ const NOT_SEEN = Number.NEGATIVE_INFINITY;
 export class LinkWatch {
   readonly #pace: Pace;
   #onItsWay = 0;
-  #waiting = 0;
-  #compressing = 0;
+  readonly #going = { waiting: 0, compressing: 0 };
   /** Until when it was counted, how long something was on its way, and how long somebody waited for that alone. */
   #countedMs = 0;
   #busyMs = 0;
@@ -60,27 +59,13 @@ export class LinkWatch {
    * Waits for room. It counts while something is on its way, for else it is not the link that makes it wait, and nothing is being
    * compressed: what is, the link has left time for.
    */
-  async waiting<T>(room: Promise<T>): Promise<T> {
-    this.#count();
-    this.#waiting++;
-    try {
-      return await room;
-    } finally {
-      this.#count();
-      this.#waiting--;
-    }
+  waiting<T>(room: Promise<T>): Promise<T> {
+    return this.#during('waiting', room);
   }
 
   /** A frame is being compressed until this settles. */
-  async compressing<T>(frame: Promise<T>): Promise<T> {
-    this.#count();
-    this.#compressing++;
-    try {
-      return await frame;
-    } finally {
-      this.#count();
-      this.#compressing--;
-    }
+  compressing<T>(frame: Promise<T>): Promise<T> {
+    return this.#during('compressing', frame);
   }
 
   /** A pack is on its way from here on; what this gives is called when it has arrived. */
@@ -120,12 +105,23 @@ export class LinkWatch {
     this.#pace.level = level;
   }
 
+  async #during<T>(what: 'waiting' | 'compressing', work: Promise<T>): Promise<T> {
+    this.#count();
+    this.#going[what]++;
+    try {
+      return await work;
+    } finally {
+      this.#count();
+      this.#going[what]--;
+    }
+  }
+
   #count(): void {
     const nowMs = this.#pace.clock.nowMs();
     const ms = nowMs - this.#countedMs;
     this.#countedMs = nowMs;
     if (this.#onItsWay === 0) return;
     this.#busyMs += ms;
-    if (this.#waiting > 0 && this.#compressing === 0) this.#waitedMs += ms;
+    if (this.#going.waiting > 0 && this.#going.compressing === 0) this.#waitedMs += ms;
   }
 }

@@ -5,7 +5,7 @@ import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
 import type { DiskLayer } from '../disk/layer.ts';
-import { beginAtSampled, noteLoad } from '../measure/load.ts';
+import { beginAtLevel, noteLoad } from '../measure/load.ts';
 import type { PushSink } from '../push/port.ts';
 import { pushLayer } from '../push/push-layer.ts';
 import { createMeter } from './meter.ts';
@@ -81,7 +81,7 @@ async function sendOnce(
   };
   const pushed = await host.places
     .source(run.signal, () => {
-      beginAtSampled(host, surveyed.layer_id);
+      beginAtLevel(host, surveyed.layer_id, run.limit?.rate.bytesPerSecond);
       return pushLayer({ ...job, ...treatmentOf(transfer) });
     })
     .catch((error: unknown) => manifestLost(host, transfer, error))

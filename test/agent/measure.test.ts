@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createManualClock } from '../../adapters/memory/manual-clock.ts';
 import { systemFiles } from '../../adapters/system/files.ts';
 import { LinkMeter } from '../../agent/measure/link-meter.ts';
-import { beginAtSampled, noteLoad } from '../../agent/measure/load.ts';
+import { beginAtLevel, noteLoad } from '../../agent/measure/load.ts';
 import { Measures } from '../../agent/measure/measures.ts';
 import { Pace } from '../../agent/pack/pace.ts';
 import { limits } from '../../core/limits.ts';
@@ -138,15 +138,31 @@ describe('a push of a base layer that was sampled', () => {
     return { measures, pace: new Pace(createManualClock()) };
   };
 
-  it('begins at the level that the sample came to, once the link is known', async () => {
+  it('begins at the level that its link leaves time for by now, whatever its sample went by', async () => {
     const { measures, pace } = await host();
-    beginAtSampled({ measures, pace }, layer);
+    beginAtLevel({ measures, pace }, layer);
     expect(pace.level).toBe(limits.pack_level_default);
     measures.note('up', 1e7);
-    beginAtSampled({ measures, pace }, undefined);
+    beginAtLevel({ measures, pace }, undefined);
     expect(pace.level).toBe(limits.pack_level_default);
-    beginAtSampled({ measures, pace }, layer);
-    expect(pace.level).toBe(9);
+    beginAtLevel({ measures, pace }, layer);
+    expect(pace.level).toBeGreaterThan(limits.pack_level_default + 2);
+    for (let each = 0; each < 60; each++) measures.note('up', 1e12);
+    beginAtLevel({ measures, pace }, layer);
+    expect(pace.level).toBe(limits.pack_level_default);
+  });
+
+  it('begins at what the migration may send', async () => {
+    const { measures, pace } = await host();
+    beginAtLevel({ measures, pace }, layer, 1e6);
+    expect(pace.level).toBe(limits.pack_level_max);
+  });
+
+  it('goes on where the last push ended as long as nobody has seen the link', async () => {
+    const { measures, pace } = await host();
+    pace.level = 7;
+    beginAtLevel({ measures, pace }, layer);
+    expect(pace.level).toBe(7);
   });
 
   it('tells how busy the host is: by what the lowest level took there', async () => {
