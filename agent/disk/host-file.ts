@@ -4,7 +4,7 @@ import type { FileStat, Files, OpenFile, ReadAt } from '../../core/files.ts';
 import { diskLimits } from './limits.ts';
 
 /**
- * An open file of this host. Reads and writes are whole, at explicit offsets, and fail with typed errors. What much is written is
+ * An open file of this host. Reads and writes are whole, at explicit offsets, and fail with typed errors. What is written is
  * brought on disk meanwhile, so that a `sync` in the end, for which a guest may be waiting, has little left.
  */
 export class HostFile {
