@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type ApiClient, createApiClient } from '../adapters/api/client.ts';
 import type { Credentials } from '../adapters/api/request.ts';
 import { systemClock } from '../adapters/system/clock.ts';

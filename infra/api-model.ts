@@ -1,5 +1,5 @@
 import { CfnModel, type IModel, Model, type RestApi } from 'aws-cdk-lib/aws-apigateway';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Route } from '../core/api/routes.ts';
 
 /**

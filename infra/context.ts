@@ -3,7 +3,7 @@ import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ownNamespace } from '../core/api/names.ts';
 import { LayerMoverError } from '../core/errors.ts';
 import type { LayerMoverProps } from './layer-mover.ts';

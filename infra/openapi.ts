@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import * as agent from '../core/api/agent.ts';
 import { statusOfCode } from '../core/api/codes.ts';
 import * as garbage from '../core/api/garbage.ts';

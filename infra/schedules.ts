@@ -1,5 +1,5 @@
 import { Schedule } from 'aws-cdk-lib/aws-events';
-import { z } from 'zod';
+import * as z from 'zod';
 import { hostEvacuate, migrationRequested } from '../core/api/events.ts';
 import { limits } from '../core/limits.ts';
 

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type Problem, problem } from '../../core/api/views.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';

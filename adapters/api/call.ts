@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { RouteName, routes } from '../../core/api/routes.ts';
 
 type RouteOf<N extends RouteName> = (typeof routes)[N];

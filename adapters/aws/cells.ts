@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { limits } from '../../core/limits.ts';
 import { contention } from '../rules/refusals.ts';
 import type { Step } from '../rules/step.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { guestFate, incoming, receipt, roundSegments } from '../../core/api/agent.ts';
 import { knownRates, layerForecast, migrationForecast } from '../../core/api/forecast.ts';
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HostRef } from '../../core/api/names.ts';
 import { hostRef } from '../../core/api/names.ts';
 import type { LayerCatalog } from '../../core/ports.ts';

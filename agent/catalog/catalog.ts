@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { systemFiles } from '../../adapters/system/files.ts';
 import { count, digest, fileName, migrationId } from '../../core/api/names.ts';
 import { container } from '../../core/api/tasks.ts';

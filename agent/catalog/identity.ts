@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Files, isRefusedWith } from '../../core/files.ts';
 
 /** What tells, without reading it, that a file is the one it was. Numbers are decimal strings: they exceed 2^53. */

@@ -1,5 +1,5 @@
 import { basename, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { checksum } from '../../core/checksum.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import type { Files } from '../../core/files.ts';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
 

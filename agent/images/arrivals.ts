@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { systemFiles } from '../../adapters/system/files.ts';
 import { count, diskName, migrationId, vmName } from '../../core/api/names.ts';
 import { LayerMoverError } from '../../core/errors.ts';

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { count, digest, migrationId } from '../../core/api/names.ts';
 import type { Files } from '../../core/files.ts';
 import type { Catalog } from '../catalog/catalog.ts';

@@ -1,5 +1,5 @@
 import { join, relative } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { systemFiles } from '../../adapters/system/files.ts';
 import { diskName, vmName } from '../../core/api/names.ts';
 import type { Files } from '../../core/files.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { migrationId, vmName } from '../../core/api/names.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import type { Files } from '../../core/files.ts';

@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { vmName } from '../../core/api/names.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { KINDS } from '../../core/kinds.ts';

@@ -1,5 +1,5 @@
 import { basename, extname, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { withDeadline } from '../../adapters/deadline.ts';
 import { unixSocket } from '../../adapters/system/unix-socket.ts';
 import { diskName, vmName } from '../../core/api/names.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { count } from '../../core/api/names.ts';
 import { ask } from '../qemu/ask.ts';
 import type { Qmp } from '../qemu/qmp.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { count, migrationId, taskId, vmName } from '../../core/api/names.ts';
 import { CUTOVERS } from '../../core/api/tasks.ts';
 import { limits } from '../../core/limits.ts';

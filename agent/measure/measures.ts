@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { knownRates } from '../../core/api/forecast.ts';
 import type { Files } from '../../core/files.ts';
 import { limits } from '../../core/limits.ts';

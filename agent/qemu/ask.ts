@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { refused } from './failure.ts';
 import type { ExecuteOptions, Qmp } from './qmp.ts';
 

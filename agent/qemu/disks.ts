@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { count } from '../../core/api/names.ts';
 import { limits } from '../../core/limits.ts';
 import { ask } from './ask.ts';

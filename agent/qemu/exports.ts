@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';
 import { ask } from './ask.ts';
 import { isSaying } from './failure.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ask } from './ask.ts';
 import type { Qmp } from './qmp.ts';
 

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path/posix';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ask } from './ask.ts';
 import type { Qmp } from './qmp.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { count } from '../../core/api/names.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { abortable } from '../flow/abortable.ts';

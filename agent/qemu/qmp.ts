@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { withDeadline } from '../../adapters/deadline.ts';
 import { hasCode } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';

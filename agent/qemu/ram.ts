@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { withDeadline } from '../../adapters/deadline.ts';
 import { count } from '../../core/api/names.ts';
 import { hasCode, LayerMoverError } from '../../core/errors.ts';

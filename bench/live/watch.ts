@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { unixSocket } from '../../adapters/system/unix-socket.ts';
 import { linesOf } from '../../agent/qemu/lines.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { ask } from '../../agent/qemu/ask.ts';
 import type { Qmp } from '../../agent/qemu/qmp.ts';

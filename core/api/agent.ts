@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { VM_ENDS } from '../migration.ts';
 import { knownRates } from './forecast.ts';

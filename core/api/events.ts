@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { MIGRATION_STATES, VM_STATES } from '../migration.ts';
 import { count, DEFAULT_NAMESPACE, hostRef, migrationId, namespaceName, ownNamespace, vmName } from './names.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ORIGINS } from '../planner/rates.ts';
 import { TREATMENTS } from '../treatments.ts';
 import { count, hostRef, vmName } from './names.ts';

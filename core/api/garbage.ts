@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { COLLECTION_PHASES, type CountedKind, type Fate } from '../garbage.ts';
 import { errorJson } from './agent.ts';
 import { count } from './names.ts';

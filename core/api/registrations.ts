@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BASE_KINDS } from '../kinds.ts';
 import { limits } from '../limits.ts';
 import { errorJson } from './agent.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import * as agent from './agent.ts';
 import { collectionView, garbageRequest } from './garbage.ts';
 import { matchAnswer, matchRequest } from './matches.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ON_NO_CONVERGENCE } from '../convergence/options.ts';
 import { KINDS } from '../kinds.ts';
 import { limits } from '../limits.ts';

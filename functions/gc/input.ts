@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { collectionId } from '../../core/api/garbage.ts';
 import { namespaceName } from '../../core/api/names.ts';
 

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { migrationRequested } from '../../core/api/events.ts';
 import { create } from '../migrations/create.ts';
 import type { RequestDeps } from './deps.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { hostEvacuate } from '../../core/api/events.ts';
 import type { HostRef } from '../../core/api/names.ts';
 import { LayerMoverError } from '../../core/errors.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { requestKey } from '../../core/api/events.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { sha256, toHex } from '../../core/fingerprint.ts';

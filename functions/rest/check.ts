@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { LayerMoverError } from '../../core/errors.ts';
 
 const ISSUES_TOLD_MAX = 8;

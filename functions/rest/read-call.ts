@@ -1,5 +1,5 @@
 import type { APIGatewayProxyEvent } from 'aws-lambda';
-import { z } from 'zod';
+import * as z from 'zod';
 import { collectionId } from '../../core/api/garbage.ts';
 import {
   DEFAULT_NAMESPACE,

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { count, hostRef, migrationId, vmName } from '../../core/api/names.ts';
 
 const migration = { migration: migrationId, run: count };

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { nextTime, parseCron } from './cron.ts';
 
 /** When a rule comes again. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { matchesPattern } from './wildcard.ts';
 
 const CONDITION_KEYS = ['s3:prefix', 's3:if-none-match', 'aws:securetransport'] as const;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type AccessKey, type KeyStore, randomId, TooManySessionsError } from './keys.ts';
 import { IDENTITY_LIMITS as LIMITS } from './limits.ts';
 import { isAllowed, PolicyError } from './policy.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Rule } from './choice.ts';
 import { ruleProblems } from './choice.ts';
 import { connectorFor } from './connectors.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { CloudError } from '../errors.ts';
 import { connectorFor } from './connectors.ts';
 import type { Branch, State, TaskState } from './definition.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { roundRequest } from '../../core/api/agent.ts';
 import type { SurveyedLayer, TaskResult } from '../../core/api/tasks.ts';
 import { toHex } from '../../core/fingerprint.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { EVENT_SOURCE } from '../../adapters/aws/events.ts';
 import { STATE_CHANGED, type StateChanged } from '../../core/api/events.ts';
 import type { HostRef } from '../../core/api/names.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseRecurrence, type Recurrence } from '../../localstack/events/recurrence.ts';
 
 const HOUR_MS = 3_600_000;

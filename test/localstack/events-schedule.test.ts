@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { RuleModel } from '../../localstack/assembly/model.ts';
 import { parseRecurrence } from '../../localstack/events/recurrence.ts';
 import { Schedules } from '../../localstack/events/schedule.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { AnswerOf, CallOf } from '../../../adapters/api/call.ts';
 import { createMemoryCloud } from '../../../adapters/memory/cloud.ts';
 import { createManualClock } from '../../../adapters/memory/manual-clock.ts';
