@@ -26,6 +26,10 @@ export const limits = {
   frame_prefix_chunks_max: 1024,
   /** Several packs are in memory while one is filled: larger ones would break the agent's bound. */
   pack_raw_bytes_max: 32 * MiB,
+  /** Over a slow link a pack that does not compress is on its way for so long, as long as the push makes no more of them. */
+  pack_raw_bytes_min: 4 * MiB,
+  pack_link_ms: 1_200,
+  small_packs_max: 64,
   pack_frames_max: 4096,
   pack_chunks_max: 16_384,
   footer_bytes_max: 4 * MiB,
@@ -71,9 +75,9 @@ export const limits = {
   agent_tasks_max: 4,
   /** A push's journal is written anew, with the latest version of each segment alone, before it grows past this. */
   journal_bytes_max: 8 * MiB,
-  poll_busy_ms: 250,
-  poll_idle_ms: 2_000,
-  poll_fast_ms: 50,
+  poll_busy_ms: 500,
+  poll_idle_ms: 1_000,
+  poll_fast_ms: 100,
   /** A wait is noticed by the next poll after this share of the time it has lasted: short waits end soon, long ones cost few calls. */
   poll_wait_share: 8,
   /** How long an agent goes on polling as if busy after its last task: the next one mostly follows at once. */

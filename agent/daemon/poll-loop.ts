@@ -139,7 +139,8 @@ export class PollLoop {
     const idleMs = now - this.#busyMs;
     if (idleMs > limits.poll_rest_after_ms) return limits.poll_rest_ms;
     if (this.#away || idleMs > limits.poll_linger_ms) return limits.poll_idle_ms;
-    const since = inbox.waitingSinceMs;
+    // A task that has ended is mostly followed by the next one.
+    const since = inbox.waitingSinceMs ?? (runs.count === 0 ? this.#busyMs : undefined);
     if (since === undefined) return limits.poll_busy_ms;
     return Math.min(limits.poll_busy_ms, Math.max(limits.poll_fast_ms, (now - since) / limits.poll_wait_share));
   }

@@ -9,9 +9,14 @@ export interface DynaliteError {
   readonly body: unknown;
 }
 
+type TableFound = (error: unknown, table?: { readonly TableStatus: string }) => void;
+/** `checkStatus`: false if a table may be on its way; it can be left out. */
+type GetTable = (name: string, ...how: [checkStatus: boolean, done: TableFound] | [done: TableFound]) => void;
+
 export interface DynaliteStore {
   readonly db: { close(done: (error?: unknown) => void): void; open(): Promise<void> };
   readonly tableDb: { awsAccountId: string; awsRegion: string };
+  getTable: GetTable;
 }
 
 type Action = (store: DynaliteStore, input: unknown, done: (error: unknown, output: unknown) => void) => void;
@@ -65,3 +70,19 @@ export const operations: ReadonlyMap<string, { readonly act: Action; readonly va
     },
   ]),
 );
+
+/** Reads a table's description from the database once it is active, not for each request: from then on nothing changes it. */
+export function rememberTables(store: DynaliteStore): void {
+  const read = store.getTable;
+  const active = new Map<string, Parameters<TableFound>[1]>();
+  store.getTable = (name, ...how) => {
+    const done = how.at(-1) as TableFound;
+    const known = active.get(name);
+    if (known !== undefined) return done(null, known);
+    const found: TableFound = (error, table) => {
+      if (table?.TableStatus === 'ACTIVE') active.set(name, table);
+      done(error, table);
+    };
+    return how.length === 1 ? read(name, found) : read(name, how[0], found);
+  };
+}

@@ -1,7 +1,7 @@
 import type { TableModel } from '../assembly/model.ts';
 import { type Clock, delay } from '../clock.ts';
 import { CloudError } from '../errors.ts';
-import { create, type DynaliteError, operations, validations } from './dynalite.ts';
+import { create, type DynaliteError, operations, rememberTables, validations } from './dynalite.ts';
 
 /** An answer of the DynamoDB API: its HTTP status and JSON. */
 export interface DynamoAnswer {
@@ -33,6 +33,7 @@ export async function openDynamo({ dir, account, region }: DynamoOptions): Promi
   await store.db.open().catch((error: Error) => {
     throw unopened(dir, error);
   });
+  rememberTables(store);
 
   return {
     async call(name, input) {

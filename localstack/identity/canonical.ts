@@ -1,6 +1,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Claim } from './credentials.ts';
+import { IDENTITY_LIMITS } from './limits.ts';
 
 /** A request as it came over the wire. */
 export interface SignedRequest {
@@ -34,9 +35,21 @@ export function signatureOf(request: SignedRequest, query: Query, claim: Claim, 
   const scope = `${claim.scopeDate}/${claim.region}/${claim.service}/aws4_request`;
   const canonical = canonicalRequest(request, query, claim, payloadHash);
   const digest = createHash('sha256').update(canonical).digest('hex');
-  const steps = [claim.scopeDate, claim.region, claim.service, 'aws4_request'];
-  const signingKey = steps.reduce<Buffer>((key, step) => hmac(key, step), Buffer.from(`AWS4${secret}`));
-  return hmac(signingKey, `AWS4-HMAC-SHA256\n${claim.amzDate}\n${scope}\n${digest}`).toString('hex');
+  return hmac(signingKeyOf(claim, secret), `AWS4-HMAC-SHA256\n${claim.amzDate}\n${scope}\n${digest}`).toString('hex');
+}
+
+/** Keys by what they are derived from: a client signs thousands of requests of a day with one. */
+const signingKeys = new Map<string, Buffer>();
+
+function signingKeyOf({ scopeDate, region, service }: Claim, secret: string): Buffer {
+  const name = JSON.stringify([secret, scopeDate, region, service]);
+  const known = signingKeys.get(name);
+  if (known !== undefined) return known;
+  const steps = [scopeDate, region, service, 'aws4_request'];
+  const key = steps.reduce<Buffer>((last, step) => hmac(last, step), Buffer.from(`AWS4${secret}`));
+  if (signingKeys.size >= IDENTITY_LIMITS.signingKeysMax) signingKeys.clear();
+  signingKeys.set(name, key);
+  return key;
 }
 
 function hmac(key: Buffer, text: string): Buffer {

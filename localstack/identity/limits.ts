@@ -11,6 +11,8 @@ export const IDENTITY_LIMITS = {
   maxChainedSessionSeconds: 3_600,
   /** How far a request's time may lie from ours. */
   maxClockSkewMs: 15 * 60_000,
+  /** Derived keys that are kept. */
+  signingKeysMax: 10_000,
   /** A presigned URL lives a week at most. */
   maxPresignSeconds: 604_800,
 } as const;

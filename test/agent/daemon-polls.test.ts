@@ -110,7 +110,7 @@ describe('the poll loop', () => {
   it('enrols, again only if there is news, and polls seldom while there is nothing to do', async () => {
     await clock.advance(0);
     expect(polls).toHaveLength(1);
-    expect(await pollsIn(20_000)).toBe(10);
+    expect(await pollsIn(10 * limits.poll_idle_ms)).toBe(10);
     expect(enrolments).toEqual([
       { version: '1', vms: ['web-1'], layers: ['a'.repeat(64)], rates: {}, lost: [], free_bytes: 1000 },
     ]);
@@ -154,12 +154,12 @@ describe('the poll loop', () => {
     expect(enrolments).toHaveLength(2);
     expect(polls.at(-1)?.running).toEqual([]);
     await clock.advance(limits.poll_linger_ms);
-    expect(await pollsIn(10_000)).toBe(5);
+    expect(await pollsIn(5 * limits.poll_idle_ms)).toBe(5);
   });
 
   it('rests when there was nothing to do for long, and wakes up with the next task', async () => {
     await clock.advance(0);
-    expect(await pollsIn(10_000)).toBe(5);
+    expect(await pollsIn(5 * limits.poll_idle_ms)).toBe(5);
     await clock.advance(limits.poll_rest_after_ms);
     expect(await pollsIn(10 * limits.poll_rest_ms)).toBe(10);
     await give();
@@ -188,7 +188,7 @@ describe('the poll loop', () => {
       });
     await give();
     answer = () => ({ ...nothing, cancelled: [task.id] });
-    await clock.advance(300);
+    await clock.advance(limits.poll_busy_ms);
     expect(reason).toMatchObject({ code: 'TASK_CANCELLED' });
     expect(runs.count).toBe(0);
   });
@@ -198,7 +198,7 @@ describe('the poll loop', () => {
     answer = () => {
       throw coded('API_UNREACHABLE');
     };
-    expect(await pollsIn(20_000)).toBe(10);
+    expect(await pollsIn(10 * limits.poll_idle_ms)).toBe(10);
     answer = () => {
       throw coded('HOST_UNKNOWN');
     };
