@@ -4,6 +4,10 @@ import { limits } from './limits.ts';
 export const relations: readonly (readonly [string, boolean])[] = [
   ['a frame holds at least one chunk', limits.chunk_bytes_max <= limits.frame_raw_bytes_max],
   ['a pack holds whole frames', limits.pack_raw_bytes_max % limits.frame_raw_bytes_max === 0],
+  [
+    'a small pack holds a chunk',
+    limits.chunk_bytes_max <= limits.pack_raw_bytes_min && limits.pack_raw_bytes_min <= limits.pack_raw_bytes_max,
+  ],
   ['a window spans a frame', 2 ** limits.frame_window_log >= limits.frame_raw_bytes_max],
   ['a level can be chosen', limits.pack_level_default <= limits.pack_level_max],
   ['writers keep to the readers’ window', limits.frame_window_log <= limits.frame_window_log_max],

@@ -48,7 +48,7 @@ export function moved(bytes: number, ratio: number): Cost[] {
   const segments = Math.ceil(chunks / segment_chunks);
   const stored = bytes * ratio;
   return costOf({
-    rawBytes: bytes,
+    packs: Math.ceil(bytes / limits.pack_raw_bytes_max),
     pulledBytes: stored,
     indexedChunks: chunks,
     segments,

@@ -16,9 +16,10 @@ import type { ChunkKey, ChunkPlace, Pack, PackedChunk } from './pack.ts';
 const HEADS_BYTES_MAX = 64 * 1024;
 export const PACK_BUFFER_BYTES = limits.pack_raw_bytes_max + HEADS_BYTES_MAX;
 
-/** A pack that is being filled, in a buffer of PACK_BUFFER_BYTES. */
+/** A pack that is being filled, in a buffer of PACK_BUFFER_BYTES: with so many raw bytes at the most, or one chunk. */
 export class OpenPack {
   readonly buffer: Uint8Array;
+  readonly #rawBytesMax: number;
   readonly #chunks: PackedChunk[] = [];
   /** By fingerprint: what comes twice is stored once. */
   readonly #places = new Map<string, ChunkPlace>();
@@ -31,8 +32,9 @@ export class OpenPack {
   /** Frames closed so far: the number of the open one. */
   framesClosed = 0;
 
-  constructor(buffer: Uint8Array) {
+  constructor(buffer: Uint8Array, rawBytesMax: number) {
     this.buffer = buffer;
+    this.#rawBytesMax = rawBytesMax;
   }
 
   /** Of the chunks in it, each once. */
@@ -41,7 +43,7 @@ export class OpenPack {
   }
 
   hasRoomFor(segment: number, length: number): boolean {
-    if (this.#rawBytes + length > limits.pack_raw_bytes_max) return false;
+    if (this.#rawBytes + length > this.#rawBytesMax) return false;
     if (this.#chunks.length >= limits.pack_chunks_max) return false;
     return this.#segments.has(segment) || this.#segments.size < limits.pack_segments_max;
   }

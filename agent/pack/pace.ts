@@ -2,20 +2,36 @@ import { isComputing, nextLevel } from '../../core/compression.ts';
 import { limits } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
 
-/** Packs that were filled at the lowest level where the compressor was slower than the link. Raw bytes, and milliseconds. */
+/** Bytes and milliseconds of packs: raw ones of those that were filled at the lowest level where the compressor was slower than the link, or stored ones that were sent. */
 export interface Filled {
   readonly bytes: number;
   readonly ms: number;
 }
 
-/** The level at which an agent compresses, as its link leaves it time to. All its pushes share it: their link is one. */
+/** Of what earlier packs told about the link, what counts beside the next one. */
+const REMEMBERED_SHARE = 0.75;
+
+/** What an agent knows of its link: the level at which it has time to compress, and what it carries. All its pushes share it: their link is one. */
 export class Pace {
   level: number = limits.pack_level_default;
   readonly clock: Clock;
+  #carried: Filled = { bytes: 0, ms: 0 };
   #filled: Filled = { bytes: 0, ms: 0 };
 
   constructor(clock: Clock) {
     this.clock = clock;
+  }
+
+  /** Bytes that the link carries in a millisecond; 0 as long as it has carried none. */
+  get linkBytesPerMs(): number {
+    const { bytes, ms } = this.#carried;
+    return ms > 0 ? bytes / ms : 0;
+  }
+
+  /** A pack of so many bytes has arrived; since the one before the link has carried something for `ms`. */
+  arrived(bytes: number, ms: number): void {
+    const before = this.#carried;
+    this.#carried = { bytes: before.bytes * REMEMBERED_SHARE + bytes, ms: before.ms * REMEMBERED_SHARE + ms };
   }
 
   filled(bytes: number, ms: number): void {
@@ -45,6 +61,8 @@ export class LinkWatch {
   #countedMs = 0;
   #busyMs = 0;
   #waitedMs = 0;
+  /** How long something was on its way since a pack has arrived. */
+  #carryingMs = 0;
   /** Packs filled in the period that is looked at: less than none as long as it is not to begin. */
   #packs = NOT_SEEN;
   #bytes = 0;
@@ -68,8 +86,8 @@ export class LinkWatch {
     return this.#during('compressing', frame);
   }
 
-  /** A pack is on its way from here on; what this gives is called when it has arrived. */
-  sending(): () => void {
+  /** A pack of so many bytes is on its way from here on; what this gives is called when it has arrived. */
+  sending(bytes: number): () => void {
     this.#count();
     this.#onItsWay++;
     // What is made before the first pack is on its way makes no link wait.
@@ -77,6 +95,8 @@ export class LinkWatch {
     return () => {
       this.#count();
       this.#onItsWay--;
+      this.#pace.arrived(bytes, this.#carryingMs);
+      this.#carryingMs = 0;
     };
   }
 
@@ -122,6 +142,7 @@ export class LinkWatch {
     this.#countedMs = nowMs;
     if (this.#onItsWay === 0) return;
     this.#busyMs += ms;
+    this.#carryingMs += ms;
     if (this.#going.waiting > 0 && this.#going.compressing === 0) this.#waitedMs += ms;
   }
 }

@@ -1,6 +1,7 @@
 import type { Zstd } from '../../adapters/system/zstd.ts';
 import { toHex } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
+import { packRawBytes } from '../../core/pack-size.ts';
 import { Slots } from '../flow/slots.ts';
 import type { Stop } from '../flow/stop.ts';
 import { sealFrame } from './frame-codec.ts';
@@ -12,6 +13,15 @@ import type { ChunkKey, Pack } from './pack.ts';
 /** Gets each finished pack, in order, one at a time, and calls `forget` once it needs the parts no longer. */
 export type Deliver = (pack: Pack, forget: () => void) => Promise<void>;
 
+export interface PackWriterOptions {
+  readonly pace: Pace;
+  readonly stop: Stop;
+  readonly deliver: Deliver;
+  /** Raw bytes that are thought to come: of few the packs are small where the link is slow. As large as may be unless set. */
+  readonly totalBytes?: number | undefined;
+  readonly zstd?: Zstd | undefined;
+}
+
 interface OpenFrame {
   readonly buffer: Uint8Array;
   length: number;
@@ -21,7 +31,7 @@ interface OpenFrame {
 /**
  * Groups chunks to frames and frames to packs. Frames are compressed beside the caller, who waits as soon as all of a
  * fixed set of buffers are in use: `frames_in_flight` of raw frames, `uploads_in_flight + packs_waiting_max` of packs.
- * The same chunks in the same order, at the same level, give the same packs. A chunk whose content is in the open pack already is not
+ * The same chunks in the same order, at the same level and pace, give the same packs. A chunk whose content is in the open pack already is not
  * stored again. A failure stops `stop`; whoever waits here then gets its reason.
  */
 export class PackWriter {
@@ -30,6 +40,7 @@ export class PackWriter {
   readonly #zstd: Zstd | undefined;
   readonly #stop: Stop;
   readonly #deliver: Deliver;
+  readonly #totalBytes: number;
   readonly #memory: Uint8Array[] = [];
   readonly #frames: Slots<Uint8Array>;
   readonly #packs: Slots<Uint8Array>;
@@ -38,12 +49,13 @@ export class PackWriter {
   /** Packs are delivered in the order in which they were filled. */
   #delivered: Promise<void> = Promise.resolve();
 
-  constructor(options: { pace: Pace; stop: Stop; deliver: Deliver; zstd?: Zstd | undefined }) {
+  constructor(options: PackWriterOptions) {
     this.#pace = options.pace;
     this.#link = new LinkWatch(options.pace);
     this.#zstd = options.zstd;
     this.#stop = options.stop;
     this.#deliver = options.deliver;
+    this.#totalBytes = options.totalBytes ?? Number.POSITIVE_INFINITY;
     this.#frames = this.#buffers(limits.frames_in_flight, limits.frame_raw_bytes_max);
     this.#packs = this.#buffers(limits.uploads_in_flight + limits.packs_waiting_max, PACK_BUFFER_BYTES);
   }
@@ -56,7 +68,7 @@ export class PackWriter {
     const name = toHex(fingerprint);
     if (this.#pack?.hasRoomFor(key.segment, bytes.length) === false) this.#closePack();
     if (this.#pack?.repeat(key, name)) return 'repeated';
-    this.#pack ??= new OpenPack(await this.#link.waiting(this.#packs.take(this.#stop.signal)));
+    this.#pack ??= await this.#openPack();
     const frame = await this.#frameFor(bytes.length);
     frame.buffer.set(bytes, frame.length);
     this.#pack.add(key, name, { fingerprint: Buffer.from(fingerprint), length: bytes.length }, frame.length);
@@ -80,6 +92,11 @@ export class PackWriter {
     const buffers = Array.from({ length: count }, () => largeBuffer(length));
     this.#memory.push(...buffers);
     return new Slots(buffers);
+  }
+
+  async #openPack(): Promise<OpenPack> {
+    const buffer = await this.#link.waiting(this.#packs.take(this.#stop.signal));
+    return new OpenPack(buffer, packRawBytes(this.#pace.linkBytesPerMs, this.#totalBytes));
   }
 
   async #frameFor(length: number): Promise<OpenFrame> {
@@ -110,7 +127,7 @@ export class PackWriter {
   async #finish(open: OpenPack): Promise<void> {
     const pack = await open.finish();
     this.#stop.signal.throwIfAborted();
-    const arrived = this.#link.sending();
+    const arrived = this.#link.sending(pack.storedBytes);
     await this.#deliver(pack, () => {
       arrived();
       this.#packs.give(open.buffer);

@@ -41,6 +41,8 @@ export async function withWork<T>(
     zstd: job.zstd,
     stop,
     deliver: (pack, forget) => settler.settle(pack, forget),
+    // The last round is read when all of it is there: small packs would only be more of them.
+    totalBytes: options.isLast ? undefined : job.totalBytes,
   });
   try {
     const earlier = before === undefined ? undefined : new Earlier(before, { name: job.name, geometry, signal });

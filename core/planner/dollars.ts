@@ -10,9 +10,9 @@ export interface Cost {
 
 const GB = 1e9;
 
-/** What is stored, looked up, and fetched. `rawBytes` are packed. */
+/** What is stored, looked up, and fetched. */
 export interface Moved {
-  readonly rawBytes: number;
+  readonly packs: number;
   readonly pulledBytes: number;
   /** Chunks that get index rows, one in `limits.index_sampling_default`. */
   readonly indexedChunks: number;
@@ -25,9 +25,8 @@ export interface Moved {
 }
 
 /** What moving costs on AWS by the price list, item by item; the destination is outside of the region. */
-export function costOf(moved: Moved): Cost[] {
-  const { pack_raw_bytes_max, index_sampling_default, uploads_in_flight, frame_raw_bytes_max } = limits;
-  const packs = Math.ceil(moved.rawBytes / pack_raw_bytes_max);
+export function costOf({ packs, ...moved }: Moved): Cost[] {
+  const { index_sampling_default, uploads_in_flight, frame_raw_bytes_max } = limits;
   const puts = packs + 2 * packs * uploads_in_flight;
   const gets = Math.ceil(moved.pulledBytes / frame_raw_bytes_max) + 2 * moved.segments;
   const rows = moved.indexedChunks / index_sampling_default;
@@ -58,7 +57,7 @@ export function costOfMigration(
   const polls = Math.ceil((POLLS_PER_SECOND * hosts * milliseconds) / 1000);
   return [
     ...costOf({
-      rawBytes: sum(({ packedRawBytes }) => packedRawBytes),
+      packs: Math.ceil(sum((each) => each.packs)),
       pulledBytes: sum(({ pulledBytes }) => pulledBytes),
       indexedChunks: newChunks,
       segments,

@@ -1,5 +1,6 @@
 import { DIGEST_BYTES } from '../fingerprint.ts';
 import { limits } from '../limits.ts';
+import { packRawBytes } from '../pack-size.ts';
 import type { Treatment } from '../treatments.ts';
 import { compressedOf, duplicatesOf, type LayerFacts } from './facts.ts';
 import type { Rates } from './rates.ts';
@@ -19,6 +20,8 @@ export interface Prediction {
   readonly packedRawBytes: number;
   /** Of `wireBytes`, those that are packs. */
   readonly packBytes: number;
+  /** About how many. */
+  readonly packs: number;
   /** Batches of fingerprints that are asked for. */
   readonly lookups: number;
   /** What each side has to do for it, and the link: what takes longest is what it waits for. */
@@ -66,7 +69,7 @@ export function predict(treatment: Treatment, facts: LayerFacts, rates: Rates): 
   const unpack = ms(raw, rates.unpack.value);
   const readBack = ms(raw, rates.readBack.value);
 
-  const packs = Math.max(1, packedRawBytes / limits.pack_raw_bytes_max);
+  const packs = Math.max(1, packedRawBytes / packRawBytes(rates.up.value / 1000, raw));
   const sent = { compute, up, down: ms(packBytes, rates.down.value), unpack: ms(packedRawBytes, rates.unpack.value) };
   const piped = pipeline(sent, packs);
   // A batch is asked for once the one before the last was read: its answer comes while the last one is.
@@ -85,7 +88,18 @@ export function predict(treatment: Treatment, facts: LayerFacts, rates: Rates): 
     limits.layer_fixed_ms +
     readBack;
   const stages = { scan, lookup, compute, up, down, unpack, readBack };
-  return { treatment, milliseconds, sourceMs, wireBytes, pulledBytes, packedRawBytes, packBytes, lookups, stages };
+  return {
+    treatment,
+    milliseconds,
+    sourceMs,
+    wireBytes,
+    pulledBytes,
+    packedRawBytes,
+    packBytes,
+    packs: packedRawBytes === 0 ? 0 : packs,
+    lookups,
+    stages,
+  };
 }
 
 /**
@@ -115,6 +129,7 @@ const NOTHING: Prediction = {
   pulledBytes: 0,
   packedRawBytes: 0,
   packBytes: 0,
+  packs: 0,
   lookups: 0,
   stages: { scan: 0, lookup: 0, compute: 0, up: 0, down: 0, unpack: 0, readBack: 0 },
 };

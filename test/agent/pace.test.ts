@@ -77,6 +77,19 @@ async function levelsOver(
   return { levels, ms: clock.nowMs() - beganMs, filled: pace.take() };
 }
 
+describe('a pace', () => {
+  it('knows what its link carries, by what has arrived last most of all', () => {
+    const pace = new Pace(createManualClock());
+    expect(pace.linkBytesPerMs).toBe(0);
+    pace.arrived(1000, 10);
+    expect(pace.linkBytesPerMs).toBe(100);
+    for (let pack = 0; pack < 20; pack++) pace.arrived(1000, 100);
+    expect(pace.linkBytesPerMs).toBeCloseTo(10, 0);
+    pace.arrived(1000, 0);
+    expect(pace.linkBytesPerMs).toBeLessThan(20);
+  });
+});
+
 describe('a writer of packs', () => {
   it('compresses better over a slow link', async () => {
     const { levels, filled } = await levelsOver(2_000, (level) => 10 * level);

@@ -1,5 +1,6 @@
 import { zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { createManualClock } from '../../adapters/memory/manual-clock.ts';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { openFrame } from '../../adapters/system/open-frame.ts';
 import { Stop } from '../../agent/flow/stop.ts';
@@ -197,6 +198,29 @@ describe('PackWriter', () => {
       [limits.pack_chunks_max, 4],
       [1, 4],
     ]);
+  });
+
+  it('makes packs of what the link carries in a moment, if so few bytes are to come', async () => {
+    const raw = async (totalBytes: number, linkBytesPerMs: number) => {
+      // On this clock no time passes: what is sent tells nothing new.
+      const pace = new Pace(createManualClock());
+      pace.arrived(1000 * linkBytesPerMs, 1000);
+      const packs: number[] = [];
+      const deliver: Deliver = async ({ frames }, forget) => {
+        packs.push(frames.reduce((sum, { rawBytes }) => sum + rawBytes, 0));
+        forget();
+      };
+      const stop = new Stop(new AbortController().signal);
+      const writer = new PackWriter({ pace, stop, deliver, totalBytes });
+      for (const [chunk, { segment, bytes }] of chunks.slice(0, 40).entries())
+        await writer.add({ segment, chunk }, sha256(bytes), bytes);
+      await writer.flush();
+      return packs;
+    };
+    const carries = (10 * MiB) / limits.pack_link_ms;
+    expect((await raw(40 * MiB, 0))[0]).toBe(limits.pack_raw_bytes_min);
+    expect((await raw(40 * MiB, carries))[0]).toBe(10 * MiB);
+    expect((await raw(Number.POSITIVE_INFINITY, carries))[0]).toBe(limits.pack_raw_bytes_max);
   });
 
   it('makes its caller wait while packs are not forgotten', async () => {

@@ -1,4 +1,5 @@
 import { limits } from '../../core/limits.ts';
+import { packRawBytes } from '../../core/pack-size.ts';
 
 /** What lies between two hosts, and what they compute with. Bytes a second on all cores, milliseconds. */
 export interface Between {
@@ -63,7 +64,7 @@ function uploaded(packs: readonly Ready[], bytesPerMs: number): number[] {
  * ahead, what is missing is read, hashed and compressed by the cores frame by frame, packs go up two at a time while the next one is
  * filled, are announced and committed, and come down one after the other; what the store had comes down with the first pack that
  * its segment waits for.
- * At the end the destination reads back. Answers the milliseconds from the first read to the last. It shares nothing with the planner.
+ * At the end the destination reads back. Answers the milliseconds from the first read to the last. It shares nothing with the planner but the size of packs.
  */
 export function play(treatment: 'dedup' | 'direct', disk: Disk, between: Between): number {
   const { chunkBytes, known, compressed, fingerprinted } = disk;
@@ -76,6 +77,7 @@ export function play(treatment: 'dedup' | 'direct', disk: Disk, between: Between
   /** Bytes of known chunks whose segment goes with the next pack. */
   let found = 0;
   let readyMs = 0;
+  const packBytes = packRawBytes(between.up / 1000, raw);
   const send = () => {
     if (pack > 0) packs.push({ readyMs, bytes: pack * compressed, found });
     pack = 0;
@@ -84,7 +86,7 @@ export function play(treatment: 'dedup' | 'direct', disk: Disk, between: Between
   const take = (fromMs: number) => {
     readyMs = cores.work(fromMs, per(chunkBytes, between.hash) + per(chunkBytes, between.compress));
     pack += chunkBytes;
-    if (pack + chunkBytes > limits.pack_raw_bytes_max) send();
+    if (pack + chunkBytes > packBytes) send();
   };
 
   const scannedMs = treatment === 'dedup' && !fingerprinted ? cores.work(0, per(raw, between.hash)) : 0;
