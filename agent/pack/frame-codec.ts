@@ -28,8 +28,12 @@ export async function sealFrame(raw: Uint8Array, level: number, zstd = threadedZ
   return sealed('stored', 0, raw, raw);
 }
 
-/** From level 10 on zstd's own table is twice as large, or more, for nothing that could be measured (docs/adr/0028-level-by-link.md). */
+/**
+ * The lowest level's own table is half as large, and gives two bytes in a hundred more in much the same time; from level 10 on it is
+ * twice as large, or more, for nothing that could be measured (docs/adr/0028-level-by-link.md).
+ */
 function hashLogOf(level: number, windowLog: number): number | undefined {
+  if (level === limits.pack_level_default) return Math.min(limits.pack_hash_log_default, windowLog + 1);
   return level < LARGE_TABLES_FROM_LEVEL ? undefined : Math.min(limits.pack_hash_log_max, windowLog + 1);
 }
 

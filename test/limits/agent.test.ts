@@ -133,7 +133,10 @@ describe('a push', () => {
     };
     expect(await tablesOf(limits.frame_raw_bytes_max, limits.pack_level_max)).toEqual([limits.pack_hash_log_max]);
     expect(await tablesOf(64 * 1024, limits.pack_level_max)).toEqual([17]);
-    expect(await tablesOf(limits.frame_raw_bytes_max, limits.pack_level_default)).toEqual([undefined]);
+    expect(await tablesOf(limits.frame_raw_bytes_max, limits.pack_level_default)).toEqual([
+      limits.pack_hash_log_default,
+    ]);
+    expect(await tablesOf(limits.frame_raw_bytes_max, 9)).toEqual([undefined]);
   });
 });
 
