@@ -32,6 +32,7 @@ import { Busy } from './measure/busy.ts';
 import { LinkMeter } from './measure/link-meter.ts';
 import { Pace } from './pack/pace.ts';
 import { ChunkPool } from './scan/pool.ts';
+import { Fetches } from './tasks/fetches.ts';
 import { perform } from './tasks/perform.ts';
 import { forgetJournals } from './tasks/send.ts';
 import { settleCutover } from './tasks/take-back.ts';
@@ -143,6 +144,7 @@ async function begin(
   });
   const host: TaskHost = {
     ...state,
+    fetches: new Fetches(),
     launcher,
     journals,
     live,

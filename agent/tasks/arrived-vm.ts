@@ -3,7 +3,7 @@ import { type Disk, disksOf, ofDisk, topLayer } from '../../core/disks.ts';
 import type { Receipt, ReceiptLayer } from '../../core/receipt.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
 import type { Arrived, ArrivedTop, Waiting } from '../images/arrivals.ts';
-import { announce, baseOf, layerLost } from './fetch.ts';
+import { announce, layerLost } from './fetch.ts';
 import { receiptLayer, sendable } from './receipts.ts';
 import type { Wanted } from './receive.ts';
 import type { TaskHost, TaskRun } from './task.ts';
@@ -20,12 +20,13 @@ export interface ReceivedTop {
   readonly counts: StreamCounts;
 }
 
-/** The VM's top layers as they are to be brought, one a disk. Errors: LAYER_LOST. */
-export async function wantedTops(host: TaskHost, run: TaskRun, input: FollowInput): Promise<WantedTop[]> {
+/**
+ * The VM's top layers as they are to be brought, one a disk; each comes once the layer below it is here, which a fetch that runs
+ * here may still have to bring. Errors, of each: LAYER_LOST, the signal's reason.
+ */
+export function wantedTops(host: TaskHost, run: TaskRun, input: FollowInput): Promise<WantedTop>[] {
   const disks = disksOf(input.chain.layers);
-  const wanted: WantedTop[] = [];
-  for (const disk of disks) wanted.push(await wantedTop(host, run, input, disk, disks.length));
-  return wanted;
+  return disks.map((disk) => wantedTop(host, run, input, disk, disks.length));
 }
 
 async function wantedTop(
@@ -36,10 +37,25 @@ async function wantedTop(
   disks: number,
 ): Promise<WantedTop> {
   const transfer = topLayer(disk);
-  const below = await baseOf(host, run, transfer);
+  const below = await baseUnder(host, run, migration, disk);
   const kinds = disk.layers.map(({ layer }) => layer.kind);
   const vm = { name: chain.vm, kinds, ...(disk.disk === undefined ? {} : { disk: disk.disk, disks }) };
   return { migration, run: migrationRun, chunkBytes, transfer, below, vm };
+}
+
+/** The layer below a disk's top one, as soon as it is here. Undefined if there is none. Errors: LAYER_LOST, the signal's reason. */
+async function baseUnder(
+  host: TaskHost,
+  run: TaskRun,
+  migration: string,
+  { layers }: Disk<LayerTransfer>,
+): Promise<KnownLayer | undefined> {
+  const base = layers.at(-2);
+  if (base === undefined) return undefined;
+  const find = () => host.catalog.byLayer(base.stream);
+  const known = await (base.treatment === 'skip' ? find() : host.fetches.until(migration, find, run.signal));
+  if (known !== undefined) return known;
+  throw await layerLost(host, run, base.stream);
 }
 
 /** A VM arrives whole or not at all: if one of its disks does not come, those that came go. Errors: what one of `coming` fails with. */

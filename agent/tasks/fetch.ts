@@ -8,17 +8,21 @@ type FetchInput = Extract<TaskInput, { kind: 'fetch' }>;
 
 /**
  * Pulls base layers, each after its parent, and gives them their names as soon as they are read back: they belong to no
- * VM. What is here already is not pulled. They are announced once a VM that lies on them is here. Errors: LAYER_LOST and those of receiveLayer.
+ * VM. What is here already is not pulled. VMs that are followed wait for them (Fetches). They are announced once a VM that lies on them
+ * is here. Errors: LAYER_LOST and those of receiveLayer.
  */
 export async function fetch(host: TaskHost, run: TaskRun, input: FetchInput): Promise<TaskResult> {
-  const streams: StreamCounts[] = [];
-  for (const transfer of input.layers) {
-    if ((await host.catalog.byLayer(transfer.stream)) === undefined) {
-      streams.push(await fetchLayer(host, run, input, transfer));
+  return host.fetches.during(input.migration, async (arrived) => {
+    const streams: StreamCounts[] = [];
+    for (const transfer of input.layers) {
+      if ((await host.catalog.byLayer(transfer.stream)) === undefined) {
+        streams.push(await fetchLayer(host, run, input, transfer));
+      }
+      await host.brought.share(transfer.stream, input.migration);
+      arrived();
     }
-    await host.brought.share(transfer.stream, input.migration);
-  }
-  return { kind: 'fetch', streams };
+    return { kind: 'fetch', streams };
+  });
 }
 
 async function fetchLayer(host: TaskHost, run: TaskRun, input: FetchInput, transfer: LayerTransfer) {
@@ -38,7 +42,7 @@ async function fetchLayer(host: TaskHost, run: TaskRun, input: FetchInput, trans
 }
 
 /** The layer below, which is here; undefined for a bottom layer. Errors: LAYER_LOST. */
-export async function baseOf(host: TaskHost, run: TaskRun, { parent }: LayerTransfer): Promise<KnownLayer | undefined> {
+async function baseOf(host: TaskHost, run: TaskRun, { parent }: LayerTransfer): Promise<KnownLayer | undefined> {
   if (parent === null) return undefined;
   const known = await host.catalog.byLayer(parent);
   if (known !== undefined) return known;

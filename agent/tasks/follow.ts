@@ -17,8 +17,8 @@ import { settle } from './settle.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
 /**
- * Pulls a VM's top layers as their source sends them, reads them back and tells what the whole chains hold. The files get their
- * names when the source has committed the VM, and go if the VM is rolled back; the task ends with that.
+ * Pulls a VM's top layers as their source sends them, once what they lie on is here, reads them back and tells what the whole
+ * chains hold. The files get their names when the source has committed the VM, and go if the VM is rolled back; the task ends with that.
  * Errors: LAYER_LOST, ROLLED_BACK and those of receiveLayer.
  */
 export async function follow(host: TaskHost, run: TaskRun, input: FollowInput): Promise<TaskResult> {
@@ -41,8 +41,8 @@ export async function follow(host: TaskHost, run: TaskRun, input: FollowInput): 
 /** One disk after the other, as their source sends them. */
 async function receiveTops(host: TaskHost, run: TaskRun, input: FollowInput): Promise<StreamCounts[]> {
   let before: Promise<unknown> = Promise.resolve();
-  const coming = (await wantedTops(host, run, input)).map((wanted) => {
-    const one = before.then(() => receiveLayer(host, run, wanted));
+  const coming = wantedTops(host, run, input).map((wanted) => {
+    const one = Promise.all([wanted, before]).then(([top]) => receiveLayer(host, run, top));
     before = one;
     return one;
   });

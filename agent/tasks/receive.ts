@@ -6,11 +6,12 @@ import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
 import type { DiskLayer } from '../disk/layer.ts';
 import { createQcow2, createRaw, type DiskWriter } from '../disk/writer.ts';
+import { onceBegun } from '../flow/once-begun.ts';
 import { type Arrival, type Arrived, type ArrivedLayer, partialPath, type Waiting } from '../images/arrivals.ts';
 import type { ImageFolder } from '../images/image-folder.ts';
 import { assertRoom, diskFull, isFull } from '../images/room.ts';
 import type { OwnChunks } from '../pull/own-chunks.ts';
-import { pullLayer } from '../pull/pull-layer.ts';
+import { type PullJob, pullLayer } from '../pull/pull-layer.ts';
 import { topOf, withChain } from './chains.ts';
 import { forgetManifest, scanAt } from './know.ts';
 import { createMeter } from './meter.ts';
@@ -45,8 +46,8 @@ export async function receiveLayer(
   await assertRoom(room);
   const arrival = await host.arrivals.reserve(name, migration, vm);
   try {
-    return await host.places.destination(run.signal, async () => {
-      const { layerId, counts } = await pullInto(host, run, wanted, partialPath(arrival));
+    return await inPlace(host, run, wanted, async (rounds) => {
+      const { layerId, counts } = await pullInto(host, run, { ...wanted, rounds }, partialPath(arrival));
       const layer = await arrivedLayer(host, run, wanted, arrival, transfer.layer.layer_id ?? layerId);
       return { arrived: await host.arrivals.arrived(arrival, layer), counts };
     });
@@ -54,6 +55,21 @@ export async function receiveLayer(
     await host.arrivals.drop(arrival);
     throw isFull(error) ? await diskFull(room, error) : error;
   }
+}
+
+type Rounds = PullJob['rounds'];
+
+/** A place is for what has begun to come: one that waits for its source keeps no other waiting. */
+function inPlace<T>(
+  { news, places }: TaskHost,
+  { signal }: TaskRun,
+  { migration, run, transfer }: Wanted,
+  work: (rounds: Rounds) => Promise<T>,
+): Promise<T> {
+  const { layer_id: layerId } = transfer.layer;
+  const withPlace = (rounds: Rounds) => places.destination(signal, () => work(rounds));
+  if (transfer.stored && layerId !== undefined) return withPlace({ layerId });
+  return onceBegun(news.rounds({ migration, run, stream: transfer.stream }, signal), withPlace);
 }
 
 /** What an arriving file holds, read back. Errors: READBACK_DIFFERS and those of reading. */
@@ -108,7 +124,9 @@ export function readBackVm(host: TaskHost, run: TaskRun, { disks }: Waiting): Pr
   });
 }
 
-async function pullInto(host: TaskHost, run: TaskRun, wanted: Wanted, path: string) {
+type Coming = Wanted & { readonly rounds: Rounds };
+
+async function pullInto(host: TaskHost, run: TaskRun, wanted: Coming, path: string) {
   const { below } = wanted;
   if (below === undefined) return pullOver(host, run, wanted, path, undefined);
   const image = { path: below.path, topFormat: below.container.format };
@@ -116,7 +134,7 @@ async function pullInto(host: TaskHost, run: TaskRun, wanted: Wanted, path: stri
 }
 
 /** Base layers share chunks with others that are here; a VM's own disk has little of them. */
-function pullOver(host: TaskHost, run: TaskRun, wanted: Wanted, path: string, below: DiskLayer | undefined) {
+function pullOver(host: TaskHost, run: TaskRun, wanted: Coming, path: string, below: DiskLayer | undefined) {
   const pull = (own: OwnChunks | undefined) => pullFrom(host, run, wanted, { path, below, own });
   return wanted.vm === undefined ? withOwnChunks(host, wanted.chunkBytes, pull) : pull(undefined);
 }
@@ -124,11 +142,11 @@ function pullOver(host: TaskHost, run: TaskRun, wanted: Wanted, path: string, be
 async function pullFrom(
   host: TaskHost,
   run: TaskRun,
-  wanted: Wanted,
+  wanted: Coming,
   { path, below, own }: { path: string; below: DiskLayer | undefined; own: OwnChunks | undefined },
 ) {
   const { migration, chunkBytes, transfer } = wanted;
-  const { name, virtual_bytes: virtualBytes, data_bytes: totalBytes, layer_id: layerId } = transfer.layer;
+  const { name, virtual_bytes: virtualBytes, data_bytes: totalBytes } = transfer.layer;
   const geometry = geometryOf(virtualBytes, chunkBytes);
   const meter = createMeter(host.clock, run, transfer.stream);
   const writer = await createLike(transfer, path, host.images, below);
@@ -137,10 +155,7 @@ async function pullFrom(
       name,
       geometry,
       parent: wanted.below === undefined ? NO_DIGEST : fromHex(wanted.below.layerId),
-      rounds:
-        transfer.stored && layerId !== undefined
-          ? { layerId }
-          : host.news.rounds({ migration, run: wanted.run, stream: transfer.stream }, run.signal),
+      rounds: wanted.rounds,
       source: createSource(host, run, migration, transfer),
       own,
       writer,

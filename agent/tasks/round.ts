@@ -1,6 +1,7 @@
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
 import type { SessionOf } from '../live/sessions.ts';
+import { untilFollowed } from '../live/source/until-followed.ts';
 import { sendRound, topTransfers, withRoundJournals } from './send-round.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
@@ -13,6 +14,7 @@ type RoundInput = Extract<TaskInput, { kind: 'round' }>;
 export async function round(host: TaskHost, run: TaskRun, input: RoundInput): Promise<TaskResult> {
   return host.live.use(sessionOf(input), run.signal, async (session) => {
     await session.slowDown(input.throttle_bytes_per_second, run.signal);
+    if (input.round === 1) await untilFollowed(host, run, input);
     const wanted = { number: input.round, isLast: false, sequence: 0 };
     const send = () =>
       withRoundJournals(host, input, session, (journals) =>

@@ -23,6 +23,7 @@ import type { Busy } from '../measure/busy.ts';
 import type { Measures } from '../measure/measures.ts';
 import type { Pace } from '../pack/pace.ts';
 import type { ChunkPool } from '../scan/pool.ts';
+import type { Fetches } from './fetches.ts';
 
 /** What polls bring to tasks that wait (daemon/inbox.ts). */
 export interface News {
@@ -53,6 +54,7 @@ export interface TaskHost {
   readonly catalog: Catalog;
   readonly arrivals: Arrivals;
   readonly brought: Brought;
+  readonly fetches: Fetches;
   readonly launches: Launches;
   /** The VM files of VMs that run here. */
   readonly running: RunningVms;

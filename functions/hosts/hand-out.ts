@@ -4,6 +4,7 @@ import { limits } from '../../core/limits.ts';
 import type { Task } from '../../core/task.ts';
 import { beatAll } from './beat.ts';
 import type { PollDeps } from './deps.ts';
+import { readyOf } from './ready.ts';
 
 /** The agent that polls, and the tasks that it says it runs, its own or not. */
 export interface Polling {
@@ -14,8 +15,8 @@ export interface Polling {
 }
 
 /**
- * Hands open tasks to the agent, as many as it may still take. One that it runs an old attempt of waits until it has
- * stopped that: two attempts must not meet in one file. Those that must wait are beaten, too: their host is alive.
+ * Hands open tasks to the agent, as many as it may still take and can begin. One that it runs an old attempt of waits until it
+ * has stopped that: two attempts must not meet in one file. Those that must wait are beaten, too: their host is alive.
  */
 export async function handOut(
   deps: PollDeps,
@@ -28,7 +29,11 @@ export async function handOut(
     deps,
     open.filter((task) => !beaten.has(task.id)),
   );
-  const free = waiting.filter((task) => !running.has(task.id));
+  const free = await readyOf(
+    deps,
+    waiting.filter((task) => !running.has(task.id)),
+    running,
+  );
   const room = Math.max(0, limits.tasks_per_host_max - running.size);
   const taken = await Promise.all(free.slice(0, room).map((task) => take(deps, task, instance)));
   return taken.filter((each) => each !== undefined);

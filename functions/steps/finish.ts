@@ -61,9 +61,9 @@ async function settleAll(deps: StepDeps, record: MigrationRecord): Promise<End> 
   return error === undefined || state === 'committed' ? { state } : { state, error };
 }
 
+/** What failed beside VMs all of which were committed is nobody's error any more. */
 async function close(deps: StepDeps, record: MigrationRecord, { state, error }: End): Promise<void> {
-  const told = error === undefined ? {} : { error };
-  await changeState(deps, record, RUNNING, { state, endedMs: deps.clock.nowMs(), ...told });
+  await changeState(deps, record, RUNNING, { state, endedMs: deps.clock.nowMs(), error });
 }
 
 const UNFINISHED: ErrorJson = {

@@ -1,10 +1,9 @@
 import { limits } from '../../core/limits.ts';
 import type { Machine } from './language.ts';
-import { moveStates } from './move.ts';
 import { prepareStates } from './prepare.ts';
 import { rollbackStates } from './rollback.ts';
-import { seedStates } from './seed.ts';
 import { statesOf } from './states.ts';
+import { transferStates } from './transfer.ts';
 
 /**
  * The workflow of a migration, in the Amazon States Language. Its input is `{migration, run}`. States carry keys and counts;
@@ -19,8 +18,7 @@ export function workflowDefinition(functionName: string): Machine {
     TimeoutSeconds: limits.migration_seconds_max,
     States: {
       ...prepareStates(states, onError),
-      ...seedStates(states, onError),
-      ...moveStates(states, onError),
+      ...transferStates(states, onError),
       ...rollbackStates(states),
     },
   };

@@ -1,13 +1,13 @@
 import { limits } from '../../core/limits.ts';
-import type { Branch, States } from './language.ts';
+import type { Branch, MapState, Transition } from './language.ts';
 import { forEach, type StatesOf, sideBySide } from './states.ts';
 
 const VM = { 'vm.$': '$.vm' };
 
 /** Each VM by itself: one that fails is given back to its source, the others go on. */
-export function moveStates(states: StatesOf, onError: string): States {
+export function moveMap(states: StatesOf, next: Transition): MapState {
   const item = { 'vm.$': '$$.Map.Item.Value.vm', next: { round: 0 } };
-  return { Move: forEach('$.prepared.vms', item, limits.gang_moves_max, moveVm(states), { Next: 'Ending' }, onError) };
+  return forEach('$.prepared.vms', item, limits.gang_moves_max, moveVm(states), next);
 }
 
 /** Verify and Commit only confirm what the source's own call has done: no transition lies between its receipt and its commit. */
@@ -49,7 +49,7 @@ function source({ step, agentTask }: StatesOf): Branch {
   };
 }
 
-/** The destination pulls each round while the next one is made, then proves what it holds. */
+/** The destination pulls each round while the next one is made, once the VM's base layers are there, then proves what it holds. */
 function destination({ agentTask }: StatesOf): Branch {
   return { StartAt: 'FollowRounds', States: { FollowRounds: agentTask('follow', '$.vm', { End: true }) } };
 }

@@ -29,7 +29,7 @@ export function prepareStates({ step, agentTask }: StatesOf, onError: string): S
     IsPlanOnly: {
       Type: 'Choice',
       Choices: [{ Variable: '$.planned.only', BooleanEquals: true, Next: 'Ending' }],
-      Default: 'MustSeed',
+      Default: 'Transfer',
     },
   };
 }

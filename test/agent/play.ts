@@ -54,10 +54,11 @@ export class Workflow {
     };
     await Promise.all(sources.map(({ host }) => this.#task('survey', host)));
     const { seeding, seeds } = (await this.#step('plan')) as { seeding: boolean; seeds: { host: string }[] };
-    if (seeding) {
-      await all([...seeds.map(({ host }) => this.#task('seed', host)), this.#task('fetch', destination)]);
-    }
-    await Promise.all(vms.map(({ vm }) => this.#moveVm(vm)));
+    const push = async () => {
+      await all(seeds.map(({ host }) => this.#task('seed', host)));
+      await Promise.all(vms.map(({ vm }) => this.#moveVm(vm)));
+    };
+    await all([push(), seeding ? this.#task('fetch', destination) : Promise.resolve()]);
   }
 
   async #moveVm(vm: string): Promise<void> {

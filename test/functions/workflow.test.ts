@@ -4,7 +4,7 @@ import { migrationScope } from '../../core/format/keys.ts';
 import { limits } from '../../core/limits.ts';
 import type { AgentOptions } from './support/agent.ts';
 import { receipt } from './support/samples.ts';
-import { createWorld, ended, M, MOVED, migrate, ownership, STAYED, view } from './support/world.ts';
+import { createWorld, ended, M, MOVED, migrate, ownership, STAYED, view, type World } from './support/world.ts';
 
 describe('a migration', () => {
   it('of a gang is committed, and nothing is left over', async () => {
@@ -59,6 +59,52 @@ describe('a migration', () => {
       vms: [{ layers: [{ treatment: 'skip' }, { treatment: 'skip' }, { treatment: 'direct' }] }],
     });
     expect(await ownership(world, 'web-1')).toEqual({ owner: 'a/h1', epoch: 2, leased: false });
+  });
+});
+
+/** A world in which `web-1` is followed beside a fetch that fails once the VM is committed, and `web-2` waits for its bases. */
+async function besideFetch() {
+  const world: World = await createWorld({
+    destination: {
+      before: async ({ input }) => {
+        if (input.kind === 'fetch') {
+          while ((await ownership(world, 'web-1')).owner !== 'b/h2') await world.cloud.clock.sleep(500);
+          throw new LayerMoverError('DISK_FULL', 'no room for the last base layer');
+        }
+        if (input.kind === 'follow' && input.chain.vm === 'web-1') {
+          const destinationReceipt = receipt('destination', 'web-1', 'web-1', M);
+          await world.cloud.migrations.updateVm(M, { name: 'web-1', run: 1 }, { destinationReceipt });
+        }
+        return input.kind === 'follow';
+      },
+    },
+  });
+  return world;
+}
+
+describe('a fetch that fails beside VMs that move', () => {
+  it('gives back those that are not committed', async () => {
+    const world = await besideFetch();
+    await migrate(world);
+    const error = { code: 'DISK_FULL' };
+    expect(await ended(world)).toMatchObject({
+      state: 'failed',
+      error,
+      vms: [{ state: 'committed' }, { state: 'rolled-back', error }],
+    });
+    expect(await world.cloud.execution(M)).toMatchObject({ status: 'FAILED', error: 'DISK_FULL' });
+    expect([await ownership(world, 'web-1'), await ownership(world, 'web-2')]).toEqual([MOVED, STAYED]);
+    for (const host of ['a/h1', 'b/h2'] as const) expect(await world.cloud.tasks.open('default', host)).toEqual([]);
+  });
+
+  it('is nobody’s error once all VMs are committed', async () => {
+    const world = await besideFetch();
+    await migrate(world, ['web-1']);
+    const found = await ended(world);
+    expect(found).toMatchObject({ state: 'committed', vms: [{ state: 'committed' }] });
+    expect(found).not.toHaveProperty('error');
+    expect(world.cloud.events.emitted.at(-1)).not.toHaveProperty('error');
+    expect(await world.cloud.execution(M)).toMatchObject({ status: 'SUCCEEDED' });
   });
 });
 

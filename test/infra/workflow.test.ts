@@ -3,7 +3,7 @@ import { relations } from '../../core/limit-relations.ts';
 import { limits } from '../../core/limits.ts';
 import { stepInput, TASK_STATES } from '../../functions/steps/input.ts';
 import { workflowDefinition } from '../../infra/workflow/definition.ts';
-import type { Branch, State, TaskState } from '../../infra/workflow/language.ts';
+import type { Branch, ParallelState, State, TaskState } from '../../infra/workflow/language.ts';
 import { loadMachine } from '../../localstack/states/validate.ts';
 import { allStates, type Found, innerBranches, isInCycle } from './definition.ts';
 
@@ -101,8 +101,15 @@ describe.each(tokens)('%s waits for an agent', (_, { state, within }) => {
 
 describe('whatever fails', () => {
   const top = definition.States;
-  it.each(['Prepare', 'Survey', 'Plan', 'Seed', 'Move'])('in %s is rolled back', (name) => {
+  it.each(['Prepare', 'Survey', 'Plan', 'Transfer'])('in %s is rolled back', (name) => {
     expect(top[name]).toMatchObject({ Catch: [{ ErrorEquals: ['States.ALL'], Next: 'Rollback' }] });
+  });
+
+  it('beside a VM that moves is caught by nobody but the whole', () => {
+    const beside = states.filter(({ within }) => within.at(-1) === 'Transfer').map(({ name }) => name);
+    expect(beside.toSorted()).toEqual(['HasBases', 'IsToFetch', 'Move', 'PullBases', 'PushFromSources']);
+    for (const { state } of states.filter(({ name }) => beside.includes(name)))
+      expect(state).not.toHaveProperty('Catch');
   });
 
   it('of one VM rolls back that VM', () => {
@@ -116,6 +123,29 @@ describe('whatever fails', () => {
     expect(top.Ending).toMatchObject({ Next: 'Finish' });
     const [retrier] = (top.Finish as TaskState).Retry;
     expect(retrier?.MaxAttempts).toBe(limits.last_step_attempts_max - 1);
+  });
+});
+
+describe('the transfer', () => {
+  const [sources, destination] = (definition.States.Transfer as ParallelState).Branches;
+
+  it('moves VMs once their sources have pushed the base layers, beside the fetch', () => {
+    expect(sources).toMatchObject({ StartAt: 'PushFromSources' });
+    expect(sources!.States).toMatchObject({ PushFromSources: { Next: 'Move' }, Move: { End: true } });
+    expect(Object.keys(destination!.States)).toContain('PullBases');
+  });
+
+  it('fetches nothing where no base layer is to come', () => {
+    expect(destination).toMatchObject({
+      StartAt: 'IsToFetch',
+      States: {
+        IsToFetch: {
+          Choices: [{ Variable: '$.planned.seeding', BooleanEquals: true, Next: 'PullBases' }],
+          Default: 'HasBases',
+        },
+        HasBases: { Type: 'Succeed' },
+      },
+    });
   });
 });
 

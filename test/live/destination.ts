@@ -17,6 +17,7 @@ import type { PushSink } from '../../agent/push/port.ts';
 import { pushLayer } from '../../agent/push/push-layer.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
 import type { FollowInput } from '../../agent/tasks/arrived-vm.ts';
+import { Fetches } from '../../agent/tasks/fetches.ts';
 import { knowLayer } from '../../agent/tasks/know.ts';
 import type { TaskHost } from '../../agent/tasks/task.ts';
 import type { GuestFate } from '../../core/api/agent.ts';
@@ -114,6 +115,7 @@ export function eachDestination({ chunkBytes = 64 * KiB }: { chunkBytes?: number
       options.launcher === undefined ? {} : { launcher: new Launcher(options.launcher, state.launches, systemClock) };
     const own = {
       ...{ ...state, ...launcher, ref: 'b/h1', namespace: 'default', api, clock: systemClock, log, pool },
+      fetches: new Fetches(),
       journals: new Journals(folder.at('s', 'journal'), { files, clock: systemClock, log }),
       news: {
         rounds: () => rounds,

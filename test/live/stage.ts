@@ -15,6 +15,7 @@ import { Busy } from '../../agent/measure/busy.ts';
 import { Pace } from '../../agent/pack/pace.ts';
 import { type PullRound, pullLayer } from '../../agent/pull/pull-layer.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
+import { Fetches } from '../../agent/tasks/fetches.ts';
 import { perform } from '../../agent/tasks/perform.ts';
 import { createSource } from '../../agent/tasks/source.ts';
 import { settleCutover } from '../../agent/tasks/take-back.ts';
@@ -105,6 +106,7 @@ export class Stage {
     this.#host = {
       ...images,
       ...deps,
+      fetches: new Fetches(),
       journals,
       live,
       namespace: 'default',

@@ -74,8 +74,7 @@ async function receive(
     guest.caughtUp(top, path, cursor);
   };
   const way = { caughtUp, giveUp: () => guest.giveUp() };
-  const tops = await wantedTops(host, run, input);
-  const coming = tops.map((wanted) => receiveLive(host, run, wanted, way));
+  const coming = wantedTops(host, run, input).map(async (wanted) => receiveLive(host, run, await wanted, way));
   // A disk that does not come ends the others.
   for (const one of coming) one.catch((error: unknown) => stop.fail(error));
   return allOrNone(host, coming);

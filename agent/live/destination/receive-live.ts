@@ -2,6 +2,8 @@ import { basename } from 'node:path';
 import { type Geometry, geometryOf } from '../../../core/chunk.ts';
 import { fromHex, NO_DIGEST } from '../../../core/fingerprint.ts';
 import { limits } from '../../../core/limits.ts';
+import type { Round } from '../../../core/records.ts';
+import { onceBegun } from '../../flow/once-begun.ts';
 import type { Arrival } from '../../images/arrivals.ts';
 import { assertRoom, diskFull, isFull } from '../../images/room.ts';
 import { type PullRound, pullLayer } from '../../pull/pull-layer.ts';
@@ -44,12 +46,15 @@ export async function receiveLive(
   await assertRoom(room);
   const arrival = await host.arrivals.reserve(name, migration, vm, 'live');
   try {
-    return await inPlace(host, run, (caughtUp) => {
+    return await inPlace(host, run, wanted, (coming, caughtUp) => {
       const first = (cursor: string) => {
         caughtUp();
         way.caughtUp(wanted, arrival.path, cursor);
       };
-      return overBelow(host, wanted, (below) => receiveOver(host, run, { wanted, below, arrival, caughtUp: first }));
+      const rounds = new RoundsAhead(coming);
+      return overBelow(host, wanted, (below) =>
+        receiveOver(host, run, { wanted, below, arrival, rounds, caughtUp: first }),
+      );
     });
   } catch (error) {
     await way.giveUp();
@@ -58,15 +63,25 @@ export async function receiveLive(
   }
 }
 
-/** A place is taken until the work has caught up for the first time: what comes later is little, and may come for hours. */
-async function inPlace<T>(host: TaskHost, run: TaskRun, work: (caughtUp: () => void) => Promise<T>): Promise<T> {
-  const caughtUp = Promise.withResolvers<void>();
-  const { running } = await host.places.destination(run.signal, async () => {
-    const working = work(caughtUp.resolve);
-    await Promise.race([caughtUp.promise, working.then(undefined, () => undefined)]);
-    return { running: working };
+/**
+ * A place is taken from the first round until the work has caught up for the first time: what comes later is little, and may come
+ * for hours.
+ */
+function inPlace<T>(
+  host: TaskHost,
+  run: TaskRun,
+  wanted: WantedTop,
+  work: (rounds: AsyncIterable<Round>, caughtUp: () => void) => Promise<T>,
+): Promise<T> {
+  return onceBegun(roundsOf(host, run, wanted), async (rounds) => {
+    const caughtUp = Promise.withResolvers<void>();
+    const { running } = await host.places.destination(run.signal, async () => {
+      const working = work(rounds, caughtUp.resolve);
+      await Promise.race([caughtUp.promise, working.then(undefined, () => undefined)]);
+      return { running: working };
+    });
+    return running;
   });
-  return running;
 }
 
 type Below = Parameters<typeof createLike>[3];
@@ -81,6 +96,7 @@ interface Receiving {
   readonly wanted: WantedTop;
   readonly below: Below;
   readonly arrival: Arrival;
+  readonly rounds: RoundsAhead<Round>;
   readonly caughtUp: (cursor: string) => void;
 }
 
@@ -113,11 +129,10 @@ async function receiveOver(host: TaskHost, run: TaskRun, receiving: Receiving) {
 async function pullAndProve(
   host: TaskHost,
   run: TaskRun,
-  { wanted, arrival, caughtUp }: Receiving,
+  { wanted, arrival, rounds, caughtUp }: Receiving,
   { geometry, readBack, writer }: { geometry: Geometry; readBack: ReadBack; writer: TouchedWriter },
 ) {
   const { transfer } = wanted;
-  const rounds = new RoundsAhead(roundsOf(host, run, wanted));
   const image = { path: arrival.path, topFormat: transfer.layer.container.format };
   let isValid = false;
   const afterRound = async ({ layerId, cursor }: PullRound, applied: () => Promise<void>) => {

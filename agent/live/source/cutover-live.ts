@@ -11,6 +11,7 @@ import { catchUp, isElsewhere, whileMemoryGoes } from './before-pause.ts';
 import type { LiveCutoverInput } from './cutover-of.ts';
 import { agree, assertStopped, commit } from './pause.ts';
 import { type Cutover, CutoverRounds } from './rounds.ts';
+import { untilFollowed } from './until-followed.ts';
 
 /**
  * Hands a running VM over: rounds until the destination has nearly all, then, with the guest stopped, the last one, the
@@ -36,6 +37,7 @@ async function cutOver(of: Cutover): Promise<TaskResult> {
   const { news } = host;
   await session.slowDown(wish.throttle_bytes_per_second, run.signal);
   if (!session.hasAll) await rounds.next();
+  await untilFollowed(host, run, input);
   return news.urgently(async () => {
     // Asked for before the pause: a poll that asks for something else than the one that waits takes its time.
     const theirs = news.receipt(migration, chain.vm, run.signal);

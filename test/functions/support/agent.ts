@@ -132,6 +132,10 @@ export class ScriptedAgent {
     { id: task, attempt }: Given,
     { migration, chain }: Extract<TaskInput, { kind: 'follow' }>,
   ): Promise<void> {
+    while ([...this.#running.keys()].some((id) => id.startsWith(`${migration}.fetch.`))) {
+      await this.#cloud.clock.sleep(POLL_MS);
+      if (!this.#running.has(task)) throw new Error('cancelled');
+    }
     const said = receipt('destination', chain.vm, chain.vm, migration);
     await this.#cloud.call('storeReceipt', this.#host, { params: { task }, body: { attempt, receipt: said } });
   }

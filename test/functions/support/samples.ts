@@ -43,8 +43,18 @@ export function cutover(vm: string, treatment: Treatment = 'direct'): TaskInput 
   return { kind: 'cutover', migration: MIGRATION, run: 1, chunk_bytes: 65_536, epoch: 0, chain: { vm, layers } };
 }
 
-export function follow(vm: string): TaskInput {
-  return { ...(cutover(vm) as Extract<TaskInput, { kind: 'cutover' }>), kind: 'follow' };
+/** Of a VM whose base layers the destination has, unless told. */
+export function follow(vm: string, bases: Treatment = 'skip'): Extract<TaskInput, { kind: 'follow' }> {
+  const { chain, ...of } = cutover(vm) as Extract<TaskInput, { kind: 'cutover' }>;
+  const layers = chain.layers.map((each) => (each.depth < 2 ? { ...each, treatment: bases } : each));
+  return { ...of, kind: 'follow', chain: { ...chain, layers } };
+}
+
+/** Of these base layers, at the destination. */
+export function fetched(
+  layers: readonly LayerTransfer[] = [transfer(id('debian'), 'dedup', surveyed('os', 'debian', null))],
+) {
+  return { ...seed(layers), kind: 'fetch' } satisfies TaskInput;
 }
 
 export function seed(
