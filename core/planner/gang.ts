@@ -33,27 +33,38 @@ export function split(layers: readonly SharedLayer[]): Sending[] {
   return layers.map((layer) => ({ ...layer, host: sender.get(layer.stream)! }));
 }
 
-/** A VM's own layer, which goes once its bases are there. */
+/** A VM's own layer, which goes once its bases have gone. */
 export interface TopLayer {
   readonly vm: string;
   readonly host: string;
+  /** What a running VM's rounds after the first take: the destination has to have that one before. */
+  readonly laterMs?: number;
   readonly prediction: Prediction;
   /** As of a shared layer. */
   readonly alone?: Prediction;
 }
 
 /**
- * Milliseconds that a migration takes: what it takes besides its copies; then base layers, each host's one after the other, while
- * the destination fetches them in their order; then the VMs' own layers, which the destination fetches
- * `limits.pulls_at_once` at a time.
+ * Milliseconds that a migration takes: what it takes besides its copies; then hosts send base layers, each its own one after the
+ * other, and then the VMs' own ones. The destination fetches base layers in their order beside that, and then, if not before,
+ * the VMs' own, `limits.pulls_at_once` at a time.
  */
 export function migrationMs(bases: readonly Sending[], tops: readonly TopLayer[]): number {
-  const seeding = Math.max(longest(bases), arrival(bases, 1));
-  const moving = Math.max(longest(tops), arrival(tops, limits.pulls_at_once));
-  return limits.migration_fixed_ms + seeding + moving;
+  const sent = ofBusiest(bases, ({ prediction }) => prediction.sourceMs) + longest(tops);
+  const fetched = Math.max(longest(bases), arrival(bases, 1));
+  const begun = fetched === 0 ? 0 : fetched + limits.layer_fixed_ms;
+  const arrived = begun + arrival(tops, limits.pulls_at_once);
+  const later = ofBusiest(tops, ({ laterMs = 0 }) => laterMs);
+  return limits.migration_fixed_ms + Math.max(sent, arrived) + later;
 }
 
 type Placed = Pick<Sending, 'host' | 'prediction'>;
+
+/** The most that any host's layers come to. */
+function ofBusiest<T extends Placed>(layers: readonly T[], milliseconds: (layer: T) => number): number {
+  const byHost = [...Map.groupBy(layers, ({ host }) => host).values()];
+  return Math.max(0, ...byHost.map((own) => own.reduce((sum, layer) => sum + milliseconds(layer), 0)));
+}
 
 /** The last layer of a host is still on its way when the host is done with it. */
 function longest(layers: readonly Placed[]): number {

@@ -4,7 +4,6 @@ import { LayerMoverError } from '../../core/errors.ts';
 import type { Forecast } from '../../core/planner/forecast.ts';
 import { forecastOf } from '../../core/planner/forecast.ts';
 import type { Sending } from '../../core/planner/gang.ts';
-import type { Prediction } from '../../core/planner/predict.ts';
 import type { Rates } from '../../core/planner/rates.ts';
 import type { VmRecord } from '../../core/records.ts';
 import { changeState } from '../records/change-state.ts';
@@ -52,9 +51,7 @@ function partsOf(streams: ReadonlyMap<string, PlannedStream>, pauses: readonly E
     tops: all
       .filter(({ isBase }) => !isBase)
       .map(({ vms: [vm], prediction, alone }) => {
-        const ms = laterMs(vm!.name);
-        const later = (of: Prediction) => ({ ...of, milliseconds: of.milliseconds + ms, sourceMs: of.sourceMs + ms });
-        return { vm: vm!.name, host: vm!.host, prediction: later(prediction), alone: later(alone) };
+        return { vm: vm!.name, host: vm!.host, prediction, alone, laterMs: laterMs(vm!.name) };
       }),
   };
 }

@@ -27,6 +27,7 @@ import { fromHex } from '../../core/fingerprint.ts';
 import { migrationScope, objectKey } from '../../core/format/keys.ts';
 import type { VmEnd } from '../../core/migration.ts';
 import { type Round, roundCursor } from '../../core/records.ts';
+import type { Treatment } from '../../core/treatments.ts';
 import { coded, eachFolder, keptLog, type LayerSpec, scripted, writeChain, writeLayer } from '../agent/support.ts';
 import { KiB, MiB } from '../disk/support.ts';
 
@@ -139,7 +140,7 @@ export function eachDestination({ chunkBytes = 64 * KiB }: { chunkBytes?: number
     return { os: below, we: top };
   }
 
-  async function input(own: TaskHost, cutover: Cutover): Promise<FollowInput> {
+  async function input(own: TaskHost, cutover: Cutover, bases: Treatment): Promise<FollowInput> {
     const { os, we } = await know(own);
     const transfer = (
       kind: 'os' | 'we' | 'ud',
@@ -151,7 +152,7 @@ export function eachDestination({ chunkBytes = 64 * KiB }: { chunkBytes?: number
         stream: layerId ?? STREAM,
         vm: VM,
         depth,
-        treatment: kind === 'ud' ? 'direct' : 'skip',
+        treatment: kind === 'ud' ? 'direct' : bases,
         stored: false,
         parent,
       },
@@ -224,11 +225,14 @@ export function eachDestination({ chunkBytes = 64 * KiB }: { chunkBytes?: number
     wasPaused() {
       isPaused = true;
     },
-    async follow(own: TaskHost, { cutover = 'stop' as Cutover, attempt = 1, signal = never } = {}) {
+    async follow(
+      own: TaskHost,
+      { cutover = 'stop' as Cutover, attempt = 1, signal = never, bases = 'skip' as Treatment } = {},
+    ) {
       kind = cutover;
       const store = { ...objects };
       const run = { task: `${MIGRATION}.follow.${VM}`, attempt, signal, cut: signal, store, progress: () => undefined };
-      return followLive(own, run, await input(own, cutover));
+      return followLive(own, run, await input(own, cutover, bases));
     },
   };
 }

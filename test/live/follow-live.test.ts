@@ -8,7 +8,7 @@ import { roundCursor } from '../../core/records.ts';
 import { expectEqual } from '../agent/hosts.ts';
 import { filesIn } from '../agent/support.ts';
 import { KiB, MiB } from '../disk/support.ts';
-import { eachDestination, VM } from './destination.ts';
+import { eachDestination, MIGRATION, VM } from './destination.ts';
 
 const FIRST = { at: 4 * MiB, length: 12 * MiB, seed: 3 };
 const BASES = ['os.qcow2', 'we.qcow2'];
@@ -43,6 +43,38 @@ describe.each([4 * KiB, 64 * KiB, MiB])('a running VM that arrives, in chunks of
     expect(await host.images.vms()).toMatchObject([{ name: VM, disks: [{ top: top() }] }]);
     expect(await (await to.host()).images.vms()).toMatchObject([{ name: VM, disks: [{ top: top() }] }]);
     expect(readdirSync(to.at('s', 'manifests')).filter((name) => name.startsWith('draft'))).toEqual([]);
+  });
+});
+
+describe('a running VM whose base layers are still fetched', () => {
+  const to = eachDestination();
+
+  it('comes as soon as its own are here', async () => {
+    const host = await to.host();
+    const { catalog, fetches } = host;
+    const byLayer = catalog.byLayer.bind(catalog);
+    const base = Promise.withResolvers<void>();
+    let [looks, isHere] = [0, false];
+    catalog.byLayer = async (layerId) => {
+      looks += 1;
+      return isHere ? byLayer(layerId) : undefined;
+    };
+    void fetches.during(MIGRATION, async (arrived) => {
+      await base.promise;
+      isHere = true;
+      arrived();
+    });
+    const followed = to.follow(host, { bases: 'dedup' });
+    await to.push([FIRST]);
+    await expect.poll(() => looks).toBe(1);
+    expect(filesIn(to.at('b'))).toEqual(BASES);
+    base.resolve();
+    await expect.poll(() => to.bodies('announceIncoming')).toHaveLength(1);
+    await to.push([FIRST], 'last');
+    await expect.poll(() => to.bodies('storeReceipt')).toHaveLength(1);
+    to.settle('committed');
+    expect(await followed).toMatchObject({ kind: 'follow' });
+    await expectEqual(to.at('a', 'web-1.qcow2'), to.at('b', 'web-1.qcow2'));
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { limits } from '../../core/limits.ts';
 import { forecastOf } from '../../core/planner/forecast.ts';
 import { migrationMs, split } from '../../core/planner/gang.ts';
 import { type Prediction, predict } from '../../core/planner/predict.ts';
@@ -47,6 +48,40 @@ describe('a gang on two hosts that share layers', () => {
   it('leaves a layer with the only host that has it', () => {
     const own = [layer('os', 300 * MB, both), layer('we', 200 * MB, [['web-1', 'a/h1']])];
     expect(split(own).map(({ host }) => host)).toEqual(['a/h1', 'a/h1']);
+  });
+});
+
+describe('a VM’s own layer', () => {
+  const vm: [string, string] = ['web-1', 'a/h1'];
+  const os = layer('os', 300 * MB, [vm]);
+  const [fast, slow] = [1, 10 * os.prediction.sourceMs];
+  const bases = (readBack: number) => {
+    const stages = { ...os.prediction.stages, readBack };
+    const milliseconds = os.prediction.sourceMs + readBack;
+    return [{ ...os, host: 'a/h1', prediction: { ...os.prediction, stages, milliseconds } }];
+  };
+  const top = { vm: 'web-1', host: 'a/h1', prediction: taking(30 * MB) };
+  const fixed = limits.migration_fixed_ms;
+
+  it('goes right after its base, whatever the destination still does with that', () => {
+    const { sourceMs } = os.prediction;
+    expect(migrationMs(bases(fast), [top])).toBeCloseTo(fixed + sourceMs + top.prediction.milliseconds, 6);
+  });
+
+  it('comes once the destination has its base', () => {
+    const { down, unpack, readBack } = top.prediction.stages;
+    const after = limits.layer_fixed_ms + Math.max(down, unpack) + readBack;
+    const fetched = os.prediction.sourceMs + slow;
+    expect(migrationMs(bases(slow), [top])).toBeCloseTo(fixed + fetched + after, 6);
+    expect(after).toBeLessThan(top.prediction.milliseconds);
+  });
+
+  it('of a running VM goes on in rounds once the first one has come', () => {
+    for (const readBack of [fast, slow])
+      expect(migrationMs(bases(readBack), [{ ...top, laterMs: 700 }])).toBeCloseTo(
+        migrationMs(bases(readBack), [top]) + 700,
+        6,
+      );
   });
 });
 
