@@ -28,7 +28,7 @@ export class Journals {
   async open(of: JournalOf): Promise<PushJournal> {
     const path = this.#path(of.migration, of.stream);
     await this.#quietly(() => this.#files.makeFolder(this.#folder));
-    await this.sweep();
+    await this.#removeIf((ms) => ms !== undefined && isOver(this.#clock, ms));
     const told = (await this.#quietly(() => this.#read(path, of))) ?? this.#nothing(of);
     return PushJournal.begin(this.#files, path, this.#log, of, told);
   }
@@ -51,15 +51,22 @@ export class Journals {
     }
   }
 
-  /** Removes what no attempt can go on with: the store has expired what it tells of. */
+  /**
+   * Removes what no attempt can go on with: what tells of objects that the store has expired, and what is no journal. No push may
+   * be running: what it is about to make a journal of would go, too.
+   */
   async sweep(): Promise<void> {
+    await this.#removeIf((ms) => ms === undefined || isOver(this.#clock, ms));
+  }
+
+  /** `rule` is told when a journal was begun, and nothing of a file that is none. */
+  async #removeIf(rule: (beganMs: number | undefined) => boolean): Promise<void> {
     await this.#quietly(async () => {
       if (!this.#files.exists(this.#folder)) return;
       for (const { name } of await this.#files.list(this.#folder)) {
         const path = join(this.#folder, name);
         const beganMs = name.endsWith(ENDING) ? await this.#beganMs(path) : undefined;
-        const ageMs = this.#clock.nowMs() - (beganMs ?? Number.NEGATIVE_INFINITY);
-        if (ageMs > limits.left_over_days * 24 * 3_600_000) await this.#files.remove(path);
+        if (rule(beganMs)) await this.#files.remove(path);
       }
     });
   }
@@ -106,4 +113,8 @@ export class Journals {
       return undefined;
     });
   }
+}
+
+function isOver(clock: Clock, beganMs: number): boolean {
+  return clock.nowMs() - beganMs > limits.left_over_days * 24 * 3_600_000;
 }

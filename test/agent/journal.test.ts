@@ -1,6 +1,8 @@
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MemoryFiles } from '../../adapters/memory/files.ts';
+import { systemFiles } from '../../adapters/system/files.ts';
 import { NOTHING_SPENT, type StoredVersion } from '../../agent/journal/format.ts';
 import { Journals } from '../../agent/journal/journals.ts';
 import type { PushJournal } from '../../agent/journal/push-journal.ts';
@@ -8,7 +10,7 @@ import { geometryOf } from '../../core/chunk.ts';
 import { sha256, toHex } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
 import { sleepClock } from './push-support.ts';
-import { keptLog } from './support.ts';
+import { eachFolder, keptLog } from './support.ts';
 
 const GiB = 1024 ** 3;
 /** 64 segments. */
@@ -22,6 +24,7 @@ const version = (index: number, round: number): StoredVersion => ({
 });
 const spentBy = (round: number) => ({ ...NOTHING_SPENT, wireBytes: round * 1000, milliseconds: round });
 
+const folder = eachFolder();
 let files: MemoryFiles;
 let journals: Journals;
 const clock = sleepClock();
@@ -136,6 +139,20 @@ describe('a push’s journal', () => {
     expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
     files.full = false;
     expect(latest(await journals.open(of))).toEqual(before);
+  });
+
+  it('is begun while others are', async () => {
+    journals = new Journals(folder.at('journal'), { files: systemFiles, clock, log });
+    const pushes = Array.from({ length: 50 }, (_, vm) => ({ ...of, stream: `ud:${vm}` }));
+    const opening: Promise<PushJournal>[] = [];
+    for (const push of pushes) {
+      opening.push(journals.open(push));
+      await setImmediate();
+    }
+    const begun = await Promise.all(opening);
+    for (const [at, journal] of begun.entries()) await journal.note([version(at, 1)], spentBy(1));
+    expect(log.lines).toEqual([]);
+    for (const [at, push] of pushes.entries()) expect((await journals.open(push)).latest(at)).toBe(version(at, 1).id);
   });
 
   it('goes when its push is done, or once the store has expired what it tells of', async () => {
