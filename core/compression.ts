@@ -22,8 +22,6 @@ const COSTS: ReadonlyMap<number, number> = new Map([
   [7, 3.3],
   [8, 3.9],
   [9, 4.2],
-  [10, 5],
-  [11, 6.4],
 ]);
 
 /** So little waiting, or idleness, is what a link and a compressor of the same speed have, too. */
@@ -31,7 +29,7 @@ const BALANCED_SHARE = 0.1;
 /** Of the time that a link leaves the compressor, what is taken: what is read and hashed takes time as well. */
 const TAKEN_SHARE = 0.9;
 /** From one pack to the next, at the most: the first one tells little, and a layer that begins leaves the link idle for a moment. */
-const TIMES_MAX = 5;
+const TIMES_MAX = 4;
 const TIMES_MIN = 0.5;
 /** From any level to any other, and once more after a step too far. */
 const PACKS_TO_REST = 4;

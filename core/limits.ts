@@ -50,15 +50,17 @@ export const limits = {
   // Agent
   /** Layers that an agent sends, and brings, at the same time: each has its own buffers, and one keeps cores and link busy. */
   pushes_at_once: 1,
+  /** Base layers that are in work at a time: one is packed while what is left of the one before goes up; one comes while others are read back. */
+  layers_seeded_at_once: 2,
+  layers_fetched_at_once: 4,
   pulls_at_once: 2,
   scan_buffer_bytes: 8 * MiB,
   scan_buffers: 4,
   scan_workers_max: 4,
   /** zstd's: where the link is the faster one, and the highest where it is not. Tables are of 2^log entries for each frame in work. */
   pack_level_default: 2,
-  pack_level_max: 11,
+  pack_level_max: 9,
   pack_hash_log_default: 17,
-  pack_hash_log_max: 21,
   /** Raw frames of one push in memory: one fills while the others are compressed. */
   frames_in_flight: 3,
   /** Segments that a pack, or a batch of fingerprints, may touch: it bounds what waits for them in memory. */

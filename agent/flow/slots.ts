@@ -33,6 +33,11 @@ export class Slots<T = number> {
     });
   }
 
+  /** Takes what nobody has at the moment. */
+  takeIdle(): T[] {
+    return this.#free.splice(0);
+  }
+
   give(item: T): void {
     const next = this.#queue.shift();
     if (next === undefined) {

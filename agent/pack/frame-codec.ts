@@ -5,8 +5,6 @@ import { limits } from '../../core/limits.ts';
 import { freeBuffer } from './memory.ts';
 import { mayShrink } from './sample.ts';
 
-const LARGE_TABLES_FROM_LEVEL = 10;
-
 /** A frame as it lies in a pack: head and payload, back to back. */
 export interface SealedFrame {
   readonly head: Uint8Array;
@@ -28,13 +26,9 @@ export async function sealFrame(raw: Uint8Array, level: number, zstd = threadedZ
   return sealed('stored', 0, raw, raw);
 }
 
-/**
- * The lowest level's own table is half as large, and gives two bytes in a hundred more in much the same time; from level 10 on it is
- * twice as large, or more, for nothing that could be measured (docs/adr/0028-level-by-link.md).
- */
+/** The lowest level's own table is half as large; this one gives two bytes in a hundred more in much the same time (docs/adr/0012-level-and-sample.md). */
 function hashLogOf(level: number, windowLog: number): number | undefined {
-  if (level === limits.pack_level_default) return Math.min(limits.pack_hash_log_default, windowLog + 1);
-  return level < LARGE_TABLES_FROM_LEVEL ? undefined : Math.min(limits.pack_hash_log_max, windowLog + 1);
+  return level === limits.pack_level_default ? Math.min(limits.pack_hash_log_default, windowLog + 1) : undefined;
 }
 
 function sealed(codec: Codec, windowLog: number, raw: Uint8Array, payload: Uint8Array): SealedFrame {

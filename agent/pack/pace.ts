@@ -86,6 +86,12 @@ export class LinkWatch {
     return this.#during('compressing', frame);
   }
 
+  /** The level for the next frame: the lowest one while the link has nothing to carry and nobody makes anything for it. */
+  get level(): number {
+    const isStarved = this.#onItsWay === 0 && this.#going.compressing === 0;
+    return isStarved ? limits.pack_level_default : this.#pace.level;
+  }
+
   /** A pack of so many bytes is on its way from here on; what this gives is called when it has arrived. */
   sending(bytes: number): () => void {
     this.#count();

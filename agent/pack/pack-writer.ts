@@ -41,11 +41,11 @@ export class PackWriter {
   readonly #stop: Stop;
   readonly #deliver: Deliver;
   readonly #totalBytes: number;
-  readonly #memory: Uint8Array[] = [];
   readonly #frames: Slots<Uint8Array>;
   readonly #packs: Slots<Uint8Array>;
   #pack: OpenPack | undefined;
   #frame: OpenFrame | undefined;
+  #isOver = false;
   /** Packs are delivered in the order in which they were filled. */
   #delivered: Promise<void> = Promise.resolve();
 
@@ -56,8 +56,8 @@ export class PackWriter {
     this.#stop = options.stop;
     this.#deliver = options.deliver;
     this.#totalBytes = options.totalBytes ?? Number.POSITIVE_INFINITY;
-    this.#frames = this.#buffers(limits.frames_in_flight, limits.frame_raw_bytes_max);
-    this.#packs = this.#buffers(limits.uploads_in_flight + limits.packs_waiting_max, PACK_BUFFER_BYTES);
+    this.#frames = buffers(limits.frames_in_flight, limits.frame_raw_bytes_max);
+    this.#packs = buffers(limits.uploads_in_flight + limits.packs_waiting_max, PACK_BUFFER_BYTES);
   }
 
   /**
@@ -83,15 +83,10 @@ export class PackWriter {
     await this.#delivered;
   }
 
-  /** Gives the memory back, once every pack was forgotten. Nothing can be added afterwards. */
+  /** After `flush`, when nothing will be added any more: gives the memory back, that of packs once they are forgotten. */
   free(): void {
-    for (const buffer of this.#memory.splice(0)) freeBuffer(buffer);
-  }
-
-  #buffers(count: number, length: number): Slots<Uint8Array> {
-    const buffers = Array.from({ length: count }, () => largeBuffer(length));
-    this.#memory.push(...buffers);
-    return new Slots(buffers);
+    this.#isOver = true;
+    for (const buffer of [...this.#frames.takeIdle(), ...this.#packs.takeIdle()]) freeBuffer(buffer);
   }
 
   async #openPack(): Promise<OpenPack> {
@@ -109,8 +104,8 @@ export class PackWriter {
     const { buffer, length, chunks } = this.#frame!;
     this.#frame = undefined;
     const raw = buffer.subarray(0, length);
-    const sealing = this.#link.compressing(sealFrame(raw, this.#pace.level, this.#zstd));
-    const sealed = this.#pack!.closeFrame({ raw, sealing, chunks }, () => this.#frames.give(buffer));
+    const sealing = this.#link.compressing(sealFrame(raw, this.#link.level, this.#zstd));
+    const sealed = this.#pack!.closeFrame({ raw, sealing, chunks }, () => this.#giveBack(this.#frames, buffer));
     for (const each of [sealing, sealed]) each.catch((error: unknown) => this.#stop.fail(error));
   }
 
@@ -130,7 +125,16 @@ export class PackWriter {
     const arrived = this.#link.sending(pack.storedBytes);
     await this.#deliver(pack, () => {
       arrived();
-      this.#packs.give(open.buffer);
+      this.#giveBack(this.#packs, open.buffer);
     });
   }
+
+  #giveBack(slots: Slots<Uint8Array>, buffer: Uint8Array): void {
+    if (this.#isOver) freeBuffer(buffer);
+    else slots.give(buffer);
+  }
+}
+
+function buffers(count: number, length: number): Slots<Uint8Array> {
+  return new Slots(Array.from({ length: count }, () => largeBuffer(length)));
 }

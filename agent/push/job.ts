@@ -36,6 +36,8 @@ interface LayerBase extends PushBase {
   readonly layer: DiskLayer;
   readonly chunkBytes: number;
   readonly manifests: ManifestStore;
+  /** Called when all packs are stored, and announced: what is left to do keeps no other push waiting. */
+  readonly packed?: (() => void) | undefined;
 }
 
 /** A layer whose manifest is in the manifest store: chunks that the index has are neither read nor sent. */
@@ -66,6 +68,8 @@ export interface PushWork {
 
 /** The parts of a push of a layer that lies still. */
 export interface LayerWork extends PushWork {
+  /** To be called when nothing more will be packed. Waits until all packs are stored. */
+  readonly packed: () => Promise<void>;
   /** Throws LAYER_CHANGED if the layer's file is not what it was at the start. */
   readonly assertUnchanged: () => Promise<void>;
 }

@@ -26,9 +26,13 @@ export async function pushLayer(job: DedupJob | DirectJob): Promise<PushedLayer>
   const scope = job.treatment === 'dedup' ? 'namespace' : 'migration';
   return withWork(job, { geometry, scope }, async (parts) => {
     const unchanged = await Unchanged.since(job.layer);
-    const work = { ...parts, assertUnchanged: () => unchanged.check() };
+    const packed = async () => {
+      await parts.settler.announced();
+      parts.packer.free();
+      job.packed?.();
+    };
+    const work = { ...parts, packed, assertUnchanged: () => unchanged.check() };
     const pushed = job.treatment === 'dedup' ? await pushKnown(job, work) : await pushDirect(job, work);
-    work.packer.free();
     await work.settler.finish(() => ({ layerId: pushed.layerId, bytes: encodeRoot(pushed.root) }));
     return { ...pushed, counts: work.counter.finish() };
   });

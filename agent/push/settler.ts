@@ -26,6 +26,8 @@ export class Settler {
   readonly #background: Background;
   /** What goes with the last round: packs on their way, and segments that wait for none. */
   readonly #last: { readonly uploads: Background; readonly packs: Pack[]; readonly segments: Set<OpenSegment> };
+  /** Packs that are not announced yet. */
+  readonly #storing = new Set<Promise<void>>();
   readonly #isLast: boolean;
   #isEnding = false;
   readonly #onComplete: (segment: OpenSegment) => Promise<void>;
@@ -66,9 +68,14 @@ export class Settler {
       return this.#last.uploads.start(() => this.#upload(pack).then(forget));
     }
     return this.#background.start(async () => {
-      await this.#upload(pack);
-      forget();
-      if (this.#scope === 'namespace') await this.#announce(pack);
+      const store = async () => {
+        await this.#upload(pack);
+        forget();
+        if (this.#scope === 'namespace') await this.#announce(pack);
+      };
+      const stored = store();
+      this.#storing.add(stored);
+      await stored.finally(() => this.#storing.delete(stored));
       await this.#commit(this.#place(pack));
     });
   }
@@ -86,6 +93,12 @@ export class Settler {
       return Promise.resolve();
     }
     return this.#background.start(() => this.#commit(segments));
+  }
+
+  /** Waits until all packs are stored, and announced. */
+  async announced(): Promise<void> {
+    while (this.#storing.size > 0) await Promise.allSettled(this.#storing);
+    this.#stop.signal.throwIfAborted();
   }
 
   /** Waits until all that was settled is committed. */

@@ -46,8 +46,10 @@ export async function receiveLayer(
   await assertRoom(room);
   const arrival = await host.arrivals.reserve(name, migration, vm);
   try {
-    return await inPlace(host, run, wanted, async (rounds) => {
+    return await inPlace(host, run, wanted, async (rounds, leave) => {
       const { layerId, counts } = await pullInto(host, run, { ...wanted, rounds }, partialPath(arrival));
+      // What is read back takes no part of the link any more.
+      leave();
       const layer = await arrivedLayer(host, run, wanted, arrival, transfer.layer.layer_id ?? layerId);
       return { arrived: await host.arrivals.arrived(arrival, layer), counts };
     });
@@ -64,10 +66,10 @@ function inPlace<T>(
   { news, places }: TaskHost,
   { signal }: TaskRun,
   { migration, run, transfer }: Wanted,
-  work: (rounds: Rounds) => Promise<T>,
+  work: (rounds: Rounds, leave: () => void) => Promise<T>,
 ): Promise<T> {
   const { layer_id: layerId } = transfer.layer;
-  const withPlace = (rounds: Rounds) => places.destination(signal, () => work(rounds));
+  const withPlace = (rounds: Rounds) => places.destination(signal, (leave) => work(rounds, leave));
   if (transfer.stored && layerId !== undefined) return withPlace({ layerId });
   return onceBegun(news.rounds({ migration, run, stream: transfer.stream }, signal), withPlace);
 }

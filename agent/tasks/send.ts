@@ -15,7 +15,7 @@ import type { TaskHost, TaskRun } from './task.ts';
 
 /**
  * Pushes one layer as its transfer says, and records it if all of it is in the namespace's store then. What it relied on may
- * just be leaving the store: then it is sent once more.
+ * just be leaving the store: then it is sent once more. `packed` is called when the next layer may begin.
  * Errors: LAYER_CHANGED if it is not the layer that was surveyed, and those of pushLayer.
  */
 export async function sendLayer(
@@ -24,11 +24,12 @@ export async function sendLayer(
   { migration, chunk_bytes: chunkBytes }: { migration: string; chunk_bytes: number },
   transfer: LayerTransfer,
   layer: DiskLayer,
+  packed: () => void = () => undefined,
 ): Promise<{ layerId: string; counts: StreamCounts }> {
   const sink = countingOn(createSink(host, run, migration, transfer));
   for (let attempt = 1; ; attempt++) {
     try {
-      return await sendOnce(host, run, { migration, chunkBytes, sink }, transfer, layer);
+      return await sendOnce(host, run, { migration, chunkBytes, sink, packed }, transfer, layer);
     } catch (error) {
       if (!hasCode(error, 'OBJECT_LEAVING') || attempt === limits.leaving_attempts_max) throw error;
       host.log.info(
@@ -50,12 +51,13 @@ interface Sending {
   readonly migration: string;
   readonly chunkBytes: number;
   readonly sink: PushSink;
+  readonly packed: () => void;
 }
 
 async function sendOnce(
   host: TaskHost,
   run: TaskRun,
-  { migration, chunkBytes, sink }: Sending,
+  { migration, chunkBytes, sink, packed }: Sending,
   transfer: LayerTransfer,
   layer: DiskLayer,
 ): Promise<{ layerId: string; counts: StreamCounts }> {
@@ -80,13 +82,17 @@ async function sendOnce(
     before: { journal, source: createSource(host, run, migration, transfer) },
   };
   const pushed = await host.places
-    .source(run.signal, () => {
+    .source(run.signal, (leave) => {
       beginAtLevel(host, surveyed.layer_id, run.limit?.rate.bytesPerSecond);
-      return pushLayer({ ...job, ...treatmentOf(transfer) });
+      const over = () => {
+        noteLoad(host, surveyed.layer_id);
+        leave();
+        packed();
+      };
+      return pushLayer({ ...job, ...treatmentOf(transfer), packed: over });
     })
     .catch((error: unknown) => manifestLost(host, transfer, error))
     .finally(() => journal.close());
-  noteLoad(host, surveyed.layer_id);
   if (pushed.layerId !== (surveyed.layer_id ?? pushed.layerId)) throw layerChanged(layer.path);
   if (treatment === 'dedup') {
     const body = { attempt: run.attempt, layer_id: pushed.layerId, layer: surveyed, chunk_bytes: chunkBytes };

@@ -41,7 +41,7 @@ export interface News {
  * Runs heavy work when there is room for it. Work of a source never waits for another host, so it always comes to
  * an end and lets the destinations that wait for it come to theirs; that is why the two have places of their own.
  */
-export type Places = <T>(signal: AbortSignal, work: () => Promise<T>) => Promise<T>;
+export type Places = <T>(signal: AbortSignal, work: (leave: () => void) => Promise<T>) => Promise<T>;
 
 /** What all tasks of a host have in common. */
 export interface TaskHost {

@@ -246,6 +246,20 @@ describe('PackWriter', () => {
     await expect(writer.flush()).rejects.toThrow('over');
   });
 
+  it('gives its memory back: at once what nobody uses, that of a pack once it is forgotten', async () => {
+    const kept: { pack: Pack; forget: () => void }[] = [];
+    const stop = new Stop(new AbortController().signal);
+    const deliver: Deliver = async (pack, forget) => void kept.push({ pack, forget });
+    const writer = new PackWriter({ pace: new Pace(systemClock), stop, deliver });
+    await writer.add({ segment: 0, chunk: 0 }, sha256(chunks[0]!.bytes), chunks[0]!.bytes);
+    await writer.flush();
+    writer.free();
+    const { pack, forget } = kept[0]!;
+    expect(Buffer.concat(pack.parts)).toHaveLength(pack.storedBytes);
+    forget();
+    expect(pack.parts[0]).toHaveLength(0);
+  });
+
   it('passes a failed delivery on', async () => {
     const stop = new Stop(new AbortController().signal);
     const writer = new PackWriter({

@@ -4,7 +4,7 @@ import { limits } from '../../core/limits.ts';
 
 /** What a pack costs to compress at each level, in milliseconds, on a machine of that speed. */
 function costs(msAtLevel2: number): ReadonlyMap<number, number> {
-  const ratios = [1, 1.25, 1.6, 2.1, 3.0, 3.1, 4.0, 4.2, 5.3, 6.1];
+  const ratios = [1, 1.25, 1.6, 2.1, 3.0, 3.1, 4.0, 4.2];
   return new Map(ratios.map((ratio, at) => [limits.pack_level_default + at, msAtLevel2 * ratio]));
 }
 

@@ -101,7 +101,7 @@ export class Stage {
       images: images.images,
       settle: (record, signal) => settleCutover(deps, record, signal),
     });
-    const atOnce = <T>(_: AbortSignal, work: () => Promise<T>) => work();
+    const atOnce = <T>(_: AbortSignal, work: (leave: () => void) => Promise<T>) => work(() => undefined);
     const places = { source: atOnce, destination: atOnce, register: atOnce };
     this.#host = {
       ...images,
