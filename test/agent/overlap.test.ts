@@ -106,6 +106,34 @@ describe('while the destination fetches base layers', () => {
     for (const vm of vms) await expectEqual(hosts.at('a', `${vm}.qcow2`), hosts.at('b', `${vm}.qcow2`));
   });
 
+  it('VMs that wait for their source keep no fetch waiting', async () => {
+    const vms = Array.from({ length: limits.pulls_at_once }, (_, at) => `db-${at}`);
+    for (const [at, vm] of vms.entries()) await writeLayer(hosts.at('a'), top(vm, 10 + at), hosts.at('a', 'os.qcow2'));
+    const app = await writeLayer(hosts.at('a'), layer('app', 3 * MiB, 64 * KiB, 5), hosts.at('a', 'we.qcow2'));
+    await writeLayer(hosts.at('a'), top('web-3', 6), app);
+    await hosts.start('a');
+    await hosts.start('b');
+    const fetch = holdBack();
+    const { hooks } = hosts.cloud();
+    const { before } = hooks;
+    const tops = Promise.withResolvers<void>();
+    const following = new Set<string>();
+    hooks.before = async (call) => {
+      if (call.path.endsWith('/poll'))
+        for (const { stream } of JSON.parse(call.body).following as { stream: string }[]) following.add(stream);
+      if (/cutover.*\/rounds$/.test(call.path)) await tops.promise;
+      return before?.(call);
+    };
+    const { ended } = await start([...vms, 'web-3']);
+    await fetch.asked;
+    await expect.poll(() => vms.every((vm) => following.has(`ud:${vm}`)), patiently).toBe(true);
+    fetch.go();
+    await expect.poll(() => filesIn(hosts.at('b')), patiently).toContain('app.qcow2');
+    tops.resolve();
+    expect(await ended).toMatchObject({ state: 'committed' });
+    await expectEqual(hosts.at('a', 'web-3.qcow2'), hosts.at('b', 'web-3.qcow2'));
+  });
+
   it('an agent that begins anew goes on with both, and takes nothing for lost', async () => {
     await hosts.start('a');
     const first = await hosts.start('b');
