@@ -50,9 +50,8 @@ export const limits = {
   // Agent
   /** Layers that an agent sends, and brings, at the same time: each has its own buffers, and one keeps cores and link busy. */
   pushes_at_once: 1,
-  /** Base layers that are in work at a time: one is packed while what is left of the one before goes up; one comes while others are read back. */
+  /** Base layers that are in work at a time: one is packed while what is left of the one before is committed. */
   layers_seeded_at_once: 2,
-  layers_fetched_at_once: 4,
   pulls_at_once: 2,
   scan_buffer_bytes: 8 * MiB,
   scan_buffers: 4,

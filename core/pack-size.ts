@@ -1,8 +1,7 @@
 import { limits } from './limits.ts';
 
 /**
- * Raw bytes that a pack takes at the most, over a link that carries so many bytes a millisecond, 0 as long as nobody knows, and
- * for a push of `totalBytes`. Packs go from host to host whole: what one takes on the link the destination lags behind, and over
+ * Raw bytes that a pack takes at the most, over a link that carries so many bytes a millisecond, and for a push of `totalBytes`. Packs go from host to host whole: what one takes on the link the destination lags behind, and over
  * links of the same speed never makes up for. So a pack is what the link carries in a moment even if it does not compress,
  * unless the push is so large that the lag is little of its time: then fewer requests count for more.
  */

@@ -22,6 +22,7 @@ export function beginAtLevel(
   const tried = layerId === undefined ? undefined : measures.ratio(layerId);
   const rates = measures.rates();
   const up = Math.min(rates.up?.value ?? Number.POSITIVE_INFINITY, upMax);
+  pace.remember(up);
   if (tried === undefined || tried.lowestMs === 0 || up === Number.POSITIVE_INFINITY) return;
   const load = rateOf(rates, 'load').value;
   pace.level = restingLevel({

@@ -22,10 +22,15 @@ export class Pace {
     this.clock = clock;
   }
 
-  /** Bytes that the link carries in a millisecond; 0 as long as it has carried none. */
+  /** Bytes that the link carries in a millisecond; as many as you like as long as it has carried none. */
   get linkBytesPerMs(): number {
     const { bytes, ms } = this.#carried;
-    return ms > 0 ? bytes / ms : 0;
+    return ms > 0 ? bytes / ms : Number.POSITIVE_INFINITY;
+  }
+
+  /** What the link carried when it was seen before, as long as nothing has told of it since. */
+  remember(bytesPerSecond: number): void {
+    if (this.#carried.ms === 0 && Number.isFinite(bytesPerSecond)) this.#carried = { bytes: bytesPerSecond, ms: 1000 };
   }
 
   /** A pack of so many bytes has arrived; since the one before the link has carried something for `ms`. */

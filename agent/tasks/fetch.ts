@@ -1,41 +1,28 @@
 import type { LayerTransfer, StreamCounts, TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
-import { limits } from '../../core/limits.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
-import { ahead } from '../flow/ahead.ts';
 import { receiveLayer } from './receive.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
 type FetchInput = Extract<TaskInput, { kind: 'fetch' }>;
 
 /**
- * Pulls base layers, several at a time, each after its parent, and gives them their names as soon as they are read back: they belong to no
+ * Pulls base layers, each after its parent, and gives them their names as soon as they are read back: they belong to no
  * VM. What is here already is not pulled. VMs that are followed wait for them (Fetches). They are announced once a VM that lies on them
  * is here. Errors: LAYER_LOST and those of receiveLayer.
  */
 export async function fetch(host: TaskHost, run: TaskRun, input: FetchInput): Promise<TaskResult> {
   return host.fetches.during(input.migration, async (arrived) => {
-    const coming = new Map<string, Promise<StreamCounts[]>>();
-    const bring = async (transfer: LayerTransfer, signal: AbortSignal) => {
-      if (transfer.parent !== null) await coming.get(transfer.parent);
-      const isHere = (await host.catalog.byLayer(transfer.stream)) !== undefined;
-      const streams = isHere ? [] : [await fetchLayer(host, { ...run, signal }, input, transfer)];
+    const streams: StreamCounts[] = [];
+    // One after the other: what a layer shares with those before it is read here, not fetched.
+    for (const transfer of input.layers) {
+      if ((await host.catalog.byLayer(transfer.stream)) === undefined) {
+        streams.push(await fetchLayer(host, run, input, transfer));
+      }
       await host.brought.share(transfer.stream, input.migration);
       arrived();
-      return streams;
-    };
-    const streams = await ahead(
-      input.layers,
-      limits.layers_fetched_at_once,
-      run.signal,
-      (transfer, { signal, next }) => {
-        next();
-        const one = bring(transfer, signal);
-        coming.set(transfer.stream, one);
-        return one;
-      },
-    );
-    return { kind: 'fetch', streams: streams.flat() };
+    }
+    return { kind: 'fetch', streams };
   });
 }
 

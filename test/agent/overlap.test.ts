@@ -168,20 +168,6 @@ describe('base layers', () => {
     expect(await (await start(['web-2'])).ended).toMatchObject({ state: 'committed', vms: [{ equal: true }] });
     expect(told).toHaveLength(1);
   });
-
-  it('come while one before them is not read back yet', async () => {
-    const we = await writeLayer(hosts.at('a'), layer('we-b', MiB, 512 * KiB, 5), hosts.at('a', 'os.qcow2'));
-    await writeLayer(hosts.at('a'), top('web-3', 6), we);
-    await hosts.start('a');
-    await hosts.start('b');
-    const fetch = holdBack();
-    const { ended } = await start(['web-2', 'web-3']);
-    await fetch.asked;
-    await expect.poll(() => ownerOf('web-3'), patiently).toBe('b/h1');
-    expect(await ownerOf('web-2')).toBe('a/h1');
-    fetch.go();
-    expect(await ended).toMatchObject({ state: 'committed', vms: [{ equal: true }, { equal: true }] });
-  });
 });
 
 describe('a fetch that does not come to its end', () => {

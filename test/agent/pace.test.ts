@@ -80,13 +80,22 @@ async function levelsOver(
 describe('a pace', () => {
   it('knows what its link carries, by what has arrived last most of all', () => {
     const pace = new Pace(createManualClock());
-    expect(pace.linkBytesPerMs).toBe(0);
+    expect(pace.linkBytesPerMs).toBe(Number.POSITIVE_INFINITY);
+    pace.remember(Number.POSITIVE_INFINITY);
+    expect(pace.linkBytesPerMs).toBe(Number.POSITIVE_INFINITY);
     pace.arrived(1000, 10);
+    pace.remember(5);
     expect(pace.linkBytesPerMs).toBe(100);
     for (let pack = 0; pack < 20; pack++) pace.arrived(1000, 100);
     expect(pace.linkBytesPerMs).toBeCloseTo(10, 0);
     pace.arrived(1000, 0);
     expect(pace.linkBytesPerMs).toBeLessThan(20);
+  });
+
+  it('counts on what its link carried when it was seen before', () => {
+    const pace = new Pace(createManualClock());
+    pace.remember(5000);
+    expect(pace.linkBytesPerMs).toBe(5);
   });
 });
 

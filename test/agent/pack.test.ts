@@ -218,7 +218,7 @@ describe('PackWriter', () => {
       return packs;
     };
     const carries = (10 * MiB) / limits.pack_link_ms;
-    expect((await raw(40 * MiB, 0))[0]).toBe(limits.pack_raw_bytes_min);
+    expect((await raw(40 * MiB, 1))[0]).toBe(limits.pack_raw_bytes_min);
     expect((await raw(40 * MiB, carries))[0]).toBe(10 * MiB);
     expect((await raw(Number.POSITIVE_INFINITY, carries))[0]).toBe(limits.pack_raw_bytes_max);
   });
