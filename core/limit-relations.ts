@@ -9,7 +9,10 @@ export const relations: readonly (readonly [string, boolean])[] = [
     limits.chunk_bytes_max <= limits.pack_raw_bytes_min && limits.pack_raw_bytes_min <= limits.pack_raw_bytes_max,
   ],
   ['a window spans a frame', 2 ** limits.frame_window_log >= limits.frame_raw_bytes_max],
-  ['a level can be chosen', limits.pack_level_default <= limits.pack_level_max],
+  [
+    'a level can be chosen',
+    limits.pack_level_default <= limits.pack_level_max && limits.pack_level_max <= limits.zstd_level_max,
+  ],
   ['writers keep to the readers’ window', limits.frame_window_log <= limits.frame_window_log_max],
   [
     'a pack of smallest chunks stays in its count',

@@ -59,6 +59,7 @@ export const limits = {
   /** zstd's: where the link is the faster one, and the highest where it is not. Tables are of 2^log entries for each frame in work. */
   pack_level_default: 2,
   pack_level_max: 9,
+  zstd_level_max: 22,
   pack_hash_log_default: 17,
   /** Raw frames of one push in memory: one fills while the others are compressed. */
   frames_in_flight: 3,

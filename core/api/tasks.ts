@@ -43,8 +43,8 @@ export const layerSample = z.object({
   /** Raw bytes that were compressed, and what was left of them. */
   raw_bytes: count,
   compressed_bytes: count,
-  /** zstd's level at which they were, the one that a push over this link would come to, and how long it took. */
-  level: count.max(limits.pack_level_max).optional(),
+  /** zstd's level at which they were, the one that a push over this link would come to, and how long it took. Agents of other versions have others. */
+  level: count.max(limits.zstd_level_max).optional(),
   compress_ms: z.number().nonnegative().optional(),
 });
 export type LayerSample = z.infer<typeof layerSample>;

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ZodType } from 'zod';
 import { enrolRequest, errorJson, packsRequest, receipt, roundRequest } from '../../core/api/agent.ts';
 import { rebuildRequest } from '../../core/api/rebuild.ts';
+import { layerSample } from '../../core/api/tasks.ts';
 import { migrationRequest, pageQuery } from '../../core/api/views.ts';
 import { limits } from '../../core/limits.ts';
 import { boundedError } from '../../functions/records/bounded-error.ts';
@@ -59,5 +60,13 @@ describe('the API', () => {
     const long = 'x'.repeat(limits.notes_characters_max + 1);
     const kept = boundedError({ code: 'E', message: long, hint: long, data: { long } });
     expect(kept).toEqual({ code: 'E', message: long.slice(1), hint: long.slice(1) });
+  });
+});
+
+describe('a sample', () => {
+  it('tells any of zstd’s levels: other versions of the agent have other ones', () => {
+    const sample = { stream: 'ud:web-1', hooks: '', hooks_all: 0, data_bytes: 0, raw_bytes: 0, compressed_bytes: 0 };
+    expect(layerSample.safeParse({ ...sample, level: limits.zstd_level_max }).success).toBe(true);
+    expect(layerSample.safeParse({ ...sample, level: limits.zstd_level_max + 1 }).success).toBe(false);
   });
 });
