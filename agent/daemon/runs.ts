@@ -18,6 +18,8 @@ interface Running {
   readonly cut: AbortController;
   readonly progress: Map<string, StreamCounts>;
   readonly ended: Promise<void>;
+  /** Its work is done, and is being reported: a poll that crosses the report may find it cancelled. */
+  isDone: boolean;
 }
 
 type Signals = Pick<TaskRun, 'signal' | 'cut'>;
@@ -80,14 +82,14 @@ export class Runs {
       const progress = new Map<string, StreamCounts>();
       const signals = { signal: abort.signal, cut: cut.signal };
       const ended = (older?.ended ?? Promise.resolve()).then(() => this.#run(task, signals, progress));
-      this.#running.set(task.id, { attempt: task.attempt, abort, cut, progress, ended });
+      this.#running.set(task.id, { attempt: task.attempt, abort, cut, progress, ended, isDone: false });
     }
   }
 
   cancel(tasks: readonly string[]): void {
     for (const task of tasks) {
       const running = this.#running.get(task);
-      if (running !== undefined) cancel(running, 'the task was cancelled');
+      if (running?.isDone === false) cancel(running, 'the task was cancelled');
     }
   }
 
@@ -117,6 +119,8 @@ export class Runs {
       const onProgress = (counts: StreamCounts) => progress.set(counts.stream, counts);
       signal.throwIfAborted();
       const result = await perform(input, { task: id, attempt, ...signals, store, progress: onProgress });
+      const own = this.#running.get(id);
+      if (own?.attempt === attempt) own.isDone = true;
       await this.#report(id, { attempt, outcome: { status: 'done', result } }, cut);
       await this.#options.onDone?.(input);
       log.info(fields, 'task done');

@@ -7,6 +7,7 @@ import { createPatientClient } from '../../agent/daemon/patient-client.ts';
 import { createPlaces } from '../../agent/daemon/places.ts';
 import { reportable } from '../../agent/daemon/reportable.ts';
 import { Runs, type RunsOptions } from '../../agent/daemon/runs.ts';
+import { abortable } from '../../agent/flow/abortable.ts';
 import type { TaskRun } from '../../agent/tasks/task.ts';
 import { errorJson } from '../../core/api/agent.ts';
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
@@ -224,6 +225,24 @@ describe('running tasks', () => {
     await runs.stop();
     expect(runs.count).toBe(0);
     expect(reports).toEqual([]);
+  });
+
+  it('are done, though a poll finds them cancelled while their report is on its way', async () => {
+    const answered = Promise.withResolvers<void>();
+    const log = keptLog();
+    let told = 0;
+    const api = scripted((_, { body, signal }) => {
+      reports.push(body);
+      return abortable(answered.promise, signal!);
+    });
+    const reporting = new Runs({ ...options(), api, log, onDone: async () => void told++ });
+    reporting.start([task(1)]);
+    await expect.poll(() => reports).toHaveLength(1);
+    reporting.cancel([task(1).id]);
+    answered.resolve();
+    await expect.poll(() => reporting.count).toBe(0);
+    expect(told).toBe(1);
+    expect(log.lines.at(-1)).toMatchObject({ message: 'task done' });
   });
 
   it('have time to finish what they are sending when the agent stops, and no more than that', async () => {
