@@ -73,6 +73,8 @@ export const limits = {
   segments_in_flight: 8,
   segments_cached: 32,
   pulls_in_flight: 3,
+  /** Of these, those that are decompressed and checked at a time: frames are the largest that a pull has in memory. */
+  unpacks_at_once: 2,
   pull_gap_bytes: 256 * KiB,
   own_layers_max: 64,
   agent_tasks_max: 4,

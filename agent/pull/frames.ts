@@ -33,7 +33,9 @@ export async function writeRange(
 ): Promise<number> {
   const { scope, pack, offset, length } = range;
   const bytes = await fetchRange(target, range.frames[0]!, () => target.source.range(scope, pack, offset, length));
-  return await unpack(() => writeFrames(target, range, bytes));
+  const written = await unpack(() => writeFrames(target, range, bytes));
+  freeBuffer(bytes);
+  return written;
 }
 
 async function writeFrames(target: Target, range: PackRange, bytes: Uint8Array): Promise<number> {

@@ -7,6 +7,7 @@ import { limits } from '../../core/limits.ts';
 import type { Round } from '../../core/records.ts';
 import type { DiskWriter } from '../disk/writer.ts';
 import { Background } from '../flow/background.ts';
+import { Slots } from '../flow/slots.ts';
 import { Stop } from '../flow/stop.ts';
 import type { Busy } from '../measure/busy.ts';
 import { Counter, type Counts, type Progress } from '../push/counts.ts';
@@ -64,7 +65,15 @@ export async function pullLayer(job: PullJob): Promise<{ layerId: string; counts
   const { name, geometry, writer } = job;
   const plans = { name, geometry, source, versions: new Versions(name, geometry, source) };
   const disk = { name, chunkBytes: geometry.chunkBytes, source, writer, zstd: job.zstd, signal: stop.signal };
-  const unpack = (work: () => Promise<number>) => job.unpacked?.measure(work, (bytes) => bytes) ?? work();
+  const slots = Slots.count(limits.unpacks_at_once);
+  const unpack = async (work: () => Promise<number>) => {
+    const slot = await slots.take(stop.signal);
+    try {
+      return await (job.unpacked?.measure(work, (bytes) => bytes) ?? work());
+    } finally {
+      slots.give(slot);
+    }
+  };
   try {
     const end: End = {};
     const rounds = 'layerId' in job.rounds ? storedRounds(job, source, job.rounds.layerId) : job.rounds;

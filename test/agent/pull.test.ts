@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import type { Busy } from '../../agent/measure/busy.ts';
 import { type PullJob, type PullRound, pullLayer } from '../../agent/pull/pull-layer.ts';
 import { rangesOf } from '../../agent/pull/ranges.ts';
 import { geometryOf } from '../../core/chunk.ts';
@@ -7,6 +8,7 @@ import { sha256, toHex } from '../../core/fingerprint.ts';
 import { decodePlacement } from '../../core/format/placement.ts';
 import { limits } from '../../core/limits.ts';
 import { expectSame } from '../disk/support.ts';
+import { Gauge } from '../limits/gauge.ts';
 import {
   chunkBytes,
   disk,
@@ -170,6 +172,29 @@ describe('bounds', () => {
       expect(most).toBeLessThanOrEqual(concurrency ?? limits.pulls_in_flight);
       expect(most).toBeGreaterThan(0);
     }
+  });
+
+  it('opens no more ranges at a time than allowed, and gives their memory back', async () => {
+    const [given, gauge] = [[] as Uint8Array[], new Gauge()];
+    const range = store.range.bind(store);
+    const source = Object.create(store, {
+      range: {
+        value: async (...of: Parameters<MemoryStore['range']>) => {
+          // In memory of its own, however short it is.
+          const found = await range(...of);
+          const memory = Buffer.allocUnsafeSlow(Buffer.poolSize + found.length);
+          memory.set(found);
+          given.push(memory);
+          return memory.subarray(0, found.length);
+        },
+      },
+    });
+    const measure = <T>(work: () => Promise<T>) => gauge.during(work);
+    await pullLayer(job({ source, unpacked: { measure } as unknown as Busy }));
+    expect(gauge.most).toBeGreaterThan(0);
+    expect(gauge.most).toBeLessThanOrEqual(limits.unpacks_at_once);
+    expect(given.length).toBeGreaterThan(limits.unpacks_at_once);
+    for (const bytes of given) expect(bytes).toHaveLength(0);
   });
 
   it.each(['root', 'segment', 'placement', 'range', 'rounds'] as const)(

@@ -185,7 +185,7 @@ export class MemoryStore implements PushSink, PullSource {
     const bytes = await this.get(`packs/${pack}`);
     if (offset + length > bytes.length) throw new LayerMoverError('OBJECT_RANGE', 'past the end');
     this.readBytes += length;
-    return bytes.subarray(offset, offset + length);
+    return Buffer.from(bytes.subarray(offset, offset + length));
   }
 
   async get(key: string): Promise<Uint8Array> {

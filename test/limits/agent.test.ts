@@ -38,8 +38,8 @@ describe('the buffers of an agent', () => {
     // A frame that is being compressed has as much room for its output.
     const packs = (limits.uploads_in_flight + limits.packs_waiting_max) * PACK_BUFFER_BYTES;
     const push = limits.pushes_at_once * (2 * limits.frames_in_flight * frame + packs);
-    // A range is fetched whole, then opened frame by frame.
-    const pull = limits.pulls_at_once * limits.pulls_in_flight * 2 * frame;
+    // A range is fetched whole, then opened frame by frame, some of them at a time.
+    const pull = limits.pulls_at_once * (limits.pulls_in_flight + limits.unpacks_at_once) * frame;
     expect(scan + push).toBeLessThan(300 * MiB);
     expect(scan + pull).toBeLessThan(300 * MiB);
   });
