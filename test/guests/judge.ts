@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { programOf } from '../../bin/demo/live/needs.ts';
 import { expected, PAGE_BYTES } from './workload.ts';
 
 const run = promisify(execFile);
@@ -54,11 +55,11 @@ async function dump(image: string, file: string, to: string, folder: string): Pr
   const raw = path.join(folder, 'raw');
   try {
     await run('qemu-img', ['convert', '-U', '-O', 'raw', image, raw]);
-    const unclean = await run('e2fsck', ['-fn', raw]).then(
+    const unclean = await run(programOf('e2fsck'), ['-fn', raw]).then(
       () => [],
       ({ stdout }: { stdout: string }) => [`e2fsck finds faults in ${path.basename(image)}: ${stdout.slice(0, 300)}`],
     );
-    await run('debugfs', ['-R', `dump /${file} ${to}`, raw]);
+    await run(programOf('debugfs'), ['-R', `dump /${file} ${to}`, raw]);
     return unclean;
   } finally {
     await rm(raw, { force: true });

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { programOf } from './needs.ts';
 
 const run = promisify(execFile);
 
@@ -28,11 +29,12 @@ export async function judge(top: string, serials: readonly string[], raw: string
   const numbers = acks(await said(serials));
   try {
     await run('qemu-img', ['convert', '-U', '-O', 'raw', top, raw]);
-    const clean = await run('e2fsck', ['-fn', raw]).then(
+    const clean = await run(programOf('e2fsck'), ['-fn', raw]).then(
       () => true,
       () => false,
     );
-    const { stdout } = await run('debugfs', ['-R', 'cat /data/log', raw], { maxBuffer: 64 * 1024 * 1024 });
+    const cat = ['-R', 'cat /data/log', raw];
+    const { stdout } = await run(programOf('debugfs'), cat, { maxBuffer: 64 * 1024 * 1024 });
     const records = stdout.split('\n').filter((line) => line !== '');
     const counts = { acknowledged: numbers.length, recorded: records.length };
     const fault = faultOf(clean, numbers, records);

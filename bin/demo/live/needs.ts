@@ -20,6 +20,11 @@ export function findProgram(name: string): string | undefined {
   return FOLDERS.map((folder) => path.join(folder, name)).find(isProgram);
 }
 
+/** What to run a program by: its path, for many users' PATH has no sbin, or its name where it is missing. */
+export function programOf(name: string): string {
+  return findProgram(name) ?? name;
+}
+
 /** Refuses (TOOLS_MISSING) a machine that lacks what the guests need, and tells what to install. */
 export function assertTools(): void {
   const missing = Object.keys(PROGRAMS).filter((name) => findProgram(name) === undefined);
