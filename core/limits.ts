@@ -26,8 +26,8 @@ export const limits = {
   frame_prefix_chunks_max: 1024,
   /** Several packs are in memory while one is filled: larger ones would break the agent's bound. */
   pack_raw_bytes_max: 32 * MiB,
-  /** Over a slow link a pack that does not compress is on its way for so long, as long as the push makes no more of them. */
   pack_raw_bytes_min: 4 * MiB,
+  /** Over a slow link a pack that does not compress is on its way for so long, unless a push would make more of them than this. */
   pack_link_ms: 1_200,
   small_packs_max: 64,
   pack_frames_max: 4096,
