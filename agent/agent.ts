@@ -31,6 +31,7 @@ import { Sessions } from './live/sessions.ts';
 import { Busy } from './measure/busy.ts';
 import { LinkMeter } from './measure/link-meter.ts';
 import { Pace } from './pack/pace.ts';
+import { Outbox } from './push/outbox.ts';
 import { ChunkPool } from './scan/pool.ts';
 import { Fetches } from './tasks/fetches.ts';
 import { perform } from './tasks/perform.ts';
@@ -155,6 +156,7 @@ async function begin(
     log,
     pool,
     pace: new Pace(clock),
+    outbox: new Outbox(),
     unpacked: new Busy(clock, (rate, bytes) => state.measures.note('unpack', rate, bytes)),
     zstd: options.machine?.zstd,
     news: inbox,

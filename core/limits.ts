@@ -66,9 +66,12 @@ export const limits = {
   /** Segments that a pack, or a batch of fingerprints, may touch: it bounds what waits for them in memory. */
   pack_segments_max: 64,
   uploads_in_flight: 2,
-  packs_waiting_max: 1,
-  /** Packs that are stored, or about to be, and not yet committed. */
-  packs_settling_max: 8,
+  /** Packs of one push in memory: two that are sent and one that is filled if they do not shrink, many if they do. */
+  pack_memory_bytes: 96 * MiB,
+  /** What of them waits for the link while the compressor is as fast: some packs take longer to make than to send. */
+  pack_backlog_ms: 2_000,
+  /** Packs that wait for the link, are stored, or about to be, and not yet committed. */
+  packs_settling_max: 32,
   /** Segments and placements of one layer that are sent or fetched at a time: they are small. */
   segments_in_flight: 8,
   segments_cached: 32,

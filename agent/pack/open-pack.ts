@@ -9,17 +9,14 @@ import {
 } from '../../core/format/footer.ts';
 import { limits } from '../../core/limits.ts';
 import type { SealedFrame } from './frame-codec.ts';
-import { freeBuffer } from './memory.ts';
+import { freeBuffer, largeBuffer } from './memory.ts';
 import type { ChunkKey, ChunkPlace, Pack, PackedChunk } from './pack.ts';
 
-/** Frames of a pack are full but for what one chunk may leave free, so they are few, and so are their heads. */
-const HEADS_BYTES_MAX = 64 * 1024;
-export const PACK_BUFFER_BYTES = limits.pack_raw_bytes_max + HEADS_BYTES_MAX;
-
-/** A pack that is being filled, in a buffer of PACK_BUFFER_BYTES: with so many raw bytes at the most, or one chunk. */
+/** A pack that is being filled: with so many raw bytes at the most, or one chunk. */
 export class OpenPack {
-  readonly buffer: Uint8Array;
-  readonly #rawBytesMax: number;
+  readonly rawBytesMax: number;
+  /** Heads and payloads of its frames, in memory of their own. */
+  readonly #parts: Uint8Array[] = [];
   readonly #chunks: PackedChunk[] = [];
   /** By fingerprint: what comes twice is stored once. */
   readonly #places = new Map<string, ChunkPlace>();
@@ -32,9 +29,8 @@ export class OpenPack {
   /** Frames closed so far: the number of the open one. */
   framesClosed = 0;
 
-  constructor(buffer: Uint8Array, rawBytesMax: number) {
-    this.buffer = buffer;
-    this.#rawBytesMax = rawBytesMax;
+  constructor(rawBytesMax: number) {
+    this.rawBytesMax = rawBytesMax;
   }
 
   /** Of the chunks in it, each once. */
@@ -43,7 +39,7 @@ export class OpenPack {
   }
 
   hasRoomFor(segment: number, length: number): boolean {
-    if (this.#rawBytes + length > this.#rawBytesMax) return false;
+    if (this.#rawBytes + length > this.rawBytesMax) return false;
     if (this.#chunks.length >= limits.pack_chunks_max) return false;
     return this.#segments.has(segment) || this.#segments.size < limits.pack_segments_max;
   }
@@ -73,16 +69,15 @@ export class OpenPack {
     const before = this.#sealed;
     this.#sealed = (async () => {
       await before;
-      const sealed = await frame.sealing;
+      const { head, payload, checksum } = await frame.sealing;
       const offset = this.#length;
-      for (const part of [sealed.head, sealed.payload]) {
-        this.buffer.set(part, this.#length);
-        this.#length += part.length;
-      }
-      if (sealed.payload.buffer !== frame.raw.buffer) freeBuffer(sealed.payload);
-      const frameBytes = this.#length - offset;
+      const frameBytes = head.length + payload.length;
+      // Compressed bytes lie in as much memory as the raw ones took, and may wait for long.
+      this.#parts.push(head, copyOf(payload));
+      this.#length += frameBytes;
+      if (payload.buffer !== frame.raw.buffer) freeBuffer(payload);
       const { raw, chunks } = frame;
-      this.#frames.push({ offset, frameBytes, rawBytes: raw.length, chunks, checksum: sealed.checksum });
+      this.#frames.push({ offset, frameBytes, rawBytes: raw.length, chunks, checksum });
     })().finally(used);
     return this.#sealed;
   }
@@ -93,7 +88,7 @@ export class OpenPack {
     const footer = encodeFooter({ frames: this.#frames, chunks: this.#stored });
     return {
       id: toHex(packIdOf(footer)),
-      parts: [this.buffer.subarray(0, this.#length), footer, encodeTrailer(footer.length)],
+      parts: [...this.#parts, footer, encodeTrailer(footer.length)],
       frames: this.#frames,
       chunks: this.#chunks,
       storedBytes: this.#length + footer.length + TRAILER_BYTES,
@@ -104,4 +99,10 @@ export class OpenPack {
     this.#segments.add(key.segment);
     this.#chunks.push({ ...key, ...place });
   }
+}
+
+function copyOf(bytes: Uint8Array): Uint8Array {
+  const copy = largeBuffer(bytes.length);
+  copy.set(bytes);
+  return copy;
 }

@@ -2,15 +2,17 @@ import type { Zstd } from '../../adapters/system/zstd.ts';
 import { toHex } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
 import { packRawBytes } from '../../core/pack-size.ts';
+import { Room } from '../flow/room.ts';
 import { Slots } from '../flow/slots.ts';
 import type { Stop } from '../flow/stop.ts';
 import { sealFrame } from './frame-codec.ts';
+import type { LinkWatch, OnItsWay } from './link-watch.ts';
 import { freeBuffer, largeBuffer } from './memory.ts';
-import { OpenPack, PACK_BUFFER_BYTES } from './open-pack.ts';
-import { LinkWatch, type Pace } from './pace.ts';
+import { OpenPack } from './open-pack.ts';
+import type { Pace } from './pace.ts';
 import type { ChunkKey, Pack } from './pack.ts';
 
-/** Gets each finished pack, in order, one at a time, and calls `forget` once it needs the parts no longer. */
+/** Gets each finished pack, in order, one at a time, and calls `forget` once, when it needs the parts no longer. */
 export type Deliver = (pack: Pack, forget: () => void) => Promise<void>;
 
 export interface PackWriterOptions {
@@ -20,6 +22,16 @@ export interface PackWriterOptions {
   /** Raw bytes that are thought to come: of few the packs are small where the link is slow. As large as may be unless set. */
   readonly totalBytes?: number | undefined;
   readonly zstd?: Zstd | undefined;
+  /** Memory for its packs, `pack_memory_bytes` of its own unless set. */
+  readonly memory?: Room | undefined;
+}
+
+/** What a pack takes until it is forgotten. */
+interface Held {
+  /** Of the memory for packs. */
+  bytes: number;
+  /** Set while it is on its way. */
+  onItsWay?: OnItsWay;
 }
 
 interface OpenFrame {
@@ -29,8 +41,9 @@ interface OpenFrame {
 }
 
 /**
- * Groups chunks to frames and frames to packs. Frames are compressed beside the caller, who waits as soon as all of a
- * fixed set of buffers are in use: `frames_in_flight` of raw frames, `uploads_in_flight + packs_waiting_max` of packs.
+ * Groups chunks to frames and frames to packs. Frames are compressed beside the caller, who waits as soon as memory is in use:
+ * `frames_in_flight` raw frames, `pack_memory_bytes` of packs. An open pack counts as if it did not shrink, a finished one as what it is,
+ * so that of what shrinks many wait for the link: they keep it busy while the next ones take longer to make than to send.
  * The same chunks in the same order, at the same level and pace, give the same packs. A chunk whose content is in the open pack already is not
  * stored again. A failure stops `stop`; whoever waits here then gets its reason.
  */
@@ -42,7 +55,8 @@ export class PackWriter {
   readonly #deliver: Deliver;
   readonly #totalBytes: number;
   readonly #frames: Slots<Uint8Array>;
-  readonly #packs: Slots<Uint8Array>;
+  readonly #memory: Room;
+  readonly #held = new Map<OpenPack, Held>();
   #pack: OpenPack | undefined;
   #frame: OpenFrame | undefined;
   #isOver = false;
@@ -51,13 +65,15 @@ export class PackWriter {
 
   constructor(options: PackWriterOptions) {
     this.#pace = options.pace;
-    this.#link = new LinkWatch(options.pace);
+    this.#link = options.pace.link;
+    this.#link.begin();
     this.#zstd = options.zstd;
     this.#stop = options.stop;
     this.#deliver = options.deliver;
     this.#totalBytes = options.totalBytes ?? Number.POSITIVE_INFINITY;
-    this.#frames = buffers(limits.frames_in_flight, limits.frame_raw_bytes_max);
-    this.#packs = buffers(limits.uploads_in_flight + limits.packs_waiting_max, PACK_BUFFER_BYTES);
+    this.#memory = options.memory ?? new Room(limits.pack_memory_bytes);
+    const frames = { length: limits.frames_in_flight };
+    this.#frames = new Slots(Array.from(frames, () => largeBuffer(limits.frame_raw_bytes_max)));
   }
 
   /**
@@ -83,15 +99,28 @@ export class PackWriter {
     await this.#delivered;
   }
 
-  /** After `flush`, when nothing will be added any more: gives the memory back, that of packs once they are forgotten. */
+  /** After `flush`, when nothing will be added any more: gives the frames' memory back. Packs have theirs until they are forgotten. */
   free(): void {
     this.#isOver = true;
-    for (const buffer of [...this.#frames.takeIdle(), ...this.#packs.takeIdle()]) freeBuffer(buffer);
+    for (const buffer of this.#frames.takeIdle()) freeBuffer(buffer);
+  }
+
+  /** After a failure, when nothing will be added or forgotten any more: leaves the link and the memory to other writers. */
+  abandon(): void {
+    this.free();
+    for (const { bytes, onItsWay } of this.#held.values()) {
+      onItsWay?.lost();
+      this.#memory.give(bytes);
+    }
+    this.#held.clear();
   }
 
   async #openPack(): Promise<OpenPack> {
-    const buffer = await this.#link.waiting(this.#packs.take(this.#stop.signal));
-    return new OpenPack(buffer, packRawBytes(this.#pace.linkBytesPerMs, this.#totalBytes));
+    const rawBytesMax = packRawBytes(this.#pace.linkBytesPerMs, this.#totalBytes);
+    await this.#link.waiting(this.#memory.take(rawBytesMax, this.#stop.signal));
+    const pack = new OpenPack(rawBytesMax);
+    this.#held.set(pack, { bytes: rawBytesMax });
+    return pack;
   }
 
   async #frameFor(length: number): Promise<OpenFrame> {
@@ -105,7 +134,7 @@ export class PackWriter {
     this.#frame = undefined;
     const raw = buffer.subarray(0, length);
     const sealing = this.#link.compressing(sealFrame(raw, this.#link.level, this.#zstd));
-    const sealed = this.#pack!.closeFrame({ raw, sealing, chunks }, () => this.#giveBack(this.#frames, buffer));
+    const sealed = this.#pack!.closeFrame({ raw, sealing, chunks }, () => this.#giveBack(buffer));
     for (const each of [sealing, sealed]) each.catch((error: unknown) => this.#stop.fail(error));
   }
 
@@ -122,19 +151,24 @@ export class PackWriter {
   async #finish(open: OpenPack): Promise<void> {
     const pack = await open.finish();
     this.#stop.signal.throwIfAborted();
-    const arrived = this.#link.sending(pack.storedBytes);
+    const held = this.#held.get(open)!;
+    // Of a link that nobody knows few packs tell enough: what is made meanwhile is made at the lowest level.
+    if (this.#pace.linkBytesPerMs < Number.POSITIVE_INFINITY) {
+      const bytes = Math.min(pack.storedBytes, held.bytes);
+      this.#memory.give(held.bytes - bytes);
+      held.bytes = bytes;
+    }
+    held.onItsWay = this.#link.sending(pack.storedBytes);
     await this.#deliver(pack, () => {
-      arrived();
-      this.#giveBack(this.#packs, open.buffer);
+      if (!this.#held.delete(open)) return;
+      held.onItsWay!.arrived();
+      for (const part of pack.parts) freeBuffer(part);
+      this.#memory.give(held.bytes);
     });
   }
 
-  #giveBack(slots: Slots<Uint8Array>, buffer: Uint8Array): void {
-    if (this.#isOver) freeBuffer(buffer);
-    else slots.give(buffer);
+  #giveBack(frame: Uint8Array): void {
+    if (this.#isOver) freeBuffer(frame);
+    else this.#frames.give(frame);
   }
-}
-
-function buffers(count: number, length: number): Slots<Uint8Array> {
-  return new Slots(Array.from({ length: count }, () => largeBuffer(length)));
 }

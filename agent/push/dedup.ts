@@ -25,7 +25,7 @@ export async function pushKnown(job: DedupJob, work: LayerWork): Promise<{ layer
     if (pass.claimed.length === pass.asked) await job.clock.sleep(limits.claim_poll_ms, work.signal);
     pass = { questions: pass.claimed, asked: 0, claimed: [], trial };
   }
-  await work.packed();
+  work.packed();
   await work.settler.drain();
   await work.assertUnchanged();
   return { layerId, root };

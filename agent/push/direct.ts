@@ -15,7 +15,7 @@ export async function pushDirect(job: DirectJob, work: LayerWork): Promise<{ lay
     const runs = touchedRuns(job.layer.extents(0, geometry.virtualBytes), geometry);
     await sendSegments({ ...job, geometry }, runs, bookOf(draft, work), work);
     await work.packer.flush();
-    await work.packed();
+    work.packed();
     await work.settler.drain();
     await work.assertUnchanged();
     return await draft.seal();

@@ -8,8 +8,10 @@ import type { PackWriter } from '../pack/pack-writer.ts';
 import type { ChunkPool } from '../scan/pool.ts';
 import type { Counter, Progress } from './counts.ts';
 import type { Before, Earlier } from './earlier.ts';
+import type { Outbox } from './outbox.ts';
 import type { PushSink } from './port.ts';
 import type { Settler } from './settler.ts';
+import type { Underway } from './underway.ts';
 
 /** What every push has: of a layer, or of a round of one. */
 export interface PushBase {
@@ -30,13 +32,17 @@ export interface PushBase {
   readonly before?: Before | undefined;
   /** The threaded one unless set. */
   readonly zstd?: Zstd | undefined;
+  /** What it shares with other pushes of its agent; nothing unless set. */
+  readonly outbox?: Pick<Outbox, 'memory' | 'uploads'> | undefined;
+  /** What is on its way to the namespace's store, from other pushes, too. */
+  readonly underway?: Underway | undefined;
 }
 
 interface LayerBase extends PushBase {
   readonly layer: DiskLayer;
   readonly chunkBytes: number;
   readonly manifests: ManifestStore;
-  /** Called when all packs are stored, and announced: what is left to do keeps no other push waiting. */
+  /** Called when all is read and packed: what is left to do keeps no other push waiting. */
   readonly packed?: (() => void) | undefined;
 }
 
@@ -68,8 +74,8 @@ export interface PushWork {
 
 /** The parts of a push of a layer that lies still. */
 export interface LayerWork extends PushWork {
-  /** To be called when nothing more will be packed. Waits until all packs are stored. */
-  readonly packed: () => Promise<void>;
+  /** To be called when nothing more will be packed. */
+  readonly packed: () => void;
   /** Throws LAYER_CHANGED if the layer's file is not what it was at the start. */
   readonly assertUnchanged: () => Promise<void>;
 }

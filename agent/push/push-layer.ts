@@ -26,8 +26,7 @@ export async function pushLayer(job: DedupJob | DirectJob): Promise<PushedLayer>
   const scope = job.treatment === 'dedup' ? 'namespace' : 'migration';
   return withWork(job, { geometry, scope }, async (parts) => {
     const unchanged = await Unchanged.since(job.layer);
-    const packed = async () => {
-      await parts.settler.announced();
+    const packed = () => {
       parts.packer.free();
       job.packed?.();
     };

@@ -1,5 +1,6 @@
 import { chunkLength } from '../../core/chunk.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import { toHex } from '../../core/fingerprint.ts';
 import type { Answer, BatchAnswer } from '../../core/format/batch.ts';
 import type { FramePlace } from '../../core/format/placement.ts';
 import type { Root } from '../../core/format/root.ts';
@@ -8,8 +9,10 @@ import { limits } from '../../core/limits.ts';
 import { inOrder } from '../flow/in-order.ts';
 import type { ChunkRun } from '../scan/runs.ts';
 import { type Batch, batchesOf, loadBatch } from './batches.ts';
+import type { Place } from './earlier.ts';
 import type { DedupJob, PushWork } from './job.ts';
 import { OpenSegment } from './open-segment.ts';
+import type { Adopted } from './settler.ts';
 import type { Trial } from './trial.ts';
 
 /** Batches in work: while one is being read, the next one's answer is on its way. */
@@ -43,17 +46,23 @@ export async function* firstQuestions({ manifests, layerId }: DedupJob, root: Ro
 export async function* missingRuns(job: DedupJob, work: PushWork, pass: Pass): AsyncGenerator<ChunkRun> {
   const { trial } = pass;
   const answers = inOrder(pass.questions, BATCHES_AHEAD, (question) => ask(job, work, question, trial));
-  for await (const { question, batch, answer } of trial.timed(answers)) {
+  for await (const { question, batch, answer, coming } of trial.timed(answers)) {
     pass.asked++;
     const nowMs = job.clock.nowMs();
     const isClaimed = answer.answers.some(({ status }) => status === 'claimed');
     if (!isClaimed || nowMs >= (question.untilMs ?? Number.POSITIVE_INFINITY)) {
-      yield* open(batch, answer, work, trial);
+      yield* open(batch, { answer, coming }, work, trial);
       continue;
     }
     const waitMs = Math.min(limits.claim_ms, Math.max(0, answer.claimedUntilMs - nowMs));
     pass.claimed.push({ untilMs: nowMs + waitMs, ...question });
   }
+}
+
+/** What is known of a batch: what the index has, and what is on its way to it. */
+interface Known {
+  readonly answer: BatchAnswer & { readonly isUnasked?: true };
+  readonly coming: ReadonlyMap<string, Promise<Place>> | undefined;
 }
 
 /** Of what the index is not asked for it has nothing. */
@@ -62,26 +71,28 @@ function unasked(chunks: number): BatchAnswer & { readonly isUnasked: true } {
   return { answers, frames: [], claimedUntilMs: 0, isUnasked: true };
 }
 
-async function ask({ manifests, layerId, name }: DedupJob, { sink }: PushWork, question: Question, { pays }: Trial) {
+async function ask(
+  { manifests, layerId, name, underway }: DedupJob,
+  { sink }: PushWork,
+  question: Question,
+  { pays }: Trial,
+) {
+  const coming = underway?.now();
   const batch = await loadBatch(manifests, layerId, question.indexes);
   const asks = pays && batch.chunks > 0;
   const answer = asks ? await sink.check(batch.fingerprints) : unasked(batch.chunks);
   if (answer.answers.length !== batch.chunks)
     throw refused(name, `has ${answer.answers.length} places for ${batch.chunks}`);
-  return { question, batch, answer };
+  return { question, batch, answer, coming };
 }
 
 /** Opens a batch's segments, commits those that need nothing, and gives the chunks that the others miss. */
-async function* open(
-  batch: Batch,
-  answer: BatchAnswer & { readonly isUnasked?: true },
-  work: PushWork,
-  trial: Trial,
-): AsyncGenerator<ChunkRun> {
+async function* open(batch: Batch, { answer, coming }: Known, work: PushWork, trial: Trial): AsyncGenerator<ChunkRun> {
   const { geometry, settler, counter } = work;
   const wasMissing = answer.answers.some(({ status }) => status !== 'have');
   const claim = { digest: batch.digest, missing: 0 };
   const complete: OpenSegment[] = [];
+  const adopted: Adopted[] = [];
   const runs: ChunkRun[] = [];
   let at = 0;
   let foundBytes = 0;
@@ -98,6 +109,12 @@ async function* open(
       const indexed = placeOf(answer, answer.answers[at++]!, length);
       const ours = earlier?.placeOf(slot, content.fingerprint(slot));
       const place = indexed ?? ours;
+      const soon = place === undefined ? coming?.get(toHex(content.fingerprint(slot))) : undefined;
+      if (soon !== undefined) {
+        adopted.push({ segment, slot, place: soon, length });
+        foundBytes += length;
+        continue;
+      }
       if (place === undefined) {
         claim.missing++;
         missingBytes += length;
@@ -116,6 +133,7 @@ async function* open(
   else trial.note({ foundBytes, missingBytes });
   if (wasMissing && claim.missing === 0) await work.sink.announce([], batch.digest);
   if (complete.length > 0) await settler.commit(complete);
+  if (adopted.length > 0) await settler.adopt(adopted);
   yield* runs;
 }
 

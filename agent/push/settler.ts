@@ -1,5 +1,5 @@
 import { chunkLength, type Geometry } from '../../core/chunk.ts';
-import { fromHex } from '../../core/fingerprint.ts';
+import { fromHex, toHex } from '../../core/fingerprint.ts';
 import type { FramePlace, PackScope } from '../../core/format/placement.ts';
 import { limits } from '../../core/limits.ts';
 import { Background } from '../flow/background.ts';
@@ -8,8 +8,20 @@ import type { Stop } from '../flow/stop.ts';
 import type { Pack } from '../pack/pack.ts';
 import { Committer, type Note } from './committer.ts';
 import type { Counter } from './counts.ts';
+import type { Place } from './earlier.ts';
 import type { OpenSegment } from './open-segment.ts';
 import type { PushSink } from './port.ts';
+import type { Underway } from './underway.ts';
+
+/** A chunk of an open segment that lies in a pack which another push is storing. */
+export interface Adopted {
+  readonly segment: OpenSegment;
+  /** Its number in the segment. */
+  readonly slot: number;
+  readonly place: Promise<Place>;
+  /** Bytes. */
+  readonly length: number;
+}
 
 /**
  * Makes packs, and then what they hold, durable beside the reading: pack, index rows, placements, segments, round, in
@@ -26,12 +38,11 @@ export class Settler {
   readonly #background: Background;
   /** What goes with the last round: packs on their way, and segments that wait for none. */
   readonly #last: { readonly uploads: Background; readonly packs: Pack[]; readonly segments: Set<OpenSegment> };
-  /** Packs that are not announced yet. */
-  readonly #storing = new Set<Promise<void>>();
+  readonly #underway: Underway | undefined;
   readonly #isLast: boolean;
   #isEnding = false;
   readonly #onComplete: (segment: OpenSegment) => Promise<void>;
-  readonly #uploads = Slots.count(limits.uploads_in_flight);
+  readonly #uploads: Slots;
 
   /** Packs of the namespace's scope are announced to the index, a migration's own are not. */
   constructor(options: {
@@ -45,6 +56,9 @@ export class Settler {
     sequence?: number | undefined;
     /** `finish` follows at once: what can wait for it makes no round of its own. */
     isLast?: boolean | undefined;
+    /** Of its own unless set. */
+    uploads?: Slots | undefined;
+    underway?: Underway | undefined;
     /** Told of each segment when nothing will be added to it any more. */
     onComplete?: ((segment: OpenSegment) => Promise<void>) | undefined;
   }) {
@@ -56,6 +70,8 @@ export class Settler {
     this.#committer = new Committer(options.sink, options.note, options.sequence);
     this.#onComplete = options.onComplete ?? (async () => undefined);
     this.#isLast = options.isLast ?? false;
+    this.#underway = options.underway;
+    this.#uploads = options.uploads ?? Slots.count(limits.uploads_in_flight);
     this.#background = new Background(limits.packs_settling_max, options.stop);
     const uploads = new Background(limits.packs_settling_max, options.stop);
     this.#last = { uploads, packs: [], segments: new Set() };
@@ -68,15 +84,30 @@ export class Settler {
       return this.#last.uploads.start(() => this.#upload(pack).then(forget));
     }
     return this.#background.start(async () => {
-      const store = async () => {
-        await this.#upload(pack);
-        forget();
-        if (this.#scope === 'namespace') await this.#announce(pack);
-      };
-      const stored = store();
-      this.#storing.add(stored);
-      await stored.finally(() => this.#storing.delete(stored));
+      const announced = this.#store(pack, forget);
+      this.#underway?.add({ content: () => this.#contentOf(pack), announced });
+      await announced;
       await this.#commit(this.#place(pack));
+    });
+  }
+
+  async #store(pack: Pack, forget: () => void): Promise<void> {
+    await this.#upload(pack);
+    forget();
+    if (this.#scope === 'namespace') await this.#announce(pack);
+  }
+
+  /** Places chunks whose packs another push is storing, once these are there, and commits their segments. */
+  adopt(chunks: readonly Adopted[]): Promise<void> {
+    return this.#background.start(async () => {
+      const touched = new Set<OpenSegment>();
+      for (const { segment, slot, place, length } of chunks) {
+        const { frame, rawOffset } = await place;
+        segment.place(slot, frame, rawOffset);
+        touched.add(segment);
+        this.#counter.add({ doneBytes: length, dedupedBytes: length });
+      }
+      await this.#commit(touched);
     });
   }
 
@@ -93,12 +124,6 @@ export class Settler {
       return Promise.resolve();
     }
     return this.#background.start(() => this.#commit(segments));
-  }
-
-  /** Waits until all packs are stored, and announced. */
-  async announced(): Promise<void> {
-    while (this.#storing.size > 0) await Promise.allSettled(this.#storing);
-    this.#stop.signal.throwIfAborted();
   }
 
   /** Waits until all that was settled is committed. */
@@ -151,11 +176,26 @@ export class Settler {
     for (const digest of ended.slice(1)) await this.#sink.announce([], digest);
   }
 
-  #place(pack: Pack): Set<OpenSegment> {
+  /** Where each of its chunks lies, by fingerprint in hex. */
+  #contentOf(pack: Pack): Map<string, Place> {
+    const frames = this.#framesOf(pack);
+    return new Map(
+      pack.chunks.map(({ segment, chunk, frame, rawOffset }) => {
+        const fingerprint = toHex(this.open.get(segment)!.content.fingerprint(chunk));
+        return [fingerprint, { frame: frames[frame]!, rawOffset }];
+      }),
+    );
+  }
+
+  #framesOf(pack: Pack): FramePlace[] {
     const id = fromHex(pack.id);
-    const places = pack.frames.map(({ offset, frameBytes, rawBytes }): FramePlace => {
+    return pack.frames.map(({ offset, frameBytes, rawBytes }) => {
       return { scope: this.#scope, pack: id, offset, frameBytes, rawBytes };
     });
+  }
+
+  #place(pack: Pack): Set<OpenSegment> {
+    const places = this.#framesOf(pack);
     const touched = new Set<OpenSegment>();
     let doneBytes = 0;
     for (const { segment, chunk, frame, rawOffset } of pack.chunks) {

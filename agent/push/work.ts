@@ -35,7 +35,16 @@ export async function withWork<T>(
   const { before } = job;
   const counter = new Counter(job.totalBytes, job.progress, before?.journal.spent);
   const sink = new WatchedSink(job.sink, stop.signal, counter);
-  const settler = new Settler({ ...options, geometry, sink, stop, counter, note: noteInto(job, counter) });
+  const settler = new Settler({
+    ...options,
+    geometry,
+    sink,
+    stop,
+    counter,
+    note: noteInto(job, counter),
+    underway: job.underway,
+    uploads: job.outbox?.uploads,
+  });
   const packer = new PackWriter({
     pace: job.pace ?? new Pace(job.clock),
     zstd: job.zstd,
@@ -43,6 +52,7 @@ export async function withWork<T>(
     deliver: (pack, forget) => settler.settle(pack, forget),
     // The last round is read when all of it is there: small packs would only be more of them.
     totalBytes: options.isLast ? undefined : job.totalBytes,
+    memory: job.outbox?.memory,
   });
   try {
     const earlier = before === undefined ? undefined : new Earlier(before, { name: job.name, geometry, signal });
@@ -51,6 +61,7 @@ export async function withWork<T>(
     if (job.drain?.aborted) await settler.drain().catch(() => undefined);
     const reason = stop.fail(error);
     await settler.ended();
+    packer.abandon();
     throw reason;
   }
 }

@@ -48,8 +48,8 @@ export interface Tried {
 
 /**
  * Reads pieces that lie evenly in what a layer holds, `limits.survey_sample_bytes_max` at the most, fingerprints them and
- * compresses them in frames as a push does: at the lowest level, then at the one that a push over this link would come to,
- * which takes no longer than sending them would. Errors: those of reading, the signal's reason.
+ * compresses them in frames as a push does: at the lowest level, then some of them at the one that a push over this link would come to.
+ * Errors: those of reading, the signal's reason.
  */
 export async function sampleLayer(job: SampleJob): Promise<Sampled> {
   const { layer, chunkBytes, clock } = job;
@@ -74,10 +74,10 @@ export async function sampleLayer(job: SampleJob): Promise<Sampled> {
     }
     const readMs = clock.nowMs() - beganMs;
     const raw = buffer.subarray(0, rawBytes);
-    const lowest = await tryLevel(raw, limits.pack_level_default, job);
+    const lowest = await tryLevel(framesOf(raw, limits.frame_raw_bytes_max), limits.pack_level_default, job);
     const sendMs = (1000 * lowest.compressedBytes) / job.up;
     const level = restingLevel({ readMs: readMs * job.load, compressMs: lowest.compressMs * job.load, sendMs });
-    const atRest = level === lowest.level ? lowest : await tryLevel(raw, level, job);
+    const atRest = level === lowest.level ? lowest : await tryHigher(raw, level, lowest, job);
     const tried = { ...atRest, lowestMs: lowest.compressMs };
     const scale = chunks / Math.max(1, seen);
     const hooks = { fingerprints, all: Math.round(fingerprints.length * scale) };
@@ -87,14 +87,44 @@ export async function sampleLayer(job: SampleJob): Promise<Sampled> {
   }
 }
 
-/** In frames as large as a pack's, all at once, as a push compresses them beside each other. */
-async function tryLevel(raw: Uint8Array, level: number, { clock, zstd }: SampleJob) {
-  const beganMs = clock.nowMs();
-  const frames: Promise<number>[] = [];
+/** `raw` in frames as large as a pack's, and the first `most` bytes of each. */
+function framesOf(raw: Uint8Array, most: number): Uint8Array[] {
+  const frames: Uint8Array[] = [];
   for (let at = 0; at < raw.length; at += limits.frame_raw_bytes_max)
-    frames.push(frameLength(raw.subarray(at, at + limits.frame_raw_bytes_max), level, zstd));
-  const compressedBytes = (await Promise.all(frames)).reduce((sum, length) => sum + length, 0);
-  return { level, rawBytes: raw.length, compressedBytes, compressMs: clock.nowMs() - beganMs };
+    frames.push(raw.subarray(at, at + Math.min(most, limits.frame_raw_bytes_max)));
+  return frames;
+}
+
+/** What a level adds to the lowest one, found out on the first part of each frame: it costs several times as much. */
+async function tryHigher(raw: Uint8Array, level: number, lowest: Tried, job: SampleJob): Promise<Tried> {
+  const parts = framesOf(raw, limits.survey_level_bytes);
+  const before = await tryLevel(parts, lowest.level, job);
+  const after = await tryLevel(parts, level, job);
+  const times = (a: number, b: number) => (b > 0 ? a / b : 1);
+  return {
+    ...lowest,
+    level,
+    compressedBytes: Math.round(lowest.compressedBytes * times(after.compressedBytes, before.compressedBytes)),
+    compressMs: Math.round(lowest.compressMs * times(after.compressMs, before.compressMs)),
+  };
+}
+
+/** All frames at once, as a push compresses them beside each other. */
+async function tryLevel(frames: readonly Uint8Array[], level: number, { clock, zstd }: SampleJob): Promise<Tried> {
+  const beganMs = clock.nowMs();
+  const lengths = await Promise.all(frames.map((raw) => frameLength(raw, level, zstd)));
+  const compressMs = clock.nowMs() - beganMs;
+  return {
+    level,
+    rawBytes: sum(frames.map(({ length }) => length)),
+    compressedBytes: sum(lengths),
+    compressMs,
+    lowestMs: compressMs,
+  };
+}
+
+function sum(lengths: readonly number[]): number {
+  return lengths.reduce((all, length) => all + length, 0);
 }
 
 async function frameLength(raw: Uint8Array, level: number, zstd: Zstd | undefined): Promise<number> {

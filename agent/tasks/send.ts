@@ -9,7 +9,7 @@ import { beginAtLevel, noteLoad } from '../measure/load.ts';
 import type { PushSink } from '../push/port.ts';
 import { pushLayer } from '../push/push-layer.ts';
 import { createMeter } from './meter.ts';
-import { createSink, scopeOf } from './sink.ts';
+import { createSink, scopeOf, storeOf } from './sink.ts';
 import { createSource } from './source.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
@@ -75,6 +75,7 @@ async function sendOnce(
     sink,
     clock: host.clock,
     pace: host.pace,
+    outbox: host.outbox,
     zstd: host.zstd,
     signal: run.cut,
     drain: run.signal,
@@ -89,7 +90,7 @@ async function sendOnce(
         leave();
         packed();
       };
-      return pushLayer({ ...job, ...treatmentOf(transfer), packed: over });
+      return pushLayer({ ...job, ...treatmentOf(host, transfer), packed: over });
     })
     .catch((error: unknown) => manifestLost(host, transfer, error))
     .finally(() => journal.close());
@@ -107,9 +108,11 @@ export async function forgetJournals({ journals }: TaskHost, input: TaskInput): 
   for (const { stream } of pushed) await journals.forget(input.migration, stream);
 }
 
-function treatmentOf({ treatment, parent, layer }: LayerTransfer) {
+function treatmentOf(host: TaskHost, transfer: LayerTransfer) {
+  const { treatment, parent, layer } = transfer;
   if (treatment === 'direct') return { treatment, parent: parent === null ? NO_DIGEST : fromHex(parent) } as const;
-  return { treatment: 'dedup', layerId: layer.layer_id! } as const;
+  const underway = host.outbox.underway(storeOf(host, transfer));
+  return { treatment: 'dedup', layerId: layer.layer_id!, underway } as const;
 }
 
 /** A manifest of ours that is damaged goes: the next run reads the layer and makes it again. */

@@ -22,6 +22,7 @@ import type { ManifestStore } from '../manifests/store.ts';
 import type { Busy } from '../measure/busy.ts';
 import type { Measures } from '../measure/measures.ts';
 import type { Pace } from '../pack/pace.ts';
+import type { Outbox } from '../push/outbox.ts';
 import type { ChunkPool } from '../scan/pool.ts';
 import type { Fetches } from './fetches.ts';
 
@@ -68,6 +69,8 @@ export interface TaskHost {
   readonly pool: ChunkPool;
   /** How its pushes compress. */
   readonly pace: Pace;
+  /** What they have on their way. */
+  readonly outbox: Outbox;
   /** The threaded one unless set. */
   readonly zstd?: Zstd | undefined;
   readonly news: News;

@@ -9,6 +9,8 @@ export const planLimits = {
   lookup_trial_batches: 4,
   /** What a survey reads of a layer that nobody has read, and of one whose compression nobody has tried. */
   survey_sample_bytes_max: 32 * MiB,
+  /** Of each frame of that, what is compressed at a higher level, too. */
+  survey_level_bytes: 2 * MiB,
   /** Pieces in which it does, evenly over what the layer holds. */
   survey_piece_bytes: 1 * MiB,
   /** Fingerprints that a survey tells of all its layers together: they lie in its task's item. */

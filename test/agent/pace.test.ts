@@ -11,19 +11,21 @@ import { noise } from '../disk/support.ts';
 const { signal } = new AbortController();
 const PACKS = 12;
 const STEP_MS = 10;
+/** Of a pack whose frames shrink to a quarter. */
+const SENT_BYTES = limits.pack_raw_bytes_max / 4;
 
 /**
-/**
  * Packs chunks that fill packs, over a link on which a pack takes `sendMs`, and two at a time twice as long; gives the levels that
- * frames had, and how long it took. `from`: the level at which the push before ended.
+ * frames had, and how long it took. `from`: the level at which the push before ended; `known`: what the link carries is.
  */
 async function levelsOver(
   sendMs: number,
   cpuMs: (level: number) => number,
-  { packs = PACKS, from = limits.pack_level_default }: { packs?: number; from?: number } = {},
+  { packs = PACKS, from = limits.pack_level_default as number, known = false } = {},
 ) {
   const clock = createManualClock();
   const pace = new Pace(clock);
+  if (known) pace.remember((1000 * SENT_BYTES) / sendMs);
   pace.level = from;
   const levels: number[] = [];
   const zstd = {
@@ -31,7 +33,7 @@ async function levelsOver(
       if (raw.length < limits.frame_raw_bytes_max) return raw.subarray(0, 1);
       levels.push(level);
       await clock.sleep(cpuMs(level));
-      return Buffer.alloc(16);
+      return Buffer.alloc(raw.length / 4);
     },
     decompress: async (payload: Uint8Array) => payload,
   };
@@ -101,7 +103,7 @@ describe('a pace', () => {
 
 describe('a writer of packs', () => {
   it('compresses better over a slow link', async () => {
-    const { levels, filled } = await levelsOver(2_000, (level) => 10 * level);
+    const { levels, filled } = await levelsOver(2_000, (level) => 10 * level, { packs: 2 * PACKS });
     expect(filled.bytes).toBeLessThanOrEqual(limits.uploads_in_flight * limits.pack_raw_bytes_max);
     expect(levels.slice(0, 2)).toEqual([limits.pack_level_default, limits.pack_level_default]);
     expect(levels.at(-1)).toBe(limits.pack_level_max);
@@ -112,6 +114,25 @@ describe('a writer of packs', () => {
     // The very first frame is made while the link has nothing to carry.
     expect(levels[0]).toBe(limits.pack_level_default);
     expect(new Set(levels.slice(1))).toEqual(new Set([limits.pack_level_max]));
+  });
+
+  it('makes packs for two seconds ahead where its link and the compressor are as fast, whatever some of them take', async () => {
+    // Of nine packs eight take half as long to make as to send, and one takes seven times as long as that.
+    let frame = 0;
+    const cpuMs = () => (Math.floor(frame++ / 2) % 9 === 8 ? 2_000 : 300);
+    const packs = 45;
+    const sendMs = 400;
+    const { ms } = await levelsOver(sendMs, cpuMs, { packs, known: true });
+    expect(limits.pack_backlog_ms).toBeGreaterThan(3 * sendMs);
+    expect(ms).toBeLessThan(1.08 * packs * sendMs);
+  });
+
+  it('takes its time when packs for that wait, though there is room for more', async () => {
+    const packs = 10;
+    expect(packs * SENT_BYTES).toBeLessThan(limits.pack_memory_bytes);
+    const { levels } = await levelsOver(limits.pack_backlog_ms / 4, (level) => 10 * level, { packs, known: true });
+    expect(levels.slice(0, 4)).toEqual(Array(4).fill(limits.pack_level_default));
+    expect(levels.at(-1)).toBeGreaterThan(7);
   });
 
   it('becomes fast again over a link that is faster than the one before', async () => {

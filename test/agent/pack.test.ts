@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createManualClock } from '../../adapters/memory/manual-clock.ts';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { openFrame } from '../../adapters/system/open-frame.ts';
+import { Room } from '../../agent/flow/room.ts';
 import { Stop } from '../../agent/flow/stop.ts';
 import { sealFrame } from '../../agent/pack/frame-codec.ts';
 import { Pace } from '../../agent/pack/pace.ts';
@@ -228,9 +229,9 @@ describe('PackWriter', () => {
     const stop = new AbortController();
     const deliver: Deliver = async (_, forget) => void kept.push(forget);
     const writer = new PackWriter({ pace: new Pace(systemClock), stop: new Stop(stop.signal), deliver });
-    const full = limits.uploads_in_flight + limits.packs_waiting_max;
+    const full = limits.pack_memory_bytes / limits.pack_raw_bytes_max;
     const perPack = limits.pack_raw_bytes_max / MiB;
-    const bytes = Buffer.alloc(1 * MiB, 'much the same');
+    const bytes = noise(1 * MiB, 9);
     let added = 0;
     const adding = (async () => {
       for (; added < full * perPack + 1; added++) {
@@ -240,6 +241,8 @@ describe('PackWriter', () => {
     })();
     await expect.poll(() => kept.length, { timeout: 20_000 }).toBe(full);
     expect(added).toBe(full * perPack);
+    kept[0]!();
+    // Once is enough.
     kept[0]!();
     await adding;
     stop.abort(new Error('over'));
@@ -256,8 +259,57 @@ describe('PackWriter', () => {
     writer.free();
     const { pack, forget } = kept[0]!;
     expect(Buffer.concat(pack.parts)).toHaveLength(pack.storedBytes);
+    const payload = pack.parts[1]!;
+    expect(payload.length).toBeGreaterThan(Buffer.poolSize);
     forget();
-    expect(pack.parts[0]).toHaveLength(0);
+    expect(payload).toHaveLength(0);
+  });
+
+  it('has many packs wait that shrink, in memory for a few that do not, once its link is known', async () => {
+    const waiting = async (isKnown: boolean) => {
+      const pace = new Pace(createManualClock());
+      // A push of so few bytes has small packs then.
+      if (isKnown) pace.remember((1000 * limits.pack_raw_bytes_min) / limits.pack_link_ms);
+      const stop = new AbortController();
+      let packs = 0;
+      const deliver: Deliver = async () => void packs++;
+      const writer = new PackWriter({ pace, stop: new Stop(stop.signal), deliver, totalBytes: 1 });
+      let added = 0;
+      const adding = (async () => {
+        for (; added < 160; added++) {
+          const bytes = text(1 * MiB, 100 + added);
+          await writer.add({ segment: 0, chunk: added }, sha256(bytes), bytes);
+        }
+      })();
+      await Promise.race([adding, expect.poll(() => packs, { timeout: 20_000 }).toBe(3)]);
+      if (isKnown) await adding;
+      stop.abort(new Error('over'));
+      await adding.catch(() => undefined);
+      return added;
+    };
+    const unknown = limits.pack_memory_bytes / MiB;
+    expect(await waiting(false)).toBe(unknown);
+    expect(await waiting(true)).toBe(160);
+  });
+
+  it('leaves link and memory to other writers when it is abandoned', async () => {
+    const pace = new Pace(createManualClock());
+    const memory = new Room(limits.pack_memory_bytes);
+    const controller = new AbortController();
+    const forgets: (() => void)[] = [];
+    const deliver: Deliver = async (_, forget) => void forgets.push(forget);
+    const writer = new PackWriter({ pace, stop: new Stop(controller.signal), deliver, memory });
+    for (const [chunk, { bytes }] of chunks.slice(0, 40).entries())
+      await writer.add({ segment: 0, chunk }, sha256(bytes), bytes);
+    await expect.poll(() => forgets.length).toBe(1);
+    controller.abort(new Error('over'));
+    await expect(memory.take(limits.pack_memory_bytes, AbortSignal.timeout(1))).rejects.toThrow();
+    writer.abandon();
+    forgets[0]!();
+    await memory.take(limits.pack_memory_bytes, new AbortController().signal);
+    await expect(memory.take(1, AbortSignal.timeout(1))).rejects.toThrow();
+    expect(pace.linkBytesPerMs).toBe(Number.POSITIVE_INFINITY);
+    expect(pace.link.level).toBe(limits.pack_level_default);
   });
 
   it('passes a failed delivery on', async () => {

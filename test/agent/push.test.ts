@@ -130,17 +130,6 @@ describe('pushLayer', () => {
       expect(done).toEqual([...done].sort((a, b) => a - b));
     }));
 
-  it('lets the next push begin when the index knows all packs, before all of them are committed', () =>
-    disk(async ({ known }) => {
-      const store = new FaultyStore('namespace', 'none', 1, () => Promise.reject(new Error()));
-      let atPacked: readonly string[] = [];
-      await pushLayer({ ...(await known()), sink: store, packed: () => (atPacked = [...store.seen]) });
-      const count = (seen: readonly string[], kind: string) => seen.filter((each) => each === kind).length;
-      expect(count(store.seen, 'packs')).toBeGreaterThan(3);
-      for (const kind of ['packs', 'announce']) expect(count(atPacked, kind)).toBe(count(store.seen, kind));
-      expect(count(atPacked, 'commit')).toBeLessThan(count(store.seen, 'commit'));
-    }));
-
   it('reads and sends nothing of what the index has', () =>
     disk(async ({ known }) => {
       const store = new MemoryStore('namespace');

@@ -85,30 +85,34 @@ describe('a look into a layer', () => {
 });
 
 describe('how a layer compresses', () => {
-  /** Levels and milliseconds that trying took, over a link of so many bytes a second, where a frame takes 40 ms a level and shrinks to a half. */
+  /** Levels and milliseconds that trying took, over a link of so many bytes a second, where a frame takes 40 ms a level and shrinks to one part of it. */
   async function triedOver(up: number) {
     let nowMs = 0;
     const clock = { ...createManualClock(), nowMs: () => nowMs };
     const levels: number[] = [];
+    let triedBytes = 0;
     const zstd = {
       compress: async (raw: Uint8Array, { level }: { level: number }) => {
-        if (raw.length < limits.frame_raw_bytes_max) return raw.subarray(0, 1);
+        if (raw.length < limits.survey_level_bytes) return raw.subarray(0, 1);
         levels.push(level);
+        if (level > limits.pack_level_default) triedBytes += raw.length;
         nowMs += 40 * level;
-        return Buffer.alloc(raw.length / 2);
+        return Buffer.alloc(raw.length / level);
       },
       decompress: async (payload: Uint8Array) => payload,
     };
     const { tried } = await withLayer(48, (layer) => sampleLayer({ ...job(layer), clock, zstd, up }));
-    return { levels, tried };
+    return { levels, tried, triedBytes };
   }
 
   it('is tried at the level that a push over the link would come to', async () => {
-    const { levels, tried } = await triedOver(1e6);
+    const { levels, tried, triedBytes } = await triedOver(1e6);
     expect(new Set(levels)).toEqual(new Set([limits.pack_level_default, limits.pack_level_max]));
     expect(tried.level).toBe(limits.pack_level_max);
     expect(tried.compressMs).toBeGreaterThanOrEqual(40 * limits.pack_level_max);
-    expect(tried.lowestMs).toBeLessThan(tried.compressMs);
+    expect(tried.compressMs / tried.lowestMs).toBeCloseTo(limits.pack_level_max / limits.pack_level_default);
+    expect(tried.rawBytes / tried.compressedBytes).toBeCloseTo(limits.pack_level_max, 1);
+    expect(triedBytes).toBe(2 * limits.survey_level_bytes);
   });
 
   it('is tried at the lowest alone where the link is the faster one', async () => {

@@ -12,7 +12,6 @@ import { inOrder } from '../../agent/flow/in-order.ts';
 import { findImages } from '../../agent/images/find.ts';
 import { ManifestStore } from '../../agent/manifests/store.ts';
 import { sealFrame } from '../../agent/pack/frame-codec.ts';
-import { PACK_BUFFER_BYTES } from '../../agent/pack/open-pack.ts';
 import { pushLayer } from '../../agent/push/push-layer.ts';
 import type { Scanner } from '../../agent/scan/job.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
@@ -36,8 +35,7 @@ describe('the buffers of an agent', () => {
     const frame = limits.frame_raw_bytes_max;
     const scan = limits.scan_buffers * limits.scan_buffer_bytes;
     // A frame that is being compressed has as much room for its output.
-    const packs = (limits.uploads_in_flight + limits.packs_waiting_max) * PACK_BUFFER_BYTES;
-    const push = limits.pushes_at_once * (2 * limits.frames_in_flight * frame + packs);
+    const push = limits.pushes_at_once * (2 * limits.frames_in_flight * frame + limits.pack_memory_bytes);
     // A range is fetched whole, then opened frame by frame, some of them at a time.
     const pull = limits.pulls_at_once * (limits.pulls_in_flight + limits.unpacks_at_once) * frame;
     expect(scan + push).toBeLessThan(300 * MiB);

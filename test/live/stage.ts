@@ -14,6 +14,7 @@ import { Sessions } from '../../agent/live/sessions.ts';
 import { Busy } from '../../agent/measure/busy.ts';
 import { Pace } from '../../agent/pack/pace.ts';
 import { type PullRound, pullLayer } from '../../agent/pull/pull-layer.ts';
+import { Outbox } from '../../agent/push/outbox.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
 import { Fetches } from '../../agent/tasks/fetches.ts';
 import { perform } from '../../agent/tasks/perform.ts';
@@ -112,6 +113,7 @@ export class Stage {
       namespace: 'default',
       pool: this.#pool,
       pace: new Pace(systemClock),
+      outbox: new Outbox(),
       unpacked: new Busy(systemClock, () => undefined),
       news: this.#news(),
       places,

@@ -1,0 +1,154 @@
+import { isComputing, nextLevel } from '../../core/compression.ts';
+import { limits } from '../../core/limits.ts';
+import type { Clock } from '../../core/ports.ts';
+
+/** What is made of it (pace.ts). */
+interface Learned {
+  level: number;
+  readonly clock: Clock;
+  readonly linkBytesPerMs: number;
+  arrived(bytes: number, ms: number): void;
+  filled(bytes: number, ms: number): void;
+}
+
+/** A pack on its way: one of both is called once. */
+export interface OnItsWay {
+  readonly arrived: () => void;
+  readonly lost: () => void;
+}
+
+/** No period begins before a link was to be seen. */
+const NOT_SEEN = Number.NEGATIVE_INFINITY;
+
+/** What an agent's writers of packs find out about their link: whether somebody waits for it, and how much is on its way. */
+export class LinkWatch {
+  readonly #pace: Learned;
+  #onItsWay = 0;
+  /** Bytes of what is on its way or waits for that, and how long the link had to carry it when the period began. */
+  #bytesOnWay = 0;
+  #backlogMs = 0;
+  readonly #going = { waiting: 0, compressing: 0 };
+  /** Until when it was counted, how long something was on its way, and how long somebody waited for that alone. */
+  #countedMs = 0;
+  #busyMs = 0;
+  #waitedMs = 0;
+  /** How long something was on its way since a pack has arrived. */
+  #carryingMs = 0;
+  /** Packs filled in the period that is looked at: less than none as long as it is not to begin. */
+  #packs = NOT_SEEN;
+  #bytes = 0;
+  #sinceMs = 0;
+
+  constructor(pace: Learned) {
+    this.#pace = pace;
+  }
+
+  /** Another writer begins. */
+  begin(): void {
+    this.#count();
+    if (this.#onItsWay === 0) this.#packs = NOT_SEEN;
+  }
+
+  /**
+   * Waits for room. It counts while something is on its way, for else it is not the link that makes it wait, and nothing is being
+   * compressed: what is, the link has left time for.
+   */
+  waiting<T>(room: Promise<T>): Promise<T> {
+    return this.#during('waiting', room);
+  }
+
+  /** A frame is being compressed until this settles. */
+  compressing<T>(frame: Promise<T>): Promise<T> {
+    return this.#during('compressing', frame);
+  }
+
+  /** The level for the next frame: the lowest one while the link has nothing to carry and nobody makes anything for it. */
+  get level(): number {
+    const isStarved = this.#onItsWay === 0 && this.#going.compressing === 0;
+    return isStarved ? limits.pack_level_default : this.#pace.level;
+  }
+
+  /** A pack of so many bytes is on its way, or waits for that, from here on. */
+  sending(bytes: number): OnItsWay {
+    this.#count();
+    this.#onItsWay++;
+    this.#bytesOnWay += bytes;
+    // What is made before the first pack is on its way makes no link wait.
+    if (this.#packs === NOT_SEEN) this.#packs = -1;
+    const over = () => {
+      this.#count();
+      this.#onItsWay--;
+      this.#bytesOnWay -= bytes;
+    };
+    const arrived = () => {
+      over();
+      this.#pace.arrived(bytes, this.#carryingMs);
+      this.#carryingMs = 0;
+    };
+    return { arrived, lost: over };
+  }
+
+  /**
+   * A pack of so many raw bytes was filled. The level is chosen anew by as many packs as go up at a time, for these arrive
+   * together; after a rise not before the frames that were being compressed are done.
+   */
+  filled(bytes: number): void {
+    this.#count();
+    this.#packs++;
+    this.#bytes += bytes;
+    if (this.#packs === limits.uploads_in_flight) this.#choose();
+    if (this.#packs > 0) return;
+    this.#sinceMs = this.#countedMs;
+    this.#backlogMs = this.#backlog;
+    this.#busyMs = 0;
+    this.#waitedMs = 0;
+    this.#bytes = 0;
+  }
+
+  #choose(): void {
+    const ms = this.#countedMs - this.#sinceMs;
+    const { moreMs, lessMs } = this.#backlogged();
+    const idleMs = Math.min(ms, ms - this.#busyMs + lessMs);
+    const period = { ms: ms + moreMs, waitedMs: this.#waitedMs + moreMs, idleMs };
+    if (isComputing(period)) this.#pace.filled(this.#bytes, ms);
+    const level = nextLevel(this.#pace.level, period);
+    this.#packs = level > this.#pace.level ? -limits.frames_in_flight : 0;
+    this.#pace.level = level;
+  }
+
+  /** How long the link has to carry what is on its way, or waits for that. */
+  get #backlog(): number {
+    return this.#bytesOnWay / this.#pace.linkBytesPerMs;
+  }
+
+  /**
+   * By how much the backlog grew, and shrank, since the period began, as far as that matters: packs that are made faster than they are
+   * sent would have been waited for, the more of them wait already, and of those that are made more slowly it runs out, the fewer there are.
+   */
+  #backlogged(): { readonly moreMs: number; readonly lessMs: number } {
+    const grewMs = this.#backlog - this.#backlogMs;
+    const full = Math.min(1, this.#backlog / limits.pack_backlog_ms);
+    return { moreMs: Math.max(0, grewMs) * full, lessMs: Math.max(0, -grewMs) * (1 - full) };
+  }
+
+  async #during<T>(what: 'waiting' | 'compressing', work: Promise<T>): Promise<T> {
+    this.#count();
+    this.#going[what]++;
+    try {
+      return await work;
+    } finally {
+      this.#count();
+      this.#going[what]--;
+    }
+  }
+
+  #count(): void {
+    const nowMs = this.#pace.clock.nowMs();
+    const ms = nowMs - this.#countedMs;
+    this.#countedMs = nowMs;
+    if (this.#onItsWay === 0) return;
+    this.#busyMs += (ms * Math.min(this.#onItsWay, limits.uploads_in_flight)) / limits.uploads_in_flight;
+    this.#carryingMs += ms;
+    if (this.#going.waiting > 0 && this.#going.compressing === 0) this.#waitedMs += ms;
+  }
+}

@@ -1,0 +1,106 @@
+import { writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { openChain } from '../../agent/disk/chain.ts';
+import { ManifestStore } from '../../agent/manifests/store.ts';
+import { Outbox } from '../../agent/push/outbox.ts';
+import type { ObjectKind, PushRound, PushSink } from '../../agent/push/port.ts';
+import { pushLayer } from '../../agent/push/push-layer.ts';
+import { ChunkPool } from '../../agent/scan/pool.ts';
+import { scanLayer } from '../../agent/scan/scan-layer.ts';
+import { NO_DIGEST } from '../../core/fingerprint.ts';
+import { limits } from '../../core/limits.ts';
+import { noise } from '../disk/support.ts';
+import { MemoryStore, shrinkLimits, sleepClock } from './push-support.ts';
+import { KiB, MiB } from './scan-support.ts';
+import { eachFolder } from './support.ts';
+
+const folder = eachFolder();
+const pool = new ChunkPool({ workers: 2, buffers: 3, bufferBytes: 1 * MiB });
+const chunkBytes = 16 * KiB;
+const packBytes = 32 * chunkBytes;
+beforeAll(() => shrinkLimits(packBytes / 2));
+afterAll(() => pool.close());
+const { signal } = new AbortController();
+/** Two segments, eight packs. */
+const CONTENT = noise(8 * packBytes, 9);
+
+/** A store that takes packs only when it is told to. */
+class HeldStore extends MemoryStore {
+  readonly #held = Promise.withResolvers<void>();
+  readonly go = () => this.#held.resolve();
+  readonly fail = (error: Error) => this.#held.reject(error);
+  begun = 0;
+
+  override async put(kind: ObjectKind, id: string, parts: readonly Uint8Array[]) {
+    if (kind === 'packs') {
+      this.begun++;
+      await this.#held.promise;
+    }
+    return super.put(kind, id, parts);
+  }
+
+  /** For another layer, whose rounds are its own. */
+  other(rounds: PushRound[]): PushSink {
+    return {
+      check: (fingerprints) => this.check(fingerprints),
+      put: (...object) => this.put(...object),
+      announce: (...packs) => this.announce(...packs),
+      commit: async (round) => void rounds.push(round),
+    };
+  }
+}
+
+/** One push has packed all of a layer, and the store has none of it, when another one begins that has the same. */
+async function twoPushes(use: (of: Awaited<ReturnType<typeof begin>>) => Promise<void>) {
+  const path = folder.at('disk.raw');
+  writeFileSync(path, CONTENT);
+  const chain = await openChain(path, { imageFolder: folder.path() });
+  try {
+    await use(await begin(chain.layers[0]!));
+  } finally {
+    await chain.close();
+  }
+}
+
+async function begin(layer: Awaited<ReturnType<typeof openChain>>['layers'][0]) {
+  const manifests = new ManifestStore(folder.at('manifests'));
+  const { layerId } = await scanLayer({ layer, chunkBytes, parent: NO_DIGEST, pool, manifests, signal });
+  const outbox = new Outbox();
+  const underway = outbox.underway('default');
+  const store = new HeldStore('namespace');
+  const disk = { name: 'disk.raw', layer, chunkBytes, totalBytes: CONTENT.length, pool, manifests };
+  const how = { ...disk, treatment: 'dedup', layerId, clock: sleepClock(), signal, outbox, underway } as const;
+  const packed = Promise.withResolvers<void>();
+  const first = pushLayer({ ...how, sink: store, packed: packed.resolve });
+  await packed.promise;
+  expect([store.begun, store.index.size]).toEqual([limits.uploads_in_flight, 0]);
+  const rounds: PushRound[] = [];
+  const asked = store.batches.length;
+  const second = pushLayer({ ...how, sink: store.other(rounds) });
+  await expect.poll(() => store.batches.length).toBe(2 * asked);
+  return { store, outbox, underway, first, second, rounds, layerId };
+}
+
+it('sends nothing again that another push is sending, and names it once it is there', () =>
+  twoPushes(async ({ store, underway, first, second, rounds, layerId }) => {
+    expect(rounds).toEqual([]);
+    store.go();
+    const [{ counts: sent }, { counts }] = await Promise.all([first, second]);
+    expect(sent).toMatchObject({ dedupedBytes: 0, doneBytes: CONTENT.length });
+    expect(sent.storedBytes).toBeGreaterThan(CONTENT.length);
+    expect(counts).toMatchObject({ storedBytes: 0, dedupedBytes: CONTENT.length, doneBytes: CONTENT.length });
+    expect(rounds.at(-1)).toMatchObject({ layerId });
+    expect(store.begun).toBe(CONTENT.length / packBytes);
+    expect(store.packsAtOnce).toBe(limits.uploads_in_flight);
+    expect(underway.now().size).toBe(0);
+  }));
+
+it('fails with the push whose packs it waits for, and leaves their memory to others', () =>
+  twoPushes(async ({ store, outbox, underway, first, second, rounds }) => {
+    store.fail(new Error('no room'));
+    await expect(first).rejects.toThrow('no room');
+    await expect(second).rejects.toThrow('no room');
+    expect(rounds).toEqual([]);
+    expect(underway.now().size).toBe(0);
+    await outbox.memory.take(limits.pack_memory_bytes, signal);
+  }));
