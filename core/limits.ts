@@ -53,6 +53,8 @@ export const limits = {
   /** Base layers that are in work at a time: one is packed while what is left of the one before is committed. */
   layers_seeded_at_once: 2,
   pulls_at_once: 2,
+  /** Base layers of one fetch that are in work at a time: one is pulled while the one before is read back. */
+  layers_fetched_at_once: 2,
   scan_buffer_bytes: 8 * MiB,
   scan_buffers: 4,
   scan_workers_max: 4,

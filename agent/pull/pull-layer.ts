@@ -9,6 +9,7 @@ import type { DiskWriter } from '../disk/writer.ts';
 import { Background } from '../flow/background.ts';
 import { Slots } from '../flow/slots.ts';
 import { Stop } from '../flow/stop.ts';
+import type { ManifestDraft } from '../manifests/draft.ts';
 import type { Busy } from '../measure/busy.ts';
 import { Counter, type Counts, type Progress } from '../push/counts.ts';
 import { fetchNamed } from './absent.ts';
@@ -34,6 +35,8 @@ export interface PullJob {
   readonly source: PullSource;
   /** Layers of the host's own, in which chunks are looked for before they are fetched. */
   readonly own?: OwnChunks | undefined;
+  /** A new one of this geometry and parent: in the end it has all segments of the layer. Whoever gave it seals it, or discards it. */
+  readonly manifest?: ManifestDraft | undefined;
   readonly writer: DiskWriter;
   readonly signal: AbortSignal;
   /** Raw bytes of the layer's data chunks, for progress. */
@@ -63,7 +66,7 @@ export async function pullLayer(job: PullJob): Promise<{ layerId: string; counts
   const source = new WatchedSource(job.source, stop.signal, (wireBytes) => counter.add({ wireBytes }));
   const background = new Background(job.concurrency ?? limits.pulls_in_flight, stop);
   const { name, geometry, writer } = job;
-  const plans = { name, geometry, source, versions: new Versions(name, geometry, source) };
+  const plans = { name, geometry, source, versions: new Versions(name, geometry, source, job.manifest) };
   const disk = { name, chunkBytes: geometry.chunkBytes, source, writer, zstd: job.zstd, signal: stop.signal };
   const slots = Slots.count(limits.unpacks_at_once);
   const unpack = async (work: () => Promise<number>) => {

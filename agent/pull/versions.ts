@@ -4,6 +4,7 @@ import { LayerMoverError } from '../../core/errors.ts';
 import { DIGEST_BYTES, fromHex, isNone, sameDigest, sha256, toHex } from '../../core/fingerprint.ts';
 import { ABSENT, DATA, decodeSegment, Segment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
+import type { ManifestDraft } from '../manifests/draft.ts';
 import { fetchNamed } from './absent.ts';
 import type { WatchedSource } from './watched-source.ts';
 
@@ -15,13 +16,16 @@ export class Versions {
   readonly #name: string;
   readonly #geometry: Geometry;
   readonly #source: WatchedSource;
+  readonly #kept: ManifestDraft | undefined;
   readonly #ids: Buffer;
   readonly #recent = new Map<string, Segment>();
 
-  constructor(name: string, geometry: Geometry, source: WatchedSource) {
+  /** Each version that is taken is put into `kept`. */
+  constructor(name: string, geometry: Geometry, source: WatchedSource, kept?: ManifestDraft) {
     this.#name = name;
     this.#geometry = geometry;
     this.#source = source;
+    this.#kept = kept;
     this.#ids = Buffer.alloc(geometry.segments * DIGEST_BYTES);
   }
 
@@ -39,7 +43,7 @@ export class Versions {
   /**
    * Takes `id` as the segment's version and tells what it adds to the one before: undefined if that has all of it.
    * A chunk that is absent now and was there before stays: an earlier attempt of the source was further.
-   * Errors: MANIFEST_CORRUPT.
+   * Errors: MANIFEST_CORRUPT, those of the draft.
    */
   async advance(index: number, id: string): Promise<{ segment: Segment; before: Segment } | undefined> {
     if (index >= this.#geometry.segments) throw corrupt(this.#name, `segment ${index} is past the disk’s end`);
@@ -48,6 +52,7 @@ export class Versions {
     const segment = await this.#load(index, id);
     const before = isNone(slot) ? new Segment(segment.chunks) : await this.#load(index, toHex(slot));
     if (!adds(before, segment)) return undefined;
+    await this.#kept?.putSegment(index, segment);
     slot.set(fromHex(id));
     return { segment, before };
   }

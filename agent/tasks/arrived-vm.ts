@@ -4,8 +4,8 @@ import type { Receipt, ReceiptLayer } from '../../core/receipt.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
 import type { Arrived, ArrivedTop, Waiting } from '../images/arrivals.ts';
 import { announce, layerLost } from './fetch.ts';
+import type { Wanted } from './pull-into.ts';
 import { receiptLayer, sendable } from './receipts.ts';
-import type { Wanted } from './receive.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
 /** What a destination does with a VM that arrives, stopped or running. */

@@ -1,6 +1,10 @@
 import type { LayerTransfer, StreamCounts, TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
+import { limits } from '../../core/limits.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
+import { ahead, type Turn } from '../flow/ahead.ts';
+import type { HeldLayer } from './own-chunks.ts';
+import type { Wanted } from './pull-into.ts';
 import { receiveLayer } from './receive.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
@@ -9,34 +13,45 @@ type FetchInput = Extract<TaskInput, { kind: 'fetch' }>;
 /**
  * Pulls base layers, each after its parent, and gives them their names as soon as they are read back: they belong to no
  * VM. What is here already is not pulled. VMs that are followed wait for them (Fetches). They are announced once a VM that lies on them
- * is here. Errors: LAYER_LOST and those of receiveLayer.
+ * is here. The first failure ends all of it. Errors: LAYER_LOST and those of receiveLayer.
  */
 export async function fetch(host: TaskHost, run: TaskRun, input: FetchInput): Promise<TaskResult> {
   return host.fetches.during(input.migration, async (arrived) => {
-    const streams: StreamCounts[] = [];
-    // One after the other: what a layer shares with those before it is read here, not fetched.
-    for (const transfer of input.layers) {
-      if ((await host.catalog.byLayer(transfer.stream)) === undefined) {
-        streams.push(await fetchLayer(host, run, input, transfer));
-      }
+    // Pulled one after the other: what a layer shares with those before it is read here, not fetched. Read back beside the next one.
+    let before: HeldLayer | undefined;
+    const bring = async (transfer: LayerTransfer, { signal, next }: Turn) => {
+      const pulled = (layer: HeldLayer) => {
+        before = layer;
+        if (!hasOthersOnIt(input, transfer)) next();
+      };
+      const isHere = (await host.catalog.byLayer(transfer.stream)) !== undefined;
+      const streams = isHere ? [] : [await fetchLayer(host, { ...run, signal }, input, { transfer, before }, pulled)];
       await host.brought.share(transfer.stream, input.migration);
       arrived();
-    }
-    return { kind: 'fetch', streams };
+      return streams;
+    };
+    const streams = await ahead(input.layers, limits.layers_fetched_at_once, run.signal, bring);
+    return { kind: 'fetch', streams: streams.flat() };
   });
 }
 
-async function fetchLayer(host: TaskHost, run: TaskRun, input: FetchInput, transfer: LayerTransfer) {
+/** They name its file, and read it: so it is here before they begin. */
+function hasOthersOnIt({ layers }: FetchInput, { stream }: LayerTransfer): boolean {
+  return layers.some(({ parent }) => parent === stream);
+}
+
+async function fetchLayer(
+  host: TaskHost,
+  run: TaskRun,
+  { migration, run: migrationRun, chunk_bytes: chunkBytes }: FetchInput,
+  coming: Pick<Wanted, 'transfer' | 'before'>,
+  pulled: (layer: HeldLayer) => void,
+): Promise<StreamCounts> {
+  const { transfer } = coming;
   if (transfer.treatment === 'skip') throw await layerLost(host, run, transfer.stream);
   const below = await baseOf(host, run, transfer);
-  const { migration, run: migrationRun, chunk_bytes: chunkBytes } = input;
-  const { arrived, counts } = await receiveLayer(host, run, {
-    migration,
-    run: migrationRun,
-    chunkBytes,
-    transfer,
-    below,
-  });
+  const wanted = { ...coming, migration, run: migrationRun, chunkBytes, below };
+  const { arrived, counts } = await receiveLayer(host, run, wanted, pulled);
   await host.brought.note(arrived);
   await host.arrivals.place(arrived);
   return counts;

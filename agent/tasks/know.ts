@@ -87,7 +87,10 @@ export async function scanAt(
   return found;
 }
 
-/** Removes a manifest that was made along the way of a VM's own disk, which is written to and never asked for again. */
+/**
+ * Removes a manifest that was made along the way, unless a base layer has it: of a VM's own disk, which is written to and never
+ * asked for again, or of a file that did not become a layer.
+ */
 export async function forgetManifest({ catalog, manifests }: TaskHost, layerId: string): Promise<void> {
   if ((await catalog.byLayer(layerId)) === undefined) await manifests.remove(layerId);
 }

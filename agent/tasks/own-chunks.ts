@@ -7,16 +7,24 @@ import { OwnChunks, type OwnLayer } from '../pull/own-chunks.ts';
 import { topOf } from './chains.ts';
 import type { TaskHost } from './task.ts';
 
-/** Works with what the host's base layers of that chunk size hold, those that were read last first; closes them afterwards. */
+/** A layer whose manifest is here, and its file. */
+export interface HeldLayer extends Pick<KnownLayer, 'layerId' | 'virtualBytes' | 'container'> {
+  /** The file has one of these names: one that is being read back gets its own meanwhile. */
+  readonly paths: readonly [string, ...string[]];
+}
+
+/**
+ * Works with what the host's base layers of that chunk size hold, `before` first, then those that were read last; closes them
+ * afterwards.
+ */
 export async function withOwnChunks<T>(
   host: Pick<TaskHost, 'catalog' | 'images' | 'manifests' | 'pool' | 'log'>,
-  chunkBytes: number,
+  { chunkBytes, before }: { readonly chunkBytes: number; readonly before?: HeldLayer | undefined },
   work: (own: OwnChunks | undefined) => Promise<T>,
 ): Promise<T> {
-  const { catalog, manifests, pool, log } = host;
-  const held = new Map((await catalog.files()).map((layer) => [layer.layerId, layer]));
-  const fitting = [...held.values()].filter((layer) => layer.chunkBytes === chunkBytes);
-  const latest = fitting.toSorted((a, b) => (b.scannedMs ?? 0) - (a.scannedMs ?? 0)).slice(0, limits.own_layers_max);
+  const { manifests, pool, log } = host;
+  const known = await knownLayers(host, chunkBytes);
+  const latest = (before === undefined ? known : [before, ...known]).slice(0, limits.own_layers_max);
   if (latest.length === 0) return work(undefined);
   const chains: Chain[] = [];
   const onFailure = (layer: string, error: unknown) =>
@@ -32,21 +40,34 @@ export async function withOwnChunks<T>(
   }
 }
 
-function ownLayer({ images }: Pick<TaskHost, 'images'>, layer: KnownLayer, chains: Chain[]): OwnLayer {
+/** Those that the catalog knows, the one that was read last first; each once. */
+async function knownLayers({ catalog }: Pick<TaskHost, 'catalog'>, chunkBytes: number): Promise<HeldLayer[]> {
+  const held = new Map((await catalog.files()).map((layer) => [layer.layerId, layer]));
+  const fitting = [...held.values()].filter((layer) => layer.chunkBytes === chunkBytes);
+  const latest = fitting.toSorted((a, b) => (b.scannedMs ?? 0) - (a.scannedMs ?? 0));
+  return latest.map((layer) => ({ ...layer, paths: [layer.path] }));
+}
+
+function ownLayer({ images }: Pick<TaskHost, 'images'>, layer: HeldLayer, chains: Chain[]): OwnLayer {
   let opened: Promise<Chain> | undefined;
   return {
     layerId: layer.layerId,
     virtualBytes: layer.virtualBytes,
     async open() {
-      opened ??= openChain(layer.path, {
-        imageFolder: images.path,
-        files: images.files,
-        topFormat: layer.container.format,
-      }).then((chain) => {
+      opened ??= openLayer(images, layer).then((chain) => {
         chains.push(chain);
         return chain;
       });
       return topOf(await opened);
     },
   };
+}
+
+/** Tries one name after the other: a file that is renamed meanwhile has the next one. */
+function openLayer(
+  { path: imageFolder, files }: TaskHost['images'],
+  { container, paths: [first, ...others] }: HeldLayer,
+): Promise<Chain> {
+  const open = (path: string) => openChain(path, { imageFolder, files, topFormat: container.format });
+  return others.reduce((opened, path) => opened.catch(() => open(path)), open(first));
 }

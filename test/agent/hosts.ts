@@ -2,16 +2,22 @@ import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { systemRandom } from '../../adapters/system/random.ts';
+import { threadedZstd } from '../../adapters/system/zstd.ts';
 import { type Agent, startAgent } from '../../agent/agent.ts';
 import { openChain } from '../../agent/disk/chain.ts';
+import { ChunkPool } from '../../agent/scan/pool.ts';
 import { DEFAULT_NAMESPACE } from '../../core/api/names.ts';
+import type { Files } from '../../core/files.ts';
 import { expectSame, readAll } from '../disk/support.ts';
 import { createLocalCloud, type LocalCloud } from './local-cloud.ts';
 import { eachFolder, hastyClock, keptLog } from './support.ts';
 
 type Site = 'a' | 'b' | 'c';
 
-/** For each test a cloud, and hosts a/h1 and b/h1 (and c/h1, for who wants a third) with a folder each. Agents that a test leaves running are stopped. */
+/**
+ * For each test a cloud, and hosts a/h1 and b/h1 (and c/h1, for who wants a third) with a folder each. Agents that a test leaves
+ * running are stopped. `files` stand for the machine's own.
+ */
 export function twoHosts() {
   const folder = eachFolder();
   const log = keptLog();
@@ -29,7 +35,13 @@ export function twoHosts() {
     expect(cloud.errors).toEqual([]);
   });
 
-  async function start(site: Site, vms?: Record<string, string>, namespace = DEFAULT_NAMESPACE): Promise<Agent> {
+  async function start(
+    site: Site,
+    vms?: Record<string, string>,
+    namespace = DEFAULT_NAMESPACE,
+    files?: Files,
+  ): Promise<Agent> {
+    const machineOn = (on: Files) => ({ files: on, pool: new ChunkPool({ workers: 1 }), zstd: threadedZstd });
     const agent = await startAgent({
       site,
       host: 'h1',
@@ -50,7 +62,7 @@ export function twoHosts() {
         };
       },
       log,
-      workers: 1,
+      ...(files === undefined ? { workers: 1 } : { machine: machineOn(files) }),
       ...(vms === undefined ? {} : { vms }),
     });
     agents.push(agent);

@@ -1,5 +1,7 @@
+import { renameSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { systemFiles } from '../../adapters/system/files.ts';
+import type { KnownLayer } from '../../agent/catalog/catalog.ts';
 import { openChain } from '../../agent/disk/chain.ts';
 import { soughtOf } from '../../agent/manifests/sorted.ts';
 import { ManifestStore } from '../../agent/manifests/store.ts';
@@ -7,13 +9,15 @@ import { OwnChunks } from '../../agent/pull/own-chunks.ts';
 import type { WantedChunk } from '../../agent/pull/plan.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
 import { scanLayer } from '../../agent/scan/scan-layer.ts';
+import { withOwnChunks } from '../../agent/tasks/own-chunks.ts';
+import type { TaskHost } from '../../agent/tasks/task.ts';
 import { geometryOf } from '../../core/chunk.ts';
 import { NO_DIGEST, sha256, toHex } from '../../core/fingerprint.ts';
 import { DATA, Segment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
 import { expectEqual, twoHosts } from './hosts.ts';
 import { migrate } from './play.ts';
-import { eachFolder, type LayerSpec, writeChain, writeLayer } from './support.ts';
+import { eachFolder, keptLog, type LayerSpec, writeChain, writeLayer } from './support.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -115,6 +119,31 @@ describe('chunks of own layers', () => {
     for (let again = 0; again < 2; again++) expect((await gone.copy([one.wanted], write, signal)).size).toBe(0);
     expect(failures).toEqual([one.layerId]);
     await Promise.all([one, two].map(({ chain }) => chain.close()));
+  });
+
+  it('come from a layer that is being read back, under whichever of its names, before all others', async () => {
+    const one = await scanned('one.qcow2', 1);
+    const { layerId, layer, manifests, wanted } = one;
+    const [partial, path] = [`${layer.path}.partial`, layer.path] as const;
+    const container = { format: 'qcow2', cluster_bytes: CHUNK, version: 3 } as const;
+    const before = { layerId, virtualBytes: layer.virtualBytes, container, paths: [partial, path] } as const;
+    const images = { path: folder.path(), files: systemFiles } as TaskHost['images'];
+    // Nobody comes to ask this one.
+    const other = {
+      ...before,
+      layerId: '1'.repeat(64),
+      path: folder.at('lost.qcow2'),
+      chunkBytes: CHUNK,
+    } as object as KnownLayer;
+    const catalog = { files: async () => [other] } as object as TaskHost['catalog'];
+    const host = { catalog, images, manifests, pool, log: keptLog() };
+    const copied = () =>
+      withOwnChunks(host, { chunkBytes: CHUNK, before }, (own) => own!.copy([wanted], async () => undefined, signal));
+    expect((await copied()).size).toBe(wanted.length);
+    renameSync(path, partial);
+    expect((await copied()).size).toBe(wanted.length);
+    expect(host.log.lines).toEqual([]);
+    await one.chain.close();
   });
 
   it('are found in any number of segments, in the order of their fingerprints, from a file that is made once', async () => {

@@ -14,7 +14,7 @@ import { KiB } from './scan-support.ts';
 const quiet = new AbortController().signal;
 export const chunkBytes = 16 * KiB;
 export const UNIT = 16 * chunkBytes;
-const folder = tempFolder();
+export const folder = tempFolder();
 const pool = new ChunkPool({ workers: 2, buffers: 3, bufferBytes: UNIT });
 afterAll(() => pool.close());
 export const virtualBytes = 20 * UNIT + 512;

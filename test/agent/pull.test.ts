@@ -1,10 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { ManifestStore } from '../../agent/manifests/store.ts';
 import type { Busy } from '../../agent/measure/busy.ts';
 import { type PullJob, type PullRound, pullLayer } from '../../agent/pull/pull-layer.ts';
 import { rangesOf } from '../../agent/pull/ranges.ts';
 import { geometryOf } from '../../core/chunk.ts';
-import { sha256, toHex } from '../../core/fingerprint.ts';
+import { NO_DIGEST, sha256, toHex } from '../../core/fingerprint.ts';
 import { decodePlacement } from '../../core/format/placement.ts';
 import { limits } from '../../core/limits.ts';
 import { expectSame } from '../disk/support.ts';
@@ -15,7 +16,9 @@ import {
   expected,
   expectNothingWrong,
   finalSegments,
+  folder,
   freshDisk,
+  geometry,
   job,
   layerId,
   pushed,
@@ -103,6 +106,17 @@ describe('rounds', () => {
     const { layerId: arrived } = await pullLayer(job({ rounds }));
     expect(arrived).toBe(later.layerId);
     expectSame(disk.bytes, later.disk);
+  });
+
+  it('make the layer’s manifest, whatever earlier ones brought', async () => {
+    const later = await pushed('manifest.qcow2', 24);
+    for (const [key, bytes] of later.store.objects) store.objects.set(key, bytes);
+    const manifests = new ManifestStore(folder.at('pulled'));
+    const manifest = await manifests.draft(geometry, NO_DIGEST);
+    await pullLayer(job({ manifest, rounds: each<PullRound>([...stored.rounds.slice(0, -1), ...later.store.rounds]) }));
+    expect((await manifest.seal()).layerId).toBe(later.layerId);
+    // Each proves itself.
+    for (let index = 0; index < geometry.segments; index++) await manifests.segment(later.layerId, index);
   });
 
   it('are taken as they come: what is committed is written before the next is known', async () => {
