@@ -6,6 +6,8 @@ export interface Turn {
   readonly signal: AbortSignal;
   /** Lets the next piece begin beside this one. */
   readonly next: () => void;
+  /** Settles as the piece before this one does. */
+  readonly before: Promise<unknown>;
 }
 
 /**
@@ -19,22 +21,27 @@ export async function ahead<T, R>(
   work: (item: T, turn: Turn) => Promise<R>,
 ): Promise<R[]> {
   const stop = new Stop(signal);
-  let before = Promise.resolve();
-  const one = async (item: T) => {
-    const turn = before;
-    const { promise, resolve: next } = Promise.withResolvers<void>();
-    before = promise;
+  let turn = Promise.resolve();
+  let last: Promise<unknown> = Promise.resolve();
+  const one = async (item: T, begins: Promise<void>, next: () => void, before: Promise<unknown>) => {
     try {
-      await turn;
+      await begins;
       stop.signal.throwIfAborted();
-      return await work(item, { signal: stop.signal, next });
+      return await work(item, { signal: stop.signal, next, before });
     } catch (error) {
       throw stop.fail(error);
     } finally {
       next();
     }
   };
+  const inTurn = (item: T) => {
+    const { promise, resolve: next } = Promise.withResolvers<void>();
+    const begun = one(item, turn, next, last);
+    turn = promise;
+    last = begun;
+    return begun;
+  };
   const results: R[] = [];
-  for await (const result of inOrder(items, count, one)) results.push(result);
+  for await (const result of inOrder(items, count, inTurn)) results.push(result);
   return results;
 }

@@ -1,9 +1,8 @@
 import type { LayerTransfer, StreamCounts, TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
-import type { KnownLayer } from '../catalog/catalog.ts';
 import { ahead, type Turn } from '../flow/ahead.ts';
-import type { HeldLayer } from './own-chunks.ts';
+import type { HeldLayer } from './held-layer.ts';
 import type { Wanted } from './pull-into.ts';
 import { receiveLayer } from './receive.ts';
 import type { TaskHost, TaskRun } from './task.ts';
@@ -17,15 +16,19 @@ type FetchInput = Extract<TaskInput, { kind: 'fetch' }>;
  */
 export async function fetch(host: TaskHost, run: TaskRun, input: FetchInput): Promise<TaskResult> {
   return host.fetches.during(input.migration, async (arrived) => {
-    // Pulled one after the other: what a layer shares with those before it is read here, not fetched. Read back beside the next one.
-    let before: HeldLayer | undefined;
-    const bring = async (transfer: LayerTransfer, { signal, next }: Turn) => {
-      const pulled = (layer: HeldLayer) => {
-        before = layer;
-        if (!hasOthersOnIt(input, transfer)) next();
+    // One after the other: what a layer shares with those before is read here, not fetched. The last may still be being read back.
+    let last: HeldLayer | undefined;
+    const bring = async (transfer: LayerTransfer, turn: Turn) => {
+      const coming = { transfer, before: last };
+      const pulled = async (layer: HeldLayer) => {
+        last = layer;
+        turn.next();
+        // By then what it lies on has its name: it is read back over that.
+        await turn.before;
       };
       const isHere = (await host.catalog.byLayer(transfer.stream)) !== undefined;
-      const streams = isHere ? [] : [await fetchLayer(host, { ...run, signal }, input, { transfer, before }, pulled)];
+      const of = { ...run, signal: turn.signal };
+      const streams = isHere ? [] : [await fetchLayer(host, of, input, coming, pulled)];
       await host.brought.share(transfer.stream, input.migration);
       arrived();
       return streams;
@@ -35,21 +38,18 @@ export async function fetch(host: TaskHost, run: TaskRun, input: FetchInput): Pr
   });
 }
 
-/** They name its file, and read it: so it is here before they begin. */
-function hasOthersOnIt({ layers }: FetchInput, { stream }: LayerTransfer): boolean {
-  return layers.some(({ parent }) => parent === stream);
-}
+type Coming = Pick<Wanted, 'transfer' | 'before'>;
 
 async function fetchLayer(
   host: TaskHost,
   run: TaskRun,
   { migration, run: migrationRun, chunk_bytes: chunkBytes }: FetchInput,
-  coming: Pick<Wanted, 'transfer' | 'before'>,
-  pulled: (layer: HeldLayer) => void,
+  coming: Coming,
+  pulled: (layer: HeldLayer) => Promise<void>,
 ): Promise<StreamCounts> {
   const { transfer } = coming;
   if (transfer.treatment === 'skip') throw await layerLost(host, run, transfer.stream);
-  const below = await baseOf(host, run, transfer);
+  const below = await baseOf(host, run, coming);
   const wanted = { ...coming, migration, run: migrationRun, chunkBytes, below };
   const { arrived, counts } = await receiveLayer(host, run, wanted, pulled);
   await host.brought.note(arrived);
@@ -57,11 +57,16 @@ async function fetchLayer(
   return counts;
 }
 
-/** The layer below, which is here; undefined for a bottom layer. Errors: LAYER_LOST. */
-async function baseOf(host: TaskHost, run: TaskRun, { parent }: LayerTransfer): Promise<KnownLayer | undefined> {
+/** The layer below, which is here, or is being read back; undefined for a bottom layer. Errors: LAYER_LOST. */
+async function baseOf(
+  host: TaskHost,
+  run: TaskRun,
+  { transfer: { parent }, before }: Coming,
+): Promise<HeldLayer | undefined> {
   if (parent === null) return undefined;
   const known = await host.catalog.byLayer(parent);
   if (known !== undefined) return known;
+  if (before?.layerId === parent) return before;
   throw await layerLost(host, run, parent);
 }
 

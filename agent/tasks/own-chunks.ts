@@ -1,17 +1,10 @@
 import { limits } from '../../core/limits.ts';
-import type { KnownLayer } from '../catalog/catalog.ts';
 import { reportable } from '../daemon/reportable.ts';
-import { openChain } from '../disk/chain.ts';
 import type { Chain } from '../disk/layer.ts';
 import { OwnChunks, type OwnLayer } from '../pull/own-chunks.ts';
 import { topOf } from './chains.ts';
+import { type HeldLayer, openHeld } from './held-layer.ts';
 import type { TaskHost } from './task.ts';
-
-/** A layer whose manifest is here, and its file. */
-export interface HeldLayer extends Pick<KnownLayer, 'layerId' | 'virtualBytes' | 'container'> {
-  /** The file has one of these names: one that is being read back gets its own meanwhile. */
-  readonly paths: readonly [string, ...string[]];
-}
 
 /**
  * Works with what the host's base layers of that chunk size hold, `before` first, then those that were read last; closes them
@@ -44,8 +37,7 @@ export async function withOwnChunks<T>(
 async function knownLayers({ catalog }: Pick<TaskHost, 'catalog'>, chunkBytes: number): Promise<HeldLayer[]> {
   const held = new Map((await catalog.files()).map((layer) => [layer.layerId, layer]));
   const fitting = [...held.values()].filter((layer) => layer.chunkBytes === chunkBytes);
-  const latest = fitting.toSorted((a, b) => (b.scannedMs ?? 0) - (a.scannedMs ?? 0));
-  return latest.map((layer) => ({ ...layer, paths: [layer.path] }));
+  return fitting.sort((a, b) => (b.scannedMs ?? 0) - (a.scannedMs ?? 0));
 }
 
 function ownLayer({ images }: Pick<TaskHost, 'images'>, layer: HeldLayer, chains: Chain[]): OwnLayer {
@@ -54,20 +46,11 @@ function ownLayer({ images }: Pick<TaskHost, 'images'>, layer: HeldLayer, chains
     layerId: layer.layerId,
     virtualBytes: layer.virtualBytes,
     async open() {
-      opened ??= openLayer(images, layer).then((chain) => {
+      opened ??= openHeld(images, layer).then((chain) => {
         chains.push(chain);
         return chain;
       });
       return topOf(await opened);
     },
   };
-}
-
-/** Tries one name after the other: a file that is renamed meanwhile has the next one. */
-function openLayer(
-  { path: imageFolder, files }: TaskHost['images'],
-  { container, paths: [first, ...others] }: HeldLayer,
-): Promise<Chain> {
-  const open = (path: string) => openChain(path, { imageFolder, files, topFormat: container.format });
-  return others.reduce((opened, path) => opened.catch(() => open(path)), open(first));
 }

@@ -3,15 +3,13 @@ import type { LayerTransfer, StreamCounts } from '../../core/api/tasks.ts';
 import { geometryOf } from '../../core/chunk.ts';
 import { LayerMoverError } from '../../core/errors.ts';
 import { fromHex, NO_DIGEST } from '../../core/fingerprint.ts';
-import type { KnownLayer } from '../catalog/catalog.ts';
-import type { DiskLayer } from '../disk/layer.ts';
 import { createQcow2, createRaw, type DiskWriter } from '../disk/writer.ts';
 import type { Arrival } from '../images/arrivals.ts';
 import type { ImageFolder } from '../images/image-folder.ts';
 import { type PullJob, pullLayer } from '../pull/pull-layer.ts';
-import { topOf, withChain } from './chains.ts';
+import { type Below, type HeldLayer, overBelow } from './held-layer.ts';
 import { createMeter } from './meter.ts';
-import { type HeldLayer, withOwnChunks } from './own-chunks.ts';
+import { withOwnChunks } from './own-chunks.ts';
 import { createSource } from './source.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
@@ -22,11 +20,11 @@ export interface Wanted {
   readonly run: number;
   readonly chunkBytes: number;
   readonly transfer: LayerTransfer;
-  /** The layer below, which is here; undefined for a bottom layer. */
-  readonly below: KnownLayer | undefined;
+  /** The layer below; undefined for a bottom layer. */
+  readonly below: HeldLayer | undefined;
   /** For a top layer. */
   readonly vm?: Arrival['vm'];
-  /** A base layer that was pulled before this one and may still be being read back: what this one shares with it is taken from it. */
+  /** For a base layer: the one that was pulled before it, which may still be being read back. What they share is taken from it. */
   readonly before?: HeldLayer | undefined;
 }
 
@@ -37,19 +35,16 @@ type Pulled = { readonly layerId: string; readonly counts: StreamCounts };
 /** The file that a layer comes into, and what its chunks are taken from and noted in. */
 interface Into extends Pick<PullJob, 'own' | 'manifest'> {
   readonly path: string;
-  readonly below: DiskLayer | undefined;
+  readonly below: Below | undefined;
 }
 
 /**
  * Brings a layer into a new file at `path`, complete and on disk in the end; a base layer's manifest is here then, too. If that
  * fails nothing of it stays. Errors: those of createLike, pullLayer and the writer.
  */
-export async function pullInto(host: TaskHost, run: TaskRun, wanted: Coming, path: string): Promise<Pulled> {
-  const { below } = wanted;
+export function pullInto(host: TaskHost, run: TaskRun, wanted: Coming, path: string): Promise<Pulled> {
   const pull = wanted.vm === undefined ? pullBase : pullFrom;
-  if (below === undefined) return pull(host, run, wanted, { path, below });
-  const image = { path: below.path, topFormat: below.container.format };
-  return withChain(host.images, image, (chain) => pull(host, run, wanted, { path, below: topOf(chain) }));
+  return overBelow(host.images, wanted.below, (below) => pull(host, run, wanted, { path, below }));
 }
 
 /**
@@ -109,14 +104,14 @@ export function createLike(
   { layer: { container, virtual_bytes: virtualBytes, name } }: LayerTransfer,
   path: string,
   folder: ImageFolder,
-  below: DiskLayer | undefined,
+  below: Below | undefined,
 ): Promise<DiskWriter> {
   if (container.format === 'qcow2') {
     const { cluster_bytes: clusterBytes, version = 3 } = container;
     const backing =
       below === undefined
         ? {}
-        : { backing: { name: relative(folder.path, below.path), format: below.format, chain: below } };
+        : { backing: { name: relative(folder.path, below.path), format: below.disk.format, chain: below.disk } };
     return createQcow2(path, { virtualBytes, clusterBytes, version, ...backing }, folder.files);
   }
   if (below === undefined) return createRaw(path, { virtualBytes }, folder.files);

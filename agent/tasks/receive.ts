@@ -5,21 +5,21 @@ import { onceBegun } from '../flow/once-begun.ts';
 import { type Arrival, type Arrived, type ArrivedLayer, partialPath, type Waiting } from '../images/arrivals.ts';
 import { assertRoom, diskFull, isFull } from '../images/room.ts';
 import { topOf, withChain } from './chains.ts';
+import type { HeldLayer } from './held-layer.ts';
 import { forgetManifest, scanAt } from './know.ts';
-import type { HeldLayer } from './own-chunks.ts';
 import { pullInto, type Rounds, type Wanted } from './pull-into.ts';
 import type { TaskHost, TaskRun } from './task.ts';
 
 /**
  * Brings a layer into a new file under a name that is reserved for it, reads it back, and notes it as arrived. If that
- * fails nothing of it stays. `pulled` is told when only the reading back is left; a base layer's manifest is here then.
+ * fails nothing of it stays. `pulled` is told of a base layer when only reading it back is left, and may have that wait.
  * Errors: DISK_FULL, READBACK_DIFFERS, those of pullLayer, of creating images and of reading.
  */
 export async function receiveLayer(
   host: TaskHost,
   run: TaskRun,
   wanted: Wanted,
-  pulled: (layer: HeldLayer) => void = () => undefined,
+  pulled: (layer: HeldLayer) => unknown = () => undefined,
 ): Promise<{ arrived: Arrived; counts: StreamCounts }> {
   const { migration, transfer, vm } = wanted;
   const { name, data_bytes: bytes } = transfer.layer;
@@ -31,8 +31,14 @@ export async function receiveLayer(
       const { layerId, counts } = await pullInto(host, run, { ...wanted, rounds }, partialPath(arrival));
       // What is read back takes no part of the link any more.
       leave();
-      pulled(heldLayer(transfer, arrival, layerId));
-      return { arrived: await proven(host, run, wanted, arrival, transfer.layer.layer_id ?? layerId), counts };
+      try {
+        await pulled(heldLayer(transfer, arrival, layerId));
+        const layer = await arrivedLayer(host, run, wanted, arrival, transfer.layer.layer_id ?? layerId);
+        return { arrived: await host.arrivals.arrived(arrival, layer), counts };
+      } catch (error) {
+        await forgetManifest(host, layerId);
+        throw error;
+      }
     });
   } catch (error) {
     await host.arrivals.drop(arrival);
@@ -55,23 +61,7 @@ function inPlace<T>(
 
 function heldLayer({ layer }: LayerTransfer, arrival: Arrival, layerId: string): HeldLayer {
   const { virtual_bytes: virtualBytes, container } = layer;
-  return { layerId, virtualBytes, container, paths: [partialPath(arrival), arrival.path] };
-}
-
-/** Reads an arriving file back and notes it as arrived. If that fails no manifest of it stays. */
-async function proven(
-  host: TaskHost,
-  run: TaskRun,
-  wanted: Wanted,
-  arrival: Arrival,
-  layerId: string,
-): Promise<Arrived> {
-  try {
-    return await host.arrivals.arrived(arrival, await arrivedLayer(host, run, wanted, arrival, layerId));
-  } catch (error) {
-    await forgetManifest(host, layerId);
-    throw error;
-  }
+  return { layerId, path: arrival.path, partial: partialPath(arrival), virtualBytes, container };
 }
 
 /** What an arriving file holds, read back. Errors: READBACK_DIFFERS and those of reading. */

@@ -22,6 +22,24 @@ describe('work that begins ahead', () => {
     expect(results).toEqual(['a', 'b', 'c']);
   });
 
+  it('is told how the piece before ends', async () => {
+    const told: string[] = [];
+    await ahead(['a', 'b'], 2, quiet, async (item, { next, before }) => {
+      next();
+      if (item === 'a') await setImmediate();
+      else await before;
+      told.push(item);
+    });
+    expect(told).toEqual(['a', 'b']);
+    const failing = ahead(['a', 'b'], 2, quiet, async (item, { next, before }) => {
+      next();
+      if (item === 'a') throw new Error('torn');
+      await expect(before).rejects.toThrow('torn');
+      told.push('c');
+    });
+    await expect(failing).rejects.toThrow('torn');
+  });
+
   it.each([limits.layers_seeded_at_once, 4])('runs %d at a time at the most', async (most) => {
     let [running, seen] = [0, 0];
     await ahead(Array(10).keys(), most, quiet, async (_, { next }) => {

@@ -57,15 +57,15 @@ function holdReadBack() {
   const reached = Promise.withResolvers<string>();
   const go = Promise.withResolvers<void>();
   const begun: string[] = [];
-  let held: string | undefined;
+  /** In the order in which they were read, by whom ever. */
+  const read: string[] = [];
   letGo = go.resolve;
   const files: Files = {
     ...systemFiles,
     async open(path, how) {
       if (ENVIRONMENT.test(basename(path))) {
         if (how === 'create') begun.push(path);
-        if (how === 'read' && held === undefined) {
-          held = path;
+        if (how === 'read' && read.push(path) === 1) {
           reached.resolve(path);
           await go.promise;
         }
@@ -73,7 +73,7 @@ function holdReadBack() {
       return systemFiles.open(path, how);
     },
   };
-  return { files, begun, reached: reached.promise, go: letGo };
+  return { files, begun, read, reached: reached.promise, go: letGo };
 }
 
 /** The destination's agent has asked its cloud so often again, and done what came of it. */
@@ -90,23 +90,32 @@ async function polls(count: number): Promise<void> {
 }
 
 const nameOf = (partial: string) => basename(partial, '.partial');
-const manifests = () => readdirSync(hosts.at('b', '.layermover', 'manifests'));
+/** Of all that were pulled, whether they were read back or not. */
+const manifests = () => readdirSync(hosts.at('b', '.layermover', 'manifests')).filter((name) => /^\w{64}$/.test(name));
 const arrivals = () => readdirSync(hosts.at('b', '.layermover', 'arrivals'));
+
+/** Agents of both hosts, of which the destination's waits with reading back. */
+async function bothHosts() {
+  const hold = holdReadBack();
+  await hosts.start('a');
+  await hosts.start('b', undefined, undefined, hold.files);
+  return hold;
+}
 
 describe('while a base layer is read back', () => {
   it('the next one comes, and takes from it what they share; no third one begins', async () => {
     for (const [at, name] of ['web', 'lamp', 'db'].entries()) await withVm(name, at + 1);
-    const hold = holdReadBack();
-    await hosts.start('a');
-    await hosts.start('b', undefined, undefined, hold.files);
+    const hold = await bothHosts();
     const { ended } = await start('web-1', 'lamp-1', 'db-1');
     const first = await hold.reached;
     await expect.poll(() => hold.begun.length, patiently).toBe(limits.layers_fetched_at_once);
     const second = hold.begun[1]!;
-    await expect.poll(() => filesIn(hosts.at('b')), patiently).toContain(nameOf(second));
+    await expect.poll(() => manifests().length, patiently).toBe(3);
     await polls(5);
     expect(hold.begun).toEqual([first, second]);
-    expect(filesIn(hosts.at('b'))).not.toContain(nameOf(first));
+    for (const each of [first, second]) expect(filesIn(hosts.at('b'))).not.toContain(nameOf(each));
+    // It is not read back itself.
+    expect(hold.read).not.toContain(second);
     hold.go();
     const { state, vms } = await ended;
     expect(state).toBe('committed');
@@ -119,57 +128,61 @@ describe('while a base layer is read back', () => {
     }
   });
 
-  it('one that lies on it waits until it has its name', async () => {
-    const web = await withVm('web', 1);
-    await withVm('app', 2, web);
-    const hold = holdReadBack();
-    await hosts.start('a');
-    await hosts.start('b', undefined, undefined, hold.files);
+  it('one that lies on it comes, too, and is read back when what it lies on has its name', async () => {
+    await withVm('app', 2, await withVm('web', 1));
+    const hold = await bothHosts();
     const { ended } = await start('app-1');
-    const first = await hold.reached;
-    expect(nameOf(first)).toBe('web.qcow2');
+    const web = await hold.reached;
+    expect(nameOf(web)).toBe('web.qcow2');
+    await expect.poll(() => hold.begun.map(nameOf), patiently).toEqual(['web.qcow2', 'app.qcow2']);
+    await expect.poll(() => manifests().length, patiently).toBe(3);
     await polls(5);
-    expect(hold.begun).toEqual([first]);
+    expect(hold.read).not.toContain(hold.begun[1]);
+    expect(filesIn(hosts.at('b'))).not.toContain('web.qcow2');
     hold.go();
-    expect(await ended).toMatchObject({ state: 'committed', vms: [{ equal: true }] });
+    const { state, vms } = await ended;
+    expect(state).toBe('committed');
+    expect(vms[0]!.layers[2]).toMatchObject({ local_bytes: MiB });
     await expectEqual(hosts.at('a', 'app-1.qcow2'), hosts.at('b', 'app-1.qcow2'));
   });
 
-  it('and is found to be damaged, the next one ends with it, and nothing of both stays', async () => {
-    for (const [at, name] of ['web', 'lamp'].entries()) await withVm(name, at + 1);
-    const hold = holdReadBack();
-    await hosts.start('a');
-    await hosts.start('b', undefined, undefined, hold.files);
-    const { objects } = hosts.cloud().ports;
-    const get = objects.get.bind(objects);
-    const asked = Promise.withResolvers<void>();
-    const never = Promise.withResolvers<void>();
-    let isDamaged = false;
-    hold.reached.then(damage).then(() => {
-      isDamaged = true;
-    });
-    objects.get = async (key, part) => {
-      if (isDamaged && key.includes('/packs/')) {
-        asked.resolve();
-        await never.promise;
-      }
-      return get(key, part);
-    };
-    const { ended } = await start('web-1', 'lamp-1');
-    await asked.promise;
-    expect(hold.begun).toHaveLength(2);
-    hold.go();
-    const error = { code: 'READBACK_DIFFERS' };
-    const rolledBack = { state: 'rolled-back', error };
-    expect(await ended).toMatchObject({ state: 'failed', error, vms: [rolledBack, rolledBack] });
-    await expect.poll(arrivals, patiently).toEqual([]);
-    expect(filesIn(hosts.at('b'))).toEqual(['os.qcow2']);
-    expect(manifests()).toHaveLength(1);
-    isDamaged = false;
-    never.resolve();
-    expect(await (await start('web-1', 'lamp-1')).ended).toMatchObject({ state: 'committed' });
-    for (const vm of ['web-1.qcow2', 'lamp-1.qcow2']) await expectEqual(hosts.at('a', vm), hosts.at('b', vm));
-  });
+  it.each(['beside it', 'on it'])(
+    'and is found to be damaged, one %s ends, too, and nothing of both stays',
+    async (where) => {
+      const web = await withVm('web', 1);
+      await withVm('lamp', 2, where === 'on it' ? web : os);
+      const hold = await bothHosts();
+      const { objects } = hosts.cloud().ports;
+      const get = objects.get.bind(objects);
+      const asked = Promise.withResolvers<void>();
+      const never = Promise.withResolvers<void>();
+      let isDamaged = false;
+      hold.reached.then(damage).then(() => {
+        isDamaged = true;
+      });
+      objects.get = async (key, part) => {
+        if (isDamaged && key.includes('/packs/')) {
+          asked.resolve();
+          await never.promise;
+        }
+        return get(key, part);
+      };
+      const { ended } = await start('web-1', 'lamp-1');
+      await asked.promise;
+      expect(hold.begun).toHaveLength(2);
+      hold.go();
+      const error = { code: 'READBACK_DIFFERS' };
+      const rolledBack = { state: 'rolled-back', error };
+      expect(await ended).toMatchObject({ state: 'failed', error, vms: [rolledBack, rolledBack] });
+      await expect.poll(arrivals, patiently).toEqual([]);
+      expect(filesIn(hosts.at('b'))).toEqual(['os.qcow2']);
+      expect(manifests()).toHaveLength(1);
+      isDamaged = false;
+      never.resolve();
+      expect(await (await start('web-1', 'lamp-1')).ended).toMatchObject({ state: 'committed' });
+      for (const vm of ['web-1.qcow2', 'lamp-1.qcow2']) await expectEqual(hosts.at('a', vm), hosts.at('b', vm));
+    },
+  );
 });
 
 /** Changes a byte of what all environments hold. */

@@ -126,7 +126,7 @@ describe('chunks of own layers', () => {
     const { layerId, layer, manifests, wanted } = one;
     const [partial, path] = [`${layer.path}.partial`, layer.path] as const;
     const container = { format: 'qcow2', cluster_bytes: CHUNK, version: 3 } as const;
-    const before = { layerId, virtualBytes: layer.virtualBytes, container, paths: [partial, path] } as const;
+    const before = { layerId, virtualBytes: layer.virtualBytes, container, path, partial };
     const images = { path: folder.path(), files: systemFiles } as TaskHost['images'];
     // Nobody comes to ask this one.
     const other = {

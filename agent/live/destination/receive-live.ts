@@ -9,6 +9,7 @@ import { assertRoom, diskFull, isFull } from '../../images/room.ts';
 import { type PullRound, pullLayer } from '../../pull/pull-layer.ts';
 import type { ReceivedTop, WantedTop } from '../../tasks/arrived-vm.ts';
 import { topOf, withChain } from '../../tasks/chains.ts';
+import { type Below, overBelow } from '../../tasks/held-layer.ts';
 import { createMeter } from '../../tasks/meter.ts';
 import { createLike } from '../../tasks/pull-into.ts';
 import { readbackDiffers } from '../../tasks/receive.ts';
@@ -53,7 +54,7 @@ export async function receiveLive(
         way.caughtUp(wanted, arrival.path, cursor);
       };
       const rounds = new RoundsAhead(coming);
-      return overBelow(host, wanted, (below) =>
+      return overBelow(host.images, wanted.below, (below) =>
         receiveOver(host, run, { wanted, below, arrival, rounds, caughtUp: first }),
       );
     });
@@ -85,17 +86,9 @@ function inPlace<T>(
   });
 }
 
-type Below = Parameters<typeof createLike>[3];
-
-function overBelow<T>(host: TaskHost, { below }: WantedTop, work: (below: Below) => Promise<T>): Promise<T> {
-  if (below === undefined) return work(undefined);
-  const image = { path: below.path, topFormat: below.container.format };
-  return withChain(host.images, image, (chain) => work(topOf(chain)));
-}
-
 interface Receiving {
   readonly wanted: WantedTop;
-  readonly below: Below;
+  readonly below: Below | undefined;
   readonly arrival: Arrival;
   readonly rounds: RoundsAhead<Round>;
   readonly caughtUp: (cursor: string) => void;
