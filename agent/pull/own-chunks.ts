@@ -6,7 +6,7 @@ import { soughtOf } from '../manifests/sorted.ts';
 import type { ManifestStore } from '../manifests/store.ts';
 import { chunksIn, type Span } from '../scan/job.ts';
 import type { ChunkPool } from '../scan/pool.ts';
-import type { WantedChunk } from './plan.ts';
+import type { WantedChunk, WantedFrame } from './plan.ts';
 
 /** A base layer of the host, which is opened when something of it is to be read. */
 export interface OwnLayer {
@@ -31,7 +31,25 @@ interface Place {
   readonly from: number;
 }
 
+type Frame = Pick<WantedFrame, 'chunks'>;
+
+/** What own layers seem to hold of frames. */
+export interface Found<F extends Frame> {
+  readonly whole: readonly F[];
+  readonly others: readonly F[];
+  /**
+   * Gives to `write` the chunks of whole frames, each only after its SHA-256 was found to be its fingerprint. Answers which those
+   * were. Errors: those of `write`, the signal's reason.
+   */
+  copy(write: Write, signal: AbortSignal): Promise<ReadonlySet<WantedChunk>>;
+}
+
 export type Write = (chunk: WantedChunk, bytes: Uint8Array) => Promise<void>;
+
+interface To {
+  readonly write: Write;
+  readonly signal: AbortSignal;
+}
 
 /** What the host's own layers hold of a layer that arrives: those chunks need not be fetched. */
 export class OwnChunks {
@@ -43,23 +61,22 @@ export class OwnChunks {
     this.#layers = new Set(options.layers);
   }
 
-  /**
-   * Gives to `write` the chunks of those frames all of whose chunks own layers seem to hold: of others the whole frame has to be
-   * fetched anyhow. Each is given only after its SHA-256 was found to be its fingerprint. Answers which those were. Errors:
-   * those of `write`, the signal's reason.
-   */
-  async copy(
-    frames: readonly (readonly WantedChunk[])[],
-    write: Write,
-    signal: AbortSignal,
-  ): Promise<ReadonlySet<WantedChunk>> {
-    const places = await this.#find(frames.flat());
+  /** Tells which frames are whole here: all of whose chunks own layers seem to hold. Of others all has to be fetched anyhow. */
+  async find<F extends Frame>(frames: readonly F[]): Promise<Found<F>> {
+    const places = await this.#find(frames.flatMap(({ chunks }) => chunks));
     const known = new Set([...places.values()].flat().map(({ chunk }) => chunk));
-    const whole = new Set(frames.filter((chunks) => chunks.every((chunk) => known.has(chunk))).flat());
+    const { whole = [], others = [] } = Object.groupBy(frames, ({ chunks }) =>
+      chunks.every((chunk) => known.has(chunk)) ? 'whole' : 'others',
+    );
+    return { whole, others, copy: (write, signal) => this.#copy(whole, places, { write, signal }) };
+  }
+
+  async #copy(whole: readonly Frame[], places: ReadonlyMap<OwnLayer, readonly Place[]>, to: To) {
+    const wanted = new Set(whole.flatMap(({ chunks }) => chunks));
     const copied = new Set<WantedChunk>();
     for (const [layer, all] of places) {
-      const some = all.filter(({ chunk }) => whole.has(chunk)).sort((a, b) => a.from - b.from);
-      if (some.length > 0) await this.#copyFrom(layer, some, copied, { write, signal });
+      const some = all.filter(({ chunk }) => wanted.has(chunk)).sort((a, b) => a.from - b.from);
+      if (some.length > 0) await this.#copyFrom(layer, some, copied, to);
     }
     return copied;
   }
@@ -87,7 +104,7 @@ export class OwnChunks {
     layer: OwnLayer,
     places: readonly Place[],
     copied: Set<WantedChunk>,
-    { write, signal }: { write: Write; signal: AbortSignal },
+    { write, signal }: To,
   ): Promise<void> {
     const { pool, chunkBytes } = this.#options;
     const perRead = Math.max(1, Math.floor(pool.bufferBytes / chunkBytes));

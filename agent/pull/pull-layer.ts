@@ -15,10 +15,10 @@ import { Counter, type Counts, type Progress } from '../push/counts.ts';
 import { fetchNamed } from './absent.ts';
 import { writeRange } from './frames.ts';
 import { oneAhead } from './one-ahead.ts';
-import type { OwnChunks } from './own-chunks.ts';
+import type { Found, OwnChunks } from './own-chunks.ts';
 import { type Plan, planSegments, type SegmentVersion, type WantedChunk, type WantedFrame } from './plan.ts';
 import type { PullSource } from './port.ts';
-import { rangesOf } from './ranges.ts';
+import { type PackRange, rangesOf } from './ranges.ts';
 import { corrupt, Versions } from './versions.ts';
 import { WatchedSource } from './watched-source.ts';
 
@@ -88,9 +88,15 @@ export async function pullLayer(job: PullJob): Promise<{ layerId: string; counts
       }
       if (plan.overwrites) await background.drain();
       await writeZeros(job, plan);
-      for (const range of rangesOf(await withoutOwn(job, plan.frames, counter, stop.signal))) {
-        await background.start(async () => counter.add({ doneBytes: await writeRange(disk, range, unpack) }));
+      const found = await job.own?.find(plan.frames);
+      const fetched = async (range: PackRange) => counter.add({ doneBytes: await writeRange(disk, range, unpack) });
+      if (found !== undefined && found.whole.length > 0) {
+        // Beside what is fetched: the link has something to do meanwhile.
+        await background.start(async () => {
+          for (const range of rangesOf(await copyOwn(job, found, counter, stop.signal))) await fetched(range);
+        });
       }
+      for (const range of rangesOf(found?.others ?? plan.frames)) await background.start(() => fetched(range));
     }
     await background.drain();
     const layerId = end.layerId ?? roundsEnded(name);
@@ -135,23 +141,23 @@ async function* stepsOf(
   }
 }
 
-/** Writes the chunks that layers of the host's own hold; gives what is left to fetch. */
-async function withoutOwn(
-  { own, writer, geometry, unpacked }: PullJob,
-  frames: readonly WantedFrame[],
+/** Writes what layers of the host's own hold; gives what has to be fetched after all. */
+async function copyOwn(
+  { writer, geometry, unpacked }: PullJob,
+  found: Found<WantedFrame>,
   counter: Counter,
   signal: AbortSignal,
 ): Promise<readonly WantedFrame[]> {
-  if (own === undefined) return frames;
   const write = async ({ chunk, length }: WantedChunk, bytes: Uint8Array) => {
     await writer.write(chunk * geometry.chunkBytes, bytes);
     counter.add({ doneBytes: length, dedupedBytes: length });
   };
-  const wanted = frames.map(({ chunks }) => chunks);
-  const copy = () => own.copy(wanted, write, signal);
+  const copy = () => found.copy(write, signal);
   const copied = (await unpacked?.measure(copy, ({ size }) => size * geometry.chunkBytes)) ?? (await copy());
-  if (copied.size === 0) return frames;
-  const left = frames.map(({ place, chunks }) => ({ place, chunks: chunks.filter((chunk) => !copied.has(chunk)) }));
+  const left = found.whole.map(({ place, chunks }) => ({
+    place,
+    chunks: chunks.filter((chunk) => !copied.has(chunk)),
+  }));
   return left.filter(({ chunks }) => chunks.length > 0);
 }
 

@@ -5,7 +5,7 @@ import type { KnownLayer } from '../../agent/catalog/catalog.ts';
 import { openChain } from '../../agent/disk/chain.ts';
 import { soughtOf } from '../../agent/manifests/sorted.ts';
 import { ManifestStore } from '../../agent/manifests/store.ts';
-import { OwnChunks } from '../../agent/pull/own-chunks.ts';
+import { OwnChunks, type Write } from '../../agent/pull/own-chunks.ts';
 import type { WantedChunk } from '../../agent/pull/plan.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
 import { scanLayer } from '../../agent/scan/scan-layer.ts';
@@ -86,6 +86,11 @@ describe('chunks of own layers', () => {
       onFailure: (id) => void failures.push(id),
     });
 
+  async function copyFrom(own: OwnChunks, frames: readonly WantedChunk[][], write: Write) {
+    const found = await own.find(frames.map((chunks) => ({ chunks })));
+    return found.copy(write, signal);
+  }
+
   it('are given if they are what they are said to be', async () => {
     const one = await scanned('one.qcow2', 1);
     const unknown = { chunk: 7, rawOffset: 0, length: CHUNK, fingerprint: sha256(Buffer.from('unknown')) };
@@ -94,11 +99,8 @@ describe('chunks of own layers', () => {
       expect(sha256(bytes).equals(fingerprint)).toBe(true);
       given.push(chunk);
     };
-    const copied = await ownOf(one, async () => one.layer).copy(
-      [[unknown, one.wanted[0]!], one.wanted.slice(1)],
-      write,
-      signal,
-    );
+    const own = ownOf(one, async () => one.layer);
+    const copied = await copyFrom(own, [[unknown, one.wanted[0]!], one.wanted.slice(1)], write);
     // A frame with anything that is nowhere here is fetched as a whole.
     expect([...copied].map(({ chunk }) => chunk).sort()).toEqual(
       one.wanted
@@ -114,9 +116,17 @@ describe('chunks of own layers', () => {
     const one = await scanned('one.qcow2', 1);
     const two = await scanned('two.qcow2', 2);
     const write = async () => expect.unreachable('a chunk that is another’s');
-    expect((await ownOf(one, async () => two.layer).copy([one.wanted], write, signal)).size).toBe(0);
+    expect(
+      (
+        await copyFrom(
+          ownOf(one, async () => two.layer),
+          [one.wanted],
+          write,
+        )
+      ).size,
+    ).toBe(0);
     const gone = ownOf(one, () => Promise.reject(new Error('gone')));
-    for (let again = 0; again < 2; again++) expect((await gone.copy([one.wanted], write, signal)).size).toBe(0);
+    for (let again = 0; again < 2; again++) expect((await copyFrom(gone, [one.wanted], write)).size).toBe(0);
     expect(failures).toEqual([one.layerId]);
     await Promise.all([one, two].map(({ chain }) => chain.close()));
   });
@@ -138,7 +148,7 @@ describe('chunks of own layers', () => {
     const catalog = { files: async () => [other] } as object as TaskHost['catalog'];
     const host = { catalog, images, manifests, pool, log: keptLog() };
     const copied = () =>
-      withOwnChunks(host, { chunkBytes: CHUNK, before }, (own) => own!.copy([wanted], async () => undefined, signal));
+      withOwnChunks(host, { chunkBytes: CHUNK, before }, (own) => copyFrom(own!, [wanted], async () => undefined));
     expect((await copied()).size).toBe(wanted.length);
     renameSync(path, partial);
     expect((await copied()).size).toBe(wanted.length);

@@ -2,6 +2,8 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { ManifestStore } from '../../agent/manifests/store.ts';
 import type { Busy } from '../../agent/measure/busy.ts';
+import type { OwnChunks } from '../../agent/pull/own-chunks.ts';
+import type { WantedChunk } from '../../agent/pull/plan.ts';
 import { type PullJob, type PullRound, pullLayer } from '../../agent/pull/pull-layer.ts';
 import { rangesOf } from '../../agent/pull/ranges.ts';
 import { geometryOf } from '../../core/chunk.ts';
@@ -106,6 +108,29 @@ describe('rounds', () => {
     const { layerId: arrived } = await pullLayer(job({ rounds }));
     expect(arrived).toBe(later.layerId);
     expectSame(disk.bytes, later.disk);
+  });
+
+  it('bring what has to be fetched while what is here is copied, and fetch what could not be', async () => {
+    const fetching = Promise.withResolvers<void>();
+    const range = store.range.bind(store);
+    let isCopying = true;
+    let after = 0;
+    store.range = (...of) => {
+      fetching.resolve();
+      if (!isCopying) after++;
+      return range(...of);
+    };
+    const copy = async () => {
+      await fetching.promise;
+      isCopying = false;
+      return new Set<WantedChunk>();
+    };
+    const own: Pick<OwnChunks, 'find'> = {
+      find: async (frames) => ({ whole: frames.slice(0, 1), others: frames.slice(1), copy }),
+    };
+    await pullLayer(job({ own: own as OwnChunks }));
+    expect(after).toBeGreaterThan(0);
+    expectSame(disk.bytes, expected);
   });
 
   it('make the layer’s manifest, whatever earlier ones brought', async () => {
