@@ -24,8 +24,10 @@ const COSTS: ReadonlyMap<number, number> = new Map([
   [9, 4.2],
 ]);
 
-/** So little waiting, or idleness, is what a link and a compressor of the same speed have, too. */
+/** So little waiting is what a link and a compressor of the same speed have, too. */
 const BALANCED_SHARE = 0.1;
+/** Of idleness less is borne: packs wait so that there is none. */
+const IDLE_SHARE = 0.05;
 /** Of the time that a link leaves the compressor, what is taken: what is read and hashed takes time as well. */
 const TAKEN_SHARE = 0.9;
 /** From one pack to the next, at the most: the first one tells little, and a layer that begins leaves the link idle for a moment. */
@@ -46,7 +48,7 @@ export function nextLevel(level: number, { ms, waitedMs, idleMs }: PackPeriod): 
     const times = Math.min(TIMES_MAX, TAKEN_SHARE / Math.max(0, 1 - waited));
     return Math.max(level, affordable(cost * times));
   }
-  if (idle > BALANCED_SHARE) return Math.min(level, affordable(cost * Math.max(TIMES_MIN, 1 - idle)));
+  if (idle > IDLE_SHARE) return Math.min(level, affordable(cost * Math.max(TIMES_MIN, 1 - idle)));
   return level;
 }
 
