@@ -8,6 +8,10 @@ export const relations: readonly (readonly [string, boolean])[] = [
     'a small pack holds a chunk',
     limits.chunk_bytes_max <= limits.pack_raw_bytes_min && limits.pack_raw_bytes_min <= limits.pack_raw_bytes_max,
   ],
+  [
+    'a pack is filled while others go up',
+    (limits.uploads_in_flight + 1) * limits.pack_raw_bytes_max <= limits.pack_memory_bytes,
+  ],
   ['a window spans a frame', 2 ** limits.frame_window_log >= limits.frame_raw_bytes_max],
   [
     'a level can be chosen',

@@ -10,6 +10,8 @@ import { CHUNK_BYTES, type Layer } from './read-layer.ts';
 const SEGMENT_CHUNKS = 4096;
 const SAMPLING = 8;
 const DIGEST_BYTES = 32;
+/** What a chunk adds to a pack at the most: itself, and a footer's line. */
+const SENT_CHUNK_BYTES = CHUNK_BYTES + 64;
 
 export interface Vm {
   readonly name: string;
@@ -22,13 +24,13 @@ export interface Row {
   readonly treatment: 'skip' | 'dedup' | 'direct';
   /** Raw bytes of the layer's data that are moved, and of these, those that were not sent: the store, or the same pack, had them. */
   readonly handledBytes: number;
-  readonly dedupedBytes: number;
-  /** Chunks that were sent though the store had them: no hook led to their pack. */
+  readonly dedupedBytes: Range;
+  /** Chunks that were sent though the store had them, as no hook led to their pack; unless that was still on its way, and so known without. */
   readonly missedChunks: number;
   readonly storedBytes: Range;
   readonly wireBytes: Range;
   /** Raw bytes that the destination took from other layers of its own, and bytes that it fetched. */
-  readonly localBytes: number;
+  readonly localBytes: Range;
   readonly pulledBytes: Range;
 }
 
@@ -61,11 +63,11 @@ const NONE = exactly(0);
 const SKIPPED: Row = {
   treatment: 'skip',
   handledBytes: 0,
-  dedupedBytes: 0,
+  dedupedBytes: NONE,
   missedChunks: 0,
   storedBytes: NONE,
   wireBytes: NONE,
-  localBytes: 0,
+  localBytes: NONE,
   pulledBytes: NONE,
 };
 
@@ -156,6 +158,8 @@ function send(layer: Layer, store: readonly Pack[]): Sending {
   }
   const indexes = new Set(layer.chunks.map(({ at }) => Math.floor(at / SEGMENT_CHUNKS)));
   const last = [...indexes].reduce((all, index) => all + versionBytes(layer, index, places), 0);
+  // What lies in packs that are still on their way is named when they are there, in a version of its own.
+  if (packs.length > 0 && missing.length < data.length) versions.push(last);
   return {
     layer,
     data,
@@ -194,20 +198,27 @@ function rowOf(
   { layer, data, foundBytes, missedChunks, packs, manifestBytes }: Sending,
   treatment: 'dedup' | 'direct',
 ) {
-  const storedBytes = sum(packs.map(({ bytes }) => bytes));
+  const [least, most] = sum(packs.map(({ bytes }) => bytes));
+  const storedBytes: Range = [Math.max(0, least - missedChunks * SENT_CHUNK_BYTES), most];
+  const dedupedBytes = foundBytes + packs.reduce((all, { repeatedBytes }) => all + repeatedBytes, 0);
   const asked = treatment === 'dedup' ? DIGEST_BYTES * data.length : 0;
   return {
     treatment,
     handledBytes: bytesOf(data),
-    dedupedBytes: foundBytes + packs.reduce((all, { repeatedBytes }) => all + repeatedBytes, 0),
+    dedupedBytes: upTo(dedupedBytes, missedChunks),
     missedChunks,
     storedBytes,
     wireBytes: sum([exactly(asked + rootBytes(layer)), storedBytes, manifestBytes]),
   };
 }
 
+/** So many bytes, and those of some of these chunks. */
+function upTo(bytes: number, chunks: number): Range {
+  return [bytes, bytes + chunks * CHUNK_BYTES];
+}
+
 /** A frame is fetched unless layers that the destination holds by then have all that is wanted of it. */
-function arrival({ layer, data, places, manifestBytes }: Sending, held: ReadonlySet<string>) {
+function arrival({ layer, data, places, manifestBytes, missedChunks }: Sending, held: ReadonlySet<string>) {
   const frames = new Map<Frame, DataChunk[]>();
   for (const chunk of data) {
     const { frame } = places.get(chunk.at)!;
@@ -216,6 +227,6 @@ function arrival({ layer, data, places, manifestBytes }: Sending, held: Readonly
   const isLocal = (chunks: readonly DataChunk[]) => chunks.every(({ id }) => held.has(id));
   const local = [...frames.values()].filter(isLocal);
   const fetched = sum([...frames].filter(([, chunks]) => !isLocal(chunks)).map(([{ bytes }]) => bytes));
-  const manifest: Range = [0, manifestBytes[1] + rootBytes(layer)];
-  return { localBytes: bytesOf(local.flat()), pulledBytes: sum([fetched, manifest]) };
+  const manifest: Range = [-missedChunks * SENT_CHUNK_BYTES, manifestBytes[1] + rootBytes(layer)];
+  return { localBytes: upTo(bytesOf(local.flat()), missedChunks), pulledBytes: sum([fetched, manifest]) };
 }

@@ -148,7 +148,8 @@ describe.skipIf(!hasFakeTime)(
       dies();
       const before = byOther();
       await until('it goes on asking', () => byOther() > before + 1);
-      expect([...world.front.putBytes.keys()].filter((key) => key.includes('/ns/default/packs/')).length).toBe(1);
+      // One of each base layer, by the one that was killed.
+      expect([...world.front.putBytes.keys()].filter((key) => key.includes('/ns/default/packs/')).length).toBe(2);
 
       clock.set(limits.claim_ms / 1000 + 10);
       const two = await committed(second);
