@@ -1,4 +1,5 @@
 import { chunkLength, type Geometry } from '../../core/chunk.ts';
+import { LayerMoverError } from '../../core/errors.ts';
 import { fromHex, toHex } from '../../core/fingerprint.ts';
 import type { FramePlace, PackScope } from '../../core/format/placement.ts';
 import { limits } from '../../core/limits.ts';
@@ -97,12 +98,15 @@ export class Settler {
     if (this.#scope === 'namespace') await this.#announce(pack);
   }
 
-  /** Places chunks whose packs another push is storing, once these are there, and commits their segments. */
+  /**
+   * Places chunks whose packs another push is storing, once these are there, and commits their segments. If that push fails, be it that
+   * its migration was aborted, this one can be begun anew: PACK_NOT_STORED.
+   */
   adopt(chunks: readonly Adopted[]): Promise<void> {
     return this.#background.start(async () => {
       const touched = new Set<OpenSegment>();
       for (const { segment, slot, place, length } of chunks) {
-        const { frame, rawOffset } = await place;
+        const { frame, rawOffset } = await place.catch(neverCame);
         segment.place(slot, frame, rawOffset);
         touched.add(segment);
         this.#counter.add({ doneBytes: length, dedupedBytes: length });
@@ -219,4 +223,10 @@ export class Settler {
       await this.#onComplete(segment);
     }
   }
+}
+
+function neverCame(cause: unknown): never {
+  throw new LayerMoverError('PACK_NOT_STORED', 'a pack that another push was storing has not come to the store', {
+    cause,
+  });
 }

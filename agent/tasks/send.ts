@@ -15,7 +15,7 @@ import type { TaskHost, TaskRun } from './task.ts';
 
 /**
  * Pushes one layer as its transfer says, and records it if all of it is in the namespace's store then. What it relied on may
- * just be leaving the store: then it is sent once more. `packed` is called when the next layer may begin.
+ * just be leaving the store, or never have come to it: then it is sent once more. `packed` is called when the next layer may begin.
  * Errors: LAYER_CHANGED if it is not the layer that was surveyed, and those of pushLayer.
  */
 export async function sendLayer(
@@ -31,12 +31,13 @@ export async function sendLayer(
     try {
       return await sendOnce(host, run, { migration, chunkBytes, sink, packed }, transfer, layer);
     } catch (error) {
-      if (!hasCode(error, 'OBJECT_LEAVING') || attempt === limits.leaving_attempts_max) throw error;
+      if (!hasCode(error, 'OBJECT_LEAVING', 'PACK_NOT_STORED') || attempt === limits.leaving_attempts_max) throw error;
       host.log.info(
         { migration, layer: transfer.layer.name },
-        'what the store had of it is being removed: it is sent anew',
+        'what the store had of it, or was to have, is going: it is sent anew',
       );
-      await host.clock.sleep(limits.leaving_wait_ms, run.signal);
+      run.signal.throwIfAborted();
+      if (error.code === 'OBJECT_LEAVING') await host.clock.sleep(limits.leaving_wait_ms, run.signal);
     }
   }
 }
