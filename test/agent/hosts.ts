@@ -1,13 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, expect } from 'vitest';
+import { systemFiles } from '../../adapters/system/files.ts';
 import { systemRandom } from '../../adapters/system/random.ts';
 import { threadedZstd } from '../../adapters/system/zstd.ts';
 import { type Agent, startAgent } from '../../agent/agent.ts';
 import { openChain } from '../../agent/disk/chain.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
 import { DEFAULT_NAMESPACE } from '../../core/api/names.ts';
-import type { Files } from '../../core/files.ts';
+import type { Files, OpenFile } from '../../core/files.ts';
 import { expectSame, readAll } from '../disk/support.ts';
 import { createLocalCloud, type LocalCloud } from './local-cloud.ts';
 import { eachFolder, hastyClock, keptLog } from './support.ts';
@@ -16,32 +17,35 @@ type Site = 'a' | 'b' | 'c';
 
 /**
  * For each test a cloud, and hosts a/h1 and b/h1 (and c/h1, for who wants a third) with a folder each. Agents that a test leaves
- * running are stopped. `files` stand for the machine's own.
+ * running are stopped; then they have closed all their files. `files` stand for the machine's own.
  */
 export function twoHosts() {
   const folder = eachFolder();
   const log = keptLog();
   let cloud: LocalCloud;
   let agents: Agent[] = [];
+  /** The paths of files that are open. */
+  const open = new Map<OpenFile, string>();
 
   beforeEach(() => {
     cloud = createLocalCloud();
     log.lines.length = 0;
+    open.clear();
     for (const site of ['a', 'b', 'c']) mkdirSync(folder.at(site));
   });
   afterEach(async () => {
     await Promise.all(agents.map((agent) => agent.stop()));
     agents = [];
     expect(cloud.errors).toEqual([]);
+    expect([...open.values()]).toEqual([]);
   });
 
   async function start(
     site: Site,
     vms?: Record<string, string>,
     namespace = DEFAULT_NAMESPACE,
-    files?: Files,
+    files: Files = systemFiles,
   ): Promise<Agent> {
-    const machineOn = (on: Files) => ({ files: on, pool: new ChunkPool({ workers: 1 }), zstd: threadedZstd });
     const agent = await startAgent({
       site,
       host: 'h1',
@@ -62,7 +66,7 @@ export function twoHosts() {
         };
       },
       log,
-      ...(files === undefined ? { workers: 1 } : { machine: machineOn(files) }),
+      machine: { files: watched(files, open), pool: new ChunkPool({ workers: 1 }), zstd: threadedZstd },
       ...(vms === undefined ? {} : { vms }),
     });
     agents.push(agent);
@@ -75,6 +79,23 @@ export function twoHosts() {
   }
 
   return { at: folder.at, log, start, cloud: () => cloud };
+}
+
+/** The same files, of which `open` has those that are open. */
+function watched(files: Files, open: Map<OpenFile, string>): Files {
+  return {
+    ...files,
+    async open(path, how) {
+      const file = await files.open(path, how);
+      const close = file.close.bind(file);
+      open.set(file, path);
+      file.close = () => {
+        open.delete(file);
+        return close();
+      };
+      return file;
+    },
+  };
 }
 
 /** Both chains are of like images and hold the same for the guest, layer by layer. */

@@ -150,9 +150,16 @@ describe('a push’s journal', () => {
       await setImmediate();
     }
     const begun = await Promise.all(opening);
-    for (const [at, journal] of begun.entries()) await journal.note([version(at, 1)], spentBy(1));
+    for (const [at, journal] of begun.entries()) {
+      await journal.note([version(at, 1)], spentBy(1));
+      await journal.close();
+    }
     expect(log.lines).toEqual([]);
-    for (const [at, push] of pushes.entries()) expect((await journals.open(push)).latest(at)).toBe(version(at, 1).id);
+    for (const [at, push] of pushes.entries()) {
+      const again = await journals.open(push);
+      expect(again.latest(at)).toBe(version(at, 1).id);
+      await again.close();
+    }
   });
 
   it('goes when its push is done, or once the store has expired what it tells of', async () => {
