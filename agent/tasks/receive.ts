@@ -56,7 +56,7 @@ function inPlace<T>(
   const { layer_id: layerId } = transfer.layer;
   const withPlace = (rounds: Rounds) => places.destination(signal, (leave) => work(rounds, leave));
   if (transfer.stored && layerId !== undefined) return withPlace({ layerId });
-  return onceBegun(news.rounds({ migration, run, stream: transfer.stream }, signal), withPlace);
+  return onceBegun((until) => news.rounds({ migration, run, stream: transfer.stream }, until), signal, withPlace);
 }
 
 function heldLayer({ layer }: LayerTransfer, arrival: Arrival, layerId: string): HeldLayer {

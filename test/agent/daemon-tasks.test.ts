@@ -8,6 +8,7 @@ import { createPlaces } from '../../agent/daemon/places.ts';
 import { reportable } from '../../agent/daemon/reportable.ts';
 import { Runs, type RunsOptions } from '../../agent/daemon/runs.ts';
 import { abortable } from '../../agent/flow/abortable.ts';
+import { onceBegun } from '../../agent/flow/once-begun.ts';
 import type { TaskRun } from '../../agent/tasks/task.ts';
 import { errorJson } from '../../core/api/agent.ts';
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
@@ -87,6 +88,24 @@ describe('an inbox', () => {
     await expect(read).rejects.toMatchObject({ code: 'TASK_CANCELLED' });
     await expect(receipt).rejects.toMatchObject({ code: 'TASK_CANCELLED' });
     expect(inbox.wants()).toEqual({ following: [], awaiting: [], expecting: [], settling: [] });
+  });
+
+  it('asks for no more rounds once the work with them has failed, though it waited for the next one', async () => {
+    const begin = (signal: AbortSignal) => inbox.rounds({ migration: MIGRATION, run: 1, stream: STREAM }, signal);
+    const working = onceBegun(begin, never, async (rounds) => {
+      const each = rounds[Symbol.asyncIterator]();
+      await each.next();
+      each.next().catch(() => undefined);
+      await clock.sleep(1);
+      throw coded('CHUNK_CORRUPT');
+    });
+    inbox.deliver({ rounds: [round('1')], ...silence });
+    const failed = expect(working).rejects.toMatchObject({ code: 'CHUNK_CORRUPT' });
+    await clock.advance(1);
+    await failed;
+    await clock.advance(0);
+    expect(inbox.wants().following).toEqual([]);
+    expect(inbox.waitingSinceMs).toBeUndefined();
   });
 
   it('gives a receipt to who waits for it', async () => {

@@ -75,7 +75,7 @@ function inPlace<T>(
   wanted: WantedTop,
   work: (rounds: AsyncIterable<Round>, caughtUp: () => void) => Promise<T>,
 ): Promise<T> {
-  return onceBegun(roundsOf(host, run, wanted), async (rounds) => {
+  return onceBegun(roundsOf(host, wanted), run.signal, async (rounds) => {
     const caughtUp = Promise.withResolvers<void>();
     const { running } = await host.places.destination(run.signal, async () => {
       const working = work(rounds, caughtUp.resolve);
@@ -154,8 +154,8 @@ async function pullAndProve(
   return { layerId: pulled.layerId, counts: meter(pulled.counts) };
 }
 
-function roundsOf(host: TaskHost, run: TaskRun, { migration, run: migrationRun, transfer }: WantedTop) {
-  return host.news.rounds({ migration, run: migrationRun, stream: transfer.stream }, run.signal);
+function roundsOf({ news }: TaskHost, { migration, run, transfer }: WantedTop) {
+  return (until: AbortSignal) => news.rounds({ migration, run, stream: transfer.stream }, until);
 }
 
 function pullOf(host: TaskHost, run: TaskRun, { migration, transfer, below }: WantedTop) {
