@@ -1,13 +1,13 @@
 import { dirname } from 'node:path';
 import type { Files } from '../../core/files.ts';
 
-/** Replaces a small file at once and durably: after a crash it is what it was before, or all of `text`. */
-export async function writeDurably(files: Files, path: string, text: string): Promise<void> {
+/** Replaces a small file at once and durably: after a crash it is what it was before, or all of `bytes`. */
+export async function writeDurably(files: Files, path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.tmp`;
   try {
     const file = await files.open(temporary, 'replace');
     try {
-      await file.write(Buffer.from(text), 0);
+      await file.write(bytes, 0);
       await file.sync();
     } finally {
       await file.close();

@@ -5,6 +5,7 @@ import { LayerMoverError } from '../../core/errors.ts';
 import type { Files } from '../../core/files.ts';
 import { toHex } from '../../core/fingerprint.ts';
 import { refuse } from '../../core/format/bytes.ts';
+import { OneByOne } from '../flow/one-by-one.ts';
 import { writeDurably } from './durable.ts';
 
 export const RECORD_ENDING = '.json';
@@ -17,8 +18,7 @@ export class RecordFolder<T> {
   readonly #files: Files;
   readonly #folder: string;
   readonly #records = new Map<string, T>();
-  /** The last change: they are made one after the other. */
-  #last: Promise<void> = Promise.resolve();
+  readonly #changes = new OneByOne();
 
   private constructor(files: Files, folder: string) {
     this.#files = files;
@@ -48,7 +48,7 @@ export class RecordFolder<T> {
   }
 
   put(name: string, record: T): Promise<void> {
-    return this.#change(async () => {
+    return this.#changes.do(async () => {
       await writeRecord(this.#files, this.#path(name), record);
       this.#records.set(name, record);
     });
@@ -56,18 +56,12 @@ export class RecordFolder<T> {
 
   /** An absent record is no error. With `only`, another record that has taken its place stays. */
   remove(name: string, only?: T): Promise<void> {
-    return this.#change(async () => {
+    return this.#changes.do(async () => {
       if (only !== undefined && this.#records.get(name) !== only) return;
       this.#records.delete(name);
       await this.#files.remove(this.#path(name));
       await this.#files.syncFolder(this.#folder);
     });
-  }
-
-  #change(change: () => Promise<void>): Promise<void> {
-    const done = this.#last.then(change);
-    this.#last = done.catch(() => undefined);
-    return done;
   }
 
   #path(name: string): string {
@@ -81,7 +75,7 @@ const sealed = z.object({ record: z.unknown(), checksum: z.string() });
 /** Writes one record's file, durably. */
 export async function writeRecord(files: Files, path: string, record: unknown): Promise<void> {
   const seal = { record, checksum: checksumOf(basename(path, RECORD_ENDING), record) };
-  await writeDurably(files, path, `${JSON.stringify(seal, null, 2)}\n`);
+  await writeDurably(files, path, Buffer.from(`${JSON.stringify(seal, null, 2)}\n`));
 }
 
 /** Errors: STATE_CORRUPT, and what the system refuses. */

@@ -4,6 +4,8 @@ import { isNone } from '../../core/fingerprint.ts';
 import { type Root, segmentIdAt } from '../../core/format/root.ts';
 import { DATA, type Segment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
+import { writeDurably } from '../catalog/durable.ts';
+import type { OneByOne } from '../flow/one-by-one.ts';
 
 /**
  * A manifest's fingerprints in their order, so that a layer is found to hold a chunk without reading all of its manifest into
@@ -26,6 +28,15 @@ interface Segments {
   segment(layerId: string, index: number): Promise<Segment>;
 }
 
+/** Where a manifest is. */
+interface Place {
+  readonly files: Files;
+  readonly folder: string;
+  readonly manifests: Segments;
+  /** Of all sorted files of the store. */
+  readonly making: OneByOne;
+}
+
 /** Ascending, as `findSorted` takes them. */
 export function soughtOf(fingerprints: readonly Uint8Array[]): Sought[] {
   const sought = fingerprints.map((print, at) => {
@@ -36,18 +47,18 @@ export function soughtOf(fingerprints: readonly Uint8Array[]): Sought[] {
 }
 
 /**
- * Tells, for each that is sought and that the layer may hold, the number of one of its chunks. `folder` is the manifest's. Errors:
- * those of the manifest store and of files.
+ * Tells, for each that is sought and that the layer may hold, the number of one of its chunks. Errors: those of the manifest store
+ * and of files.
  */
 export async function findSorted(
-  { files, folder, manifests }: { files: Files; folder: string; manifests: Segments },
+  place: Place,
   { layerId, root }: { layerId: string; root: Root },
   sought: readonly Sought[],
 ): Promise<Map<number, number>> {
   const found = new Map<number, number>();
   for (let part = 0; part * PART_SEGMENTS < root.geometry.segments; part++) {
-    const path = join(folder, `sorted-${part}`);
-    const file = await openSorted(files, path, () => sortPart(manifests, layerId, root, part));
+    const path = join(place.folder, `sorted-${part}`);
+    const file = await openSorted(place, path, () => sortPart(place.manifests, layerId, root, part));
     try {
       await findInPart(file, sought, (at, number) => {
         if (!found.has(at)) found.set(at, part * PART_SEGMENTS * limits.segment_chunks + number);
@@ -59,22 +70,18 @@ export async function findSorted(
   return found;
 }
 
-async function openSorted(files: Files, path: string, make: () => Promise<Uint8Array>): Promise<OpenFile> {
-  try {
-    return await files.open(path, 'read');
-  } catch (error) {
-    if (!isRefusedWith(error, 'ENOENT')) throw error;
-  }
-  const bytes = await make();
-  const draft = await files.open(`${path}.tmp`, 'replace');
-  try {
-    if (bytes.length > 0) await draft.write(bytes, 0);
-    await draft.sync();
-  } finally {
-    await draft.close();
-  }
-  await files.rename(`${path}.tmp`, path);
-  return await files.open(path, 'read');
+/** One is made at a time: that takes memory, and another may be about to make the same one. */
+async function openSorted({ files, making }: Place, path: string, make: () => Promise<Uint8Array>): Promise<OpenFile> {
+  const ifThere = () =>
+    files.open(path, 'read').catch((error: unknown) => {
+      if (isRefusedWith(error, 'ENOENT')) return undefined;
+      throw error;
+    });
+  const made = async () => {
+    await writeDurably(files, path, await make());
+    return files.open(path, 'read');
+  };
+  return (await ifThere()) ?? making.do(async () => (await ifThere()) ?? made());
 }
 
 /** As two words each, the lower one first: as one number of 64 bits they are in the order of fingerprints. */

@@ -7,6 +7,7 @@ import { fromHex, isNone, sameDigest, sha256 } from '../../core/fingerprint.ts';
 import { decodeRoot, type Root, segmentIdAt } from '../../core/format/root.ts';
 import { decodeSegment, Segment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
+import { OneByOne } from '../flow/one-by-one.ts';
 import { ManifestDraft, ROOT_FILE, SEGMENTS_FILE } from './draft.ts';
 import { SLOT_BYTES, segmentBytesOf } from './slot.ts';
 import { findSorted, type Sought } from './sorted.ts';
@@ -22,6 +23,7 @@ export class ManifestStore {
   readonly #files: Files;
   /** Roots of the layers that tasks work on now: up to 2 MiB each. */
   readonly #roots = new Map<string, Root>();
+  readonly #sorting = new OneByOne();
 
   constructor(dir: string, files: Files = systemFiles) {
     this.#dir = dir;
@@ -74,7 +76,7 @@ export class ManifestStore {
   async find(layerId: string, sought: readonly Sought[]): Promise<Map<number, number>> {
     const root = await this.root(layerId);
     if (root === undefined) return new Map();
-    const place = { files: this.#files, folder: join(this.#dir, layerId), manifests: this };
+    const place = { files: this.#files, folder: join(this.#dir, layerId), manifests: this, making: this.#sorting };
     return findSorted(place, { layerId, root }, sought);
   }
 

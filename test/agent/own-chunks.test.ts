@@ -1,4 +1,4 @@
-import { renameSync } from 'node:fs';
+import { readdirSync, renameSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { systemFiles } from '../../adapters/system/files.ts';
 import type { KnownLayer } from '../../agent/catalog/catalog.ts';
@@ -12,6 +12,7 @@ import { scanLayer } from '../../agent/scan/scan-layer.ts';
 import { withOwnChunks } from '../../agent/tasks/own-chunks.ts';
 import type { TaskHost } from '../../agent/tasks/task.ts';
 import { geometryOf } from '../../core/chunk.ts';
+import type { Files } from '../../core/files.ts';
 import { NO_DIGEST, sha256, toHex } from '../../core/fingerprint.ts';
 import { DATA, Segment } from '../../core/format/segment.ts';
 import { limits } from '../../core/limits.ts';
@@ -179,6 +180,25 @@ describe('chunks of own layers', () => {
     await manifests.find(layerId, soughtOf(asked));
     expect((await systemFiles.stat(path)).ino).toBe(before.ino);
     expect((await manifests.find('0'.repeat(64), soughtOf(asked))).size).toBe(0);
+  });
+
+  it('are found by two that look for them at once, before the file is there, and by one after another failed to make it', async () => {
+    const { manifests, layerId, chain, wanted } = await scanned('one.qcow2', 1);
+    const sought = soughtOf(wanted.map(({ fingerprint }) => fingerprint));
+    await chain.close();
+    let isFull = true;
+    const full: Files = {
+      ...systemFiles,
+      rename: (from, to) =>
+        isFull && to.includes('sorted') ? Promise.reject(new Error('full')) : systemFiles.rename(from, to),
+    };
+    const again = new ManifestStore(folder.at('manifests'), full);
+    const both = () => Promise.allSettled([again.find(layerId, sought), again.find(layerId, sought)]);
+    expect((await both()).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(readdirSync(folder.at('manifests', layerId))).toEqual(['root', 'segments']);
+    isFull = false;
+    for (const found of await both()) expect(found).toMatchObject({ value: { size: wanted.length } });
+    expect((await manifests.find(layerId, sought)).size).toBe(wanted.length);
   });
 
   it('are looked for in so many layers, those that were read last', () => {
