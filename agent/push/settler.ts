@@ -227,6 +227,7 @@ export class Settler {
 
 function neverCame(cause: unknown): never {
   throw new LayerMoverError('PACK_NOT_STORED', 'a pack that another push was storing has not come to the store', {
+    hint: 'see what became of the other push; `layermover resume ID` sends what is missing',
     cause,
   });
 }
