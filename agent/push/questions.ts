@@ -112,6 +112,7 @@ async function* open(batch: Batch, { answer, coming }: Known, work: PushWork, tr
       const soon = place === undefined ? coming?.get(toHex(content.fingerprint(slot))) : undefined;
       if (soon !== undefined) {
         adopted.push({ segment, slot, place: soon, length });
+        claim.missing++;
         foundBytes += length;
         continue;
       }

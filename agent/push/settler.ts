@@ -3,6 +3,7 @@ import { LayerMoverError } from '../../core/errors.ts';
 import { fromHex, toHex } from '../../core/fingerprint.ts';
 import type { FramePlace, PackScope } from '../../core/format/placement.ts';
 import { limits } from '../../core/limits.ts';
+import { abortable } from '../flow/abortable.ts';
 import { Background } from '../flow/background.ts';
 import { Slots } from '../flow/slots.ts';
 import type { Stop } from '../flow/stop.ts';
@@ -105,12 +106,15 @@ export class Settler {
   adopt(chunks: readonly Adopted[]): Promise<void> {
     return this.#background.start(async () => {
       const touched = new Set<OpenSegment>();
+      const ended: string[] = [];
       for (const { segment, slot, place, length } of chunks) {
-        const { frame, rawOffset } = await place.catch(neverCame);
+        const { frame, rawOffset } = await abortable(place.catch(neverCame), this.#stop.signal);
         segment.place(slot, frame, rawOffset);
         touched.add(segment);
+        ended.push(...endedBy(segment));
         this.#counter.add({ doneBytes: length, dedupedBytes: length });
       }
+      for (const digest of ended) await this.#sink.announce([], digest);
       await this.#commit(touched);
     });
   }
@@ -171,11 +175,7 @@ export class Settler {
 
   /** Tells the index, and ends the claims on batches of which this pack holds the last missing chunk. */
   async #announce(pack: Pack): Promise<void> {
-    const ended: string[] = [];
-    for (const { segment } of pack.chunks) {
-      const batch = this.open.get(segment)?.batch;
-      if (batch !== undefined && --batch.missing === 0) ended.push(batch.digest);
-    }
+    const ended = pack.chunks.flatMap(({ segment }) => endedBy(this.open.get(segment)!));
     await this.#sink.announce([pack.id], ended[0]);
     for (const digest of ended.slice(1)) await this.#sink.announce([], digest);
   }
@@ -223,6 +223,11 @@ export class Settler {
       await this.#onComplete(segment);
     }
   }
+}
+
+/** The digest of a segment's batch if this is the last of its missing chunks that comes to the index. */
+function endedBy({ batch }: OpenSegment): string[] {
+  return batch !== undefined && --batch.missing === 0 ? [batch.digest] : [];
 }
 
 function neverCame(cause: unknown): never {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openChain } from '../../agent/disk/chain.ts';
@@ -7,7 +8,7 @@ import type { ObjectKind, PushRound, PushSink } from '../../agent/push/port.ts';
 import { pushLayer } from '../../agent/push/push-layer.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
 import { scanLayer } from '../../agent/scan/scan-layer.ts';
-import { NO_DIGEST } from '../../core/fingerprint.ts';
+import { NO_DIGEST, sha256, toHex } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
 import { noise } from '../disk/support.ts';
 import { MemoryStore, shrinkLimits, sleepClock } from './push-support.ts';
@@ -30,6 +31,22 @@ class HeldStore extends MemoryStore {
   readonly go = () => this.#held.resolve();
   readonly fail = (error: Error) => this.#held.reject(error);
   begun = 0;
+  /** The fingerprints of each batch that was asked for, by its digest. */
+  readonly #asked = new Map<string, string[]>();
+
+  override async check(fingerprints: Uint8Array) {
+    const names = Array.from({ length: fingerprints.length / 32 }, (_, at) =>
+      toHex(fingerprints.subarray(32 * at).subarray(0, 32)),
+    );
+    this.#asked.set(toHex(sha256(fingerprints)), names);
+    return super.check(fingerprints);
+  }
+
+  override async announce(packs: readonly string[], release?: string) {
+    await super.announce(packs, release);
+    const missing = this.#asked.get(release ?? '')?.filter((name) => !this.index.has(name)) ?? [];
+    assert.deepEqual(missing, [], 'a claim ends once the index has all of its batch');
+  }
 
   override async put(kind: ObjectKind, id: string, parts: readonly Uint8Array[]) {
     if (kind === 'packs') {
@@ -76,9 +93,10 @@ async function begin(layer: Awaited<ReturnType<typeof openChain>>['layers'][0]) 
   expect([store.begun, store.index.size]).toEqual([limits.uploads_in_flight, 0]);
   const rounds: PushRound[] = [];
   const asked = store.batches.length;
-  const second = pushLayer({ ...how, sink: store.other(rounds) });
+  const leaving = new AbortController();
+  const second = pushLayer({ ...how, signal: leaving.signal, sink: store.other(rounds) });
   await expect.poll(() => store.batches.length).toBe(2 * asked);
-  return { store, outbox, underway, first, second, rounds, layerId };
+  return { store, outbox, underway, first, second, leaving, rounds, layerId };
 }
 
 it('sends nothing again that another push is sending, and names it once it is there', () =>
@@ -104,4 +122,14 @@ it('can be begun anew if the push whose packs it waits for fails, and leaves the
     expect(rounds).toEqual([]);
     expect(underway.now().size).toBe(0);
     await outbox.memory.take(limits.pack_memory_bytes, signal);
+  }));
+
+it('waits for no other push any more once it is aborted', () =>
+  twoPushes(async ({ store, first, second, leaving, rounds }) => {
+    leaving.abort(new Error('no longer wanted'));
+    await expect(second).rejects.toThrow('no longer wanted');
+    expect(store.objects.size).toBe(0);
+    store.go();
+    await first;
+    expect(rounds).toEqual([]);
   }));
