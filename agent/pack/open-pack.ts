@@ -68,8 +68,9 @@ export class OpenPack {
     this.framesClosed++;
     const before = this.#sealed;
     this.#sealed = (async () => {
-      await before;
       const { head, payload, checksum } = await frame.sealing;
+      // Not earlier: if one before it has failed, its own bytes are in use until here.
+      await before;
       const offset = this.#length;
       const frameBytes = head.length + payload.length;
       // Compressed bytes lie in as much memory as the raw ones took, and may wait for long.

@@ -312,6 +312,37 @@ describe('PackWriter', () => {
     expect(pace.link.level).toBe(limits.pack_level_default);
   });
 
+  it('frees no frame that is still being compressed, though one before it has failed', async () => {
+    const stop = new Stop(new AbortController().signal);
+    const raws: Uint8Array[] = [];
+    const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const zstd = {
+      // Small ones are samples of frames.
+      compress: async (raw: Uint8Array) => {
+        if (raw.length < limits.frame_raw_bytes_max) return raw.subarray(0, 1);
+        await (raws.push(raw) === 1 ? first : second).promise;
+        return Buffer.alloc(1);
+      },
+      decompress: async (payload: Uint8Array) => payload,
+    };
+    const writer = new PackWriter({ pace: new Pace(createManualClock()), stop, deliver: async () => undefined, zstd });
+    const bytes = noise(limits.chunk_bytes_max, 9);
+    const perFrame = limits.frame_raw_bytes_max / bytes.length;
+    for (let chunk = 0; chunk < 2 * perFrame + 1; chunk++) {
+      bytes.writeUInt32BE(chunk);
+      await writer.add({ segment: 0, chunk }, sha256(bytes), bytes);
+    }
+    await expect.poll(() => raws.length).toBe(2);
+    first.reject(new Error('no memory'));
+    await expect.poll(() => stop.signal.aborted).toBe(true);
+    writer.abandon();
+    await expect.poll(() => raws[0]!.length).toBe(0);
+    expect(raws[1]).toHaveLength(limits.frame_raw_bytes_max);
+    second.resolve();
+    await expect(writer.flush()).rejects.toThrow('no memory');
+    await expect.poll(() => raws[1]!.length).toBe(0);
+  });
+
   it('passes a failed delivery on', async () => {
     const stop = new Stop(new AbortController().signal);
     const writer = new PackWriter({
