@@ -92,6 +92,7 @@ export class OpenPack {
       parts: [...this.#parts, footer, encodeTrailer(footer.length)],
       frames: this.#frames,
       chunks: this.#chunks,
+      places: this.#places,
       storedBytes: this.#length + footer.length + TRAILER_BYTES,
     };
   }

@@ -23,5 +23,7 @@ export interface Pack {
   readonly frames: readonly FooterFrame[];
   /** In the order in which they were added; chunks of equal content lie at one place. */
   readonly chunks: readonly PackedChunk[];
+  /** Where the chunk of a fingerprint (hex) lies. */
+  readonly places: ReadonlyMap<string, ChunkPlace>;
   readonly storedBytes: number;
 }

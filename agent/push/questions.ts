@@ -9,11 +9,11 @@ import { limits } from '../../core/limits.ts';
 import { inOrder } from '../flow/in-order.ts';
 import type { ChunkRun } from '../scan/runs.ts';
 import { type Batch, batchesOf, loadBatch } from './batches.ts';
-import type { Place } from './earlier.ts';
 import type { DedupJob, PushWork } from './job.ts';
 import { OpenSegment } from './open-segment.ts';
 import type { Adopted } from './settler.ts';
 import type { Trial } from './trial.ts';
+import type { Underway } from './underway.ts';
 
 /** Batches in work: while one is being read, the next one's answer is on its way. */
 const BATCHES_AHEAD = 2;
@@ -62,7 +62,7 @@ export async function* missingRuns(job: DedupJob, work: PushWork, pass: Pass): A
 /** What is known of a batch: what the index has, and what is on its way to it. */
 interface Known {
   readonly answer: BatchAnswer & { readonly isUnasked?: true };
-  readonly coming: ReadonlyMap<string, Promise<Place>> | undefined;
+  readonly coming: ReturnType<Underway['now']> | undefined;
 }
 
 /** Of what the index is not asked for it has nothing. */
@@ -109,9 +109,9 @@ async function* open(batch: Batch, { answer, coming }: Known, work: PushWork, tr
       const indexed = placeOf(answer, answer.answers[at++]!, length);
       const ours = earlier?.placeOf(slot, content.fingerprint(slot));
       const place = indexed ?? ours;
-      const soon = place === undefined ? coming?.get(toHex(content.fingerprint(slot))) : undefined;
+      const soon = place === undefined ? coming?.(toHex(content.fingerprint(slot))) : undefined;
       if (soon !== undefined) {
-        adopted.push({ segment, slot, place: soon, length });
+        adopted.push({ segment, slot, soon, length });
         claim.missing++;
         foundBytes += length;
         continue;

@@ -1,6 +1,6 @@
 import { chunkLength, type Geometry } from '../../core/chunk.ts';
 import { LayerMoverError } from '../../core/errors.ts';
-import { fromHex, toHex } from '../../core/fingerprint.ts';
+import { fromHex } from '../../core/fingerprint.ts';
 import type { FramePlace, PackScope } from '../../core/format/placement.ts';
 import { limits } from '../../core/limits.ts';
 import { abortable } from '../flow/abortable.ts';
@@ -10,17 +10,16 @@ import type { Stop } from '../flow/stop.ts';
 import type { Pack } from '../pack/pack.ts';
 import { Committer, type Note } from './committer.ts';
 import type { Counter } from './counts.ts';
-import type { Place } from './earlier.ts';
 import type { OpenSegment } from './open-segment.ts';
 import type { PushSink } from './port.ts';
-import type { Underway } from './underway.ts';
+import type { Soon, Underway } from './underway.ts';
 
 /** A chunk of an open segment that lies in a pack which another push is storing. */
 export interface Adopted {
   readonly segment: OpenSegment;
   /** Its number in the segment. */
   readonly slot: number;
-  readonly place: Promise<Place>;
+  readonly soon: Soon;
   /** Bytes. */
   readonly length: number;
 }
@@ -87,7 +86,8 @@ export class Settler {
     }
     return this.#background.start(async () => {
       const announced = this.#store(pack, forget);
-      this.#underway?.add({ content: () => this.#contentOf(pack), announced });
+      const frames = this.#framesOf(pack);
+      this.#underway?.add({ placeOf: (fingerprint) => placeIn(pack, frames, fingerprint), announced });
       await announced;
       await this.#commit(this.#place(pack));
     });
@@ -105,11 +105,12 @@ export class Settler {
    */
   adopt(chunks: readonly Adopted[]): Promise<void> {
     return this.#background.start(async () => {
+      const packs = new Set(chunks.map(({ soon }) => soon.there));
+      await abortable(Promise.all(packs).catch(neverCame), this.#stop.signal);
       const touched = new Set<OpenSegment>();
       const ended: string[] = [];
-      for (const { segment, slot, place, length } of chunks) {
-        const { frame, rawOffset } = await abortable(place.catch(neverCame), this.#stop.signal);
-        segment.place(slot, frame, rawOffset);
+      for (const { segment, slot, soon, length } of chunks) {
+        segment.place(slot, soon.place.frame, soon.place.rawOffset);
         touched.add(segment);
         ended.push(...endedBy(segment));
         this.#counter.add({ doneBytes: length, dedupedBytes: length });
@@ -180,17 +181,6 @@ export class Settler {
     for (const digest of ended.slice(1)) await this.#sink.announce([], digest);
   }
 
-  /** Where each of its chunks lies, by fingerprint in hex. */
-  #contentOf(pack: Pack): Map<string, Place> {
-    const frames = this.#framesOf(pack);
-    return new Map(
-      pack.chunks.map(({ segment, chunk, frame, rawOffset }) => {
-        const fingerprint = toHex(this.open.get(segment)!.content.fingerprint(chunk));
-        return [fingerprint, { frame: frames[frame]!, rawOffset }];
-      }),
-    );
-  }
-
   #framesOf(pack: Pack): FramePlace[] {
     const id = fromHex(pack.id);
     return pack.frames.map(({ offset, frameBytes, rawBytes }) => {
@@ -223,6 +213,11 @@ export class Settler {
       await this.#onComplete(segment);
     }
   }
+}
+
+function placeIn({ places }: Pack, frames: readonly FramePlace[], fingerprint: string): Soon['place'] | undefined {
+  const place = places.get(fingerprint);
+  return place && { frame: frames[place.frame]!, rawOffset: place.rawOffset };
 }
 
 /** The digest of a segment's batch if this is the last of its missing chunks that comes to the index. */

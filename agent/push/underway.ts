@@ -2,9 +2,15 @@ import type { Place } from './earlier.ts';
 
 /** A pack that is being sent. */
 interface Coming {
-  /** Where each of its chunks lies, by fingerprint in hex. */
-  readonly content: () => ReadonlyMap<string, Place>;
+  /** Where in it the chunk of this fingerprint (hex) lies, if it has it. */
+  readonly placeOf: (fingerprint: string) => Place | undefined;
   readonly announced: Promise<void>;
+}
+
+/** Where a chunk will lie once its pack is stored and announced: then `there` resolves, and rejects if that fails. */
+export interface Soon {
+  readonly place: Place;
+  readonly there: Promise<void>;
 }
 
 /**
@@ -22,19 +28,17 @@ export class Underway {
   }
 
   /**
-   * Where chunks will lie that are on their way at this moment, by fingerprint in hex: each once its pack is stored and announced; it
-   * rejects if that fails. Taken before the index is asked, it has all that the index does not know yet.
+   * Finds chunks (by fingerprint in hex) that are on their way at this moment, also once they have come. Taken before the index is
+   * asked, it has all that the index does not know yet.
    */
-  now(): ReadonlyMap<string, Promise<Place>> {
-    const places = new Map<string, Promise<Place>>();
-    for (const { content, announced } of this.#packs) {
-      for (const [fingerprint, place] of content()) {
-        const there = announced.then(() => place);
-        // Whoever needs none of it hears of no failure.
-        there.catch(() => undefined);
-        places.set(fingerprint, there);
+  now(): (fingerprint: string) => Soon | undefined {
+    const packs = [...this.#packs];
+    return (fingerprint) => {
+      for (const { placeOf, announced: there } of packs) {
+        const place = placeOf(fingerprint);
+        if (place !== undefined) return { place, there };
       }
-    }
-    return places;
+      return undefined;
+    };
   }
 }

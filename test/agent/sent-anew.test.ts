@@ -78,7 +78,8 @@ describe('a layer whose push relied on another one', () => {
     const { underway } = Outbox.prototype;
     const chunk = toHex(sha256(noise(SHARED.length, SHARED.seed).subarray(0, CHUNK)));
     const frame = { scope: 'namespace', pack: sha256(Buffer.from('lost')), offset: 0, frameBytes: 9, rawBytes: CHUNK };
-    const content = () => new Map([[chunk, { frame: frame as never, rawOffset: 0 }]]);
+    const place = { frame: frame as never, rawOffset: 0 };
+    const placeOf = (fingerprint: string) => (fingerprint === chunk ? place : undefined);
     const outboxes: Outbox[] = [];
     let lose = () => {};
     // At each attempt there is such a pack on its way, until that attempt has asked.
@@ -86,7 +87,7 @@ describe('a layer whose push relied on another one', () => {
       const announced = Promise.withResolvers<void>();
       lose = () => announced.reject(new Error('lost'));
       const found = underway.call(this, store);
-      found.add({ content, announced: announced.promise });
+      found.add({ placeOf, announced: announced.promise });
       outboxes.push(this);
       return found;
     });

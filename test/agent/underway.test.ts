@@ -6,6 +6,7 @@ import { ManifestStore } from '../../agent/manifests/store.ts';
 import { Outbox } from '../../agent/push/outbox.ts';
 import type { ObjectKind, PushRound, PushSink } from '../../agent/push/port.ts';
 import { pushLayer } from '../../agent/push/push-layer.ts';
+import { Underway } from '../../agent/push/underway.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
 import { scanLayer } from '../../agent/scan/scan-layer.ts';
 import { NO_DIGEST, sha256, toHex } from '../../core/fingerprint.ts';
@@ -24,6 +25,9 @@ afterAll(() => pool.close());
 const { signal } = new AbortController();
 /** Two segments, eight packs. */
 const CONTENT = noise(8 * packBytes, 9);
+const FINGERPRINTS = Array.from({ length: CONTENT.length / chunkBytes }, (_, at) =>
+  toHex(sha256(CONTENT.subarray(at * chunkBytes, (at + 1) * chunkBytes))),
+);
 
 /** A store that takes packs only when it is told to. */
 class HeldStore extends MemoryStore {
@@ -96,6 +100,7 @@ async function begin(layer: Awaited<ReturnType<typeof openChain>>['layers'][0]) 
   const leaving = new AbortController();
   const second = pushLayer({ ...how, signal: leaving.signal, sink: store.other(rounds) });
   await expect.poll(() => store.batches.length).toBe(2 * asked);
+  expect(FINGERPRINTS.filter(underway.now())).toEqual(FINGERPRINTS);
   return { store, outbox, underway, first, second, leaving, rounds, layerId };
 }
 
@@ -110,7 +115,7 @@ it('sends nothing again that another push is sending, and names it once it is th
     expect(rounds.at(-1)).toMatchObject({ layerId });
     expect(store.begun).toBe(CONTENT.length / packBytes);
     expect(store.packsAtOnce).toBe(limits.uploads_in_flight);
-    expect(underway.now().size).toBe(0);
+    expect(FINGERPRINTS.filter(underway.now())).toEqual([]);
   }));
 
 it('can be begun anew if the push whose packs it waits for fails, and leaves their memory to others', () =>
@@ -120,9 +125,30 @@ it('can be begun anew if the push whose packs it waits for fails, and leaves the
     // As sendLayer does: the other one may be of a migration that was aborted.
     await expect(second).rejects.toMatchObject({ code: 'PACK_NOT_STORED', cause: { message: 'no room' } });
     expect(rounds).toEqual([]);
-    expect(underway.now().size).toBe(0);
+    expect(FINGERPRINTS.filter(underway.now())).toEqual([]);
     await outbox.memory.take(limits.pack_memory_bytes, signal);
   }));
+
+it('looks into packs for what is wanted alone, and tells of those that have come since as well', async () => {
+  const underway = new Underway();
+  const asked: string[] = [];
+  const announced = Promise.withResolvers<void>();
+  const place = { frame: {} as never, rawOffset: 7 };
+  const placeOf = (fingerprint: string) => {
+    asked.push(fingerprint);
+    return fingerprint === 'here' ? place : undefined;
+  };
+  underway.add({ placeOf, announced: announced.promise });
+  const find = underway.now();
+  expect(asked).toEqual([]);
+  announced.resolve();
+  const found = find('here');
+  expect(found?.place).toBe(place);
+  await found?.there;
+  expect(find('elsewhere')).toBeUndefined();
+  expect(asked).toEqual(['here', 'elsewhere']);
+  expect(underway.now()('here')).toBeUndefined();
+});
 
 it('waits for no other push any more once it is aborted', () =>
   twoPushes(async ({ store, first, second, leaving, rounds }) => {
