@@ -85,7 +85,12 @@ export class LinkWatch {
       this.#pace.arrived(bytes, this.#carryingMs);
       this.#carryingMs = 0;
     };
-    return { arrived, lost: over };
+    const lost = () => {
+      over();
+      // What the link carried for nobody tells nothing.
+      if (this.#onItsWay === 0) this.#carryingMs = 0;
+    };
+    return { arrived, lost };
   }
 
   /**
@@ -144,7 +149,8 @@ export class LinkWatch {
 
   #count(): void {
     const nowMs = this.#pace.clock.nowMs();
-    const ms = nowMs - this.#countedMs;
+    // A clock that was put back tells nothing.
+    const ms = Math.max(0, nowMs - this.#countedMs);
     this.#countedMs = nowMs;
     if (this.#onItsWay === 0) return;
     this.#busyMs += (ms * Math.min(this.#onItsWay, limits.uploads_in_flight)) / limits.uploads_in_flight;

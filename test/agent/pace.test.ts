@@ -80,6 +80,34 @@ async function levelsOver(
 }
 
 describe('a pace', () => {
+  it('takes no link for slow on which a pack was lost', () => {
+    let nowMs = 1_000_000;
+    const pace = new Pace({ nowMs: () => nowMs, sleep: async () => undefined });
+    const lost = [pace.link.sending(1000), pace.link.sending(1000)];
+    nowMs += 600_000;
+    for (const pack of lost) pack.lost();
+    const pack = pace.link.sending(1000);
+    nowMs += 10;
+    pack.arrived();
+    expect(pace.linkBytesPerMs).toBe(100);
+  });
+
+  it('still knows its link when the machine’s clock was put back', () => {
+    let nowMs = 1_000_000;
+    const pace = new Pace({ nowMs: () => nowMs, sleep: async () => undefined });
+    const send = (ms: number) => {
+      const pack = pace.link.sending(1000);
+      nowMs += ms;
+      pack.arrived();
+    };
+    send(10);
+    expect(pace.linkBytesPerMs).toBe(100);
+    send(-3_600_000);
+    expect(pace.linkBytesPerMs).toBeLessThan(300);
+    send(10);
+    expect(pace.linkBytesPerMs).toBeLessThan(200);
+  });
+
   it('knows what its link carries, by what has arrived last most of all', () => {
     const pace = new Pace(createManualClock());
     expect(pace.linkBytesPerMs).toBe(Number.POSITIVE_INFINITY);
