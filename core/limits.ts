@@ -203,7 +203,7 @@ export const limits = {
   removal_fence_ms: 60_000,
   /** How long the index tells that an object was removed, to whoever had found it just before. */
   removal_kept_seconds: 2 * 24 * 3600,
-  /** An agent that is refused an object that leaves waits so long, and sends again, so often. */
+  /** An agent that is refused an object that leaves waits so long, and sends again, so often; at once if another push’s pack never came. */
   leaving_wait_ms: 2 * 60_000,
   leaving_attempts_max: 4,
   /** A layer that no host holds and no migration has used for so many days is withdrawn from the store. */
