@@ -72,3 +72,11 @@ export interface Files {
 export function isRefusedWith(error: unknown, ...codes: readonly string[]): boolean {
   return codes.includes((error as { code?: unknown } | undefined)?.code as string);
 }
+
+/** What was asked for; undefined if the system refused because it is not there. */
+export function ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
+  return asked.catch((error: unknown) => {
+    if (isRefusedWith(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+}

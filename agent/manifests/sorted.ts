@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Files, isRefusedWith, type OpenFile } from '../../core/files.ts';
+import { type Files, ifThere, type OpenFile } from '../../core/files.ts';
 import { isNone } from '../../core/fingerprint.ts';
 import { type Root, segmentIdAt } from '../../core/format/root.ts';
 import { DATA, type Segment } from '../../core/format/segment.ts';
@@ -72,16 +72,12 @@ export async function findSorted(
 
 /** One is made at a time: that takes memory, and another may be about to make the same one. */
 async function openSorted({ files, making }: Place, path: string, make: () => Promise<Uint8Array>): Promise<OpenFile> {
-  const ifThere = () =>
-    files.open(path, 'read').catch((error: unknown) => {
-      if (isRefusedWith(error, 'ENOENT')) return undefined;
-      throw error;
-    });
+  const opened = () => ifThere(files.open(path, 'read'));
   const made = async () => {
     await writeDurably(files, path, await make());
     return files.open(path, 'read');
   };
-  return (await ifThere()) ?? making.do(async () => (await ifThere()) ?? made());
+  return (await opened()) ?? making.do(async () => (await opened()) ?? made());
 }
 
 /** As two words each, the lower one first: as one number of 64 bits they are in the order of fingerprints. */

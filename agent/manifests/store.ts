@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { systemFiles } from '../../adapters/system/files.ts';
 import { type Geometry, segmentLength } from '../../core/chunk.ts';
 import { LayerMoverError } from '../../core/errors.ts';
-import { type Files, isRefusedWith } from '../../core/files.ts';
+import { type Files, ifThere } from '../../core/files.ts';
 import { fromHex, isNone, sameDigest, sha256 } from '../../core/fingerprint.ts';
 import { decodeRoot, type Root, segmentIdAt } from '../../core/format/root.ts';
 import { decodeSegment, Segment } from '../../core/format/segment.ts';
@@ -41,7 +41,7 @@ export class ManifestStore {
 
   /** The root's canonical bytes, unless there is no such manifest. Errors: MANIFEST_CORRUPT. */
   async rootBytes(layerId: string): Promise<Buffer | undefined> {
-    const bytes = await this.#readIfThere(join(this.#dir, layerId, ROOT_FILE));
+    const bytes = await ifThere(this.#files.readFile(join(this.#dir, layerId, ROOT_FILE)));
     if (bytes !== undefined && !sameDigest(sha256(bytes), fromHex(layerId))) throw corrupt(layerId, 'root');
     return bytes;
   }
@@ -100,22 +100,15 @@ export class ManifestStore {
     if (left.length > 0) await this.#files.syncFolder(folder);
   }
 
-  async #slot(layerId: string, index: number): Promise<Buffer> {
-    const file = await this.#files.open(join(this.#dir, layerId, SEGMENTS_FILE), 'read');
+  /** Nothing of a file that is gone: that differs from any id. */
+  async #slot(layerId: string, index: number): Promise<Uint8Array> {
+    const file = await ifThere(this.#files.open(join(this.#dir, layerId, SEGMENTS_FILE), 'read'));
+    if (file === undefined) return new Uint8Array();
     try {
       const slot = Buffer.alloc(SLOT_BYTES);
       return slot.subarray(0, await file.read(slot, index * SLOT_BYTES));
     } finally {
       await file.close();
-    }
-  }
-
-  async #readIfThere(path: string): Promise<Buffer | undefined> {
-    try {
-      return await this.#files.readFile(path);
-    } catch (error) {
-      if (isRefusedWith(error, 'ENOENT')) return undefined;
-      throw error;
     }
   }
 }

@@ -1,7 +1,8 @@
-import { openSync, readSync, statSync, writeSync } from 'node:fs';
+import { openSync, readdirSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemFiles } from '../../adapters/system/files.ts';
-import { Catalog } from '../../agent/catalog/catalog.ts';
+import { Catalog, type KnownLayer } from '../../agent/catalog/catalog.ts';
 import { Reread } from '../../agent/catalog/reread.ts';
 import { ManifestStore } from '../../agent/manifests/store.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
@@ -47,6 +48,8 @@ describe('base layers that lie still', () => {
   let idle: () => boolean;
   let changed: number;
   let reread: Reread;
+  let layers: readonly KnownLayer[];
+  let isFull: boolean;
 
   beforeEach(async () => {
     await writeChain(hosts.at('a'), [os, we]);
@@ -55,14 +58,18 @@ describe('base layers that lie still', () => {
     await agent.stop();
     pool = new ChunkPool({ workers: 1 });
     const files = lyingFiles();
+    const room: Files = {
+      ...systemFiles,
+      rename: (from, to) => (isFull ? Promise.reject(new Error('full')) : systemFiles.rename(from, to)),
+    };
     catalog = await Catalog.open(hosts.at('a', '.layermover', 'layers'), files);
-    await catalog.bases();
-    [nowMs, slept, changed] = [Date.now() + WEEK, 0, 0];
+    layers = await catalog.files();
+    [nowMs, slept, changed, isFull] = [Date.now() + WEEK, 0, 0, false];
     idle = () => true;
     log.lines.length = 0;
     reread = new Reread({
       catalog,
-      manifests: new ManifestStore(hosts.at('a', '.layermover', 'manifests')),
+      manifests: new ManifestStore(hosts.at('a', '.layermover', 'manifests'), room),
       images: { path: hosts.at('a'), files: systemFiles },
       pool,
       log,
@@ -78,6 +85,11 @@ describe('base layers that lie still', () => {
     slept += ms;
     await new Promise(setImmediate);
   }
+
+  const layerOf = (name: string) => layers.find(({ path }) => path === hosts.at('a', name))!;
+  const manifestOf = (name: string) => hosts.at('a', '.layermover', 'manifests', layerOf(name).layerId);
+  const contentOf = (name: string) =>
+    new ManifestStore(hosts.at('a', '.layermover', 'manifests')).segment(layerOf(name).layerId, 0);
 
   const signal = new AbortController().signal;
   const all = async () => {
@@ -105,6 +117,46 @@ describe('base layers that lie still', () => {
     expect(changed).toBe(1);
     expect(log.lines).toMatchObject([{ level: 'error', fields: { error: { code: 'LAYER_CHANGED' } } }]);
     expect(await catalog.lookup(hosts.at('a', 'os.qcow2'), 64 * KiB)).toBeUndefined();
+  });
+
+  it.each<[string, (manifest: string) => void]>([
+    ['is gone', (manifest) => rmSync(manifest, { recursive: true })],
+    ['has lost its segments', (manifest) => rmSync(join(manifest, 'segments'))],
+    ['is damaged', (manifest) => flip(join(manifest, 'segments'))],
+    ['is damaged at its root', (manifest) => flip(join(manifest, 'root'))],
+  ])('stay if it is their manifest that %s: it is made again', async (_, harm) => {
+    const before = await contentOf('os.qcow2');
+    harm(manifestOf('os.qcow2'));
+    expect(await all()).toBeGreaterThan(2);
+    expect((await catalog.files()).map((layer) => layer.scannedMs)).toEqual([nowMs, nowMs]);
+    expect(await contentOf('os.qcow2')).toEqual(before);
+    expect(changed).toBe(0);
+    expect(log.lines).toMatchObject([{ level: 'warn', fields: { layer: layerOf('os.qcow2').layerId } }]);
+    expect(readdirSync(hosts.at('a', '.layermover', 'manifests'))).toHaveLength(2);
+  });
+
+  it('are found out by their id if their manifest is gone, too', async () => {
+    rmSync(manifestOf('os.qcow2'), { recursive: true });
+    flip(hosts.at('a', 'os.qcow2'));
+    await all();
+    expect((await catalog.bases()).held).toEqual([]);
+    expect([changed, log.lines.at(-1)?.fields.error]).toMatchObject([1, { code: 'LAYER_CHANGED' }]);
+    expect(readdirSync(hosts.at('a', '.layermover', 'manifests'))).toHaveLength(1);
+  });
+
+  it('stay while the agent can’t write of them, and leave nothing behind that is half made', async () => {
+    rmSync(manifestOf('os.qcow2'), { recursive: true });
+    const stop = new AbortController();
+    isFull = true;
+    const running = reread.run(stop.signal);
+    await expect.poll(() => log.lines.at(-1)?.fields.error, { timeout: 10_000 }).toMatchObject({ message: 'full' });
+    expect([changed, (await catalog.files()).length]).toEqual([0, 2]);
+    isFull = false;
+    const scanned = async () => (await catalog.files()).map((layer) => layer.scannedMs);
+    await expect.poll(scanned, { timeout: 10_000 }).toEqual([nowMs, nowMs]);
+    stop.abort();
+    await running;
+    expect(readdirSync(hosts.at('a', '.layermover', 'manifests'))).toHaveLength(2);
   });
 
   it('are left alone as soon as a task begins, and gone on with later', async () => {
