@@ -208,6 +208,7 @@ function diskOf({ path, vm: { disk, kinds } }: ArrivedTop): ArrivedDisk {
   return { top: path, kinds, ...(disk === undefined ? {} : { disk }) };
 }
 
-function recordName(path: string): string {
+/** What a record about the file at `path`, which lies in the image folder itself, is called. */
+export function recordName(path: string): string {
   return toHex(sha256(Buffer.from(basename(path)))).slice(0, 32);
 }

@@ -4,7 +4,7 @@ import { count, digest, migrationId } from '../../core/api/names.ts';
 import type { Files } from '../../core/files.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { RecordFolder } from '../catalog/record-folder.ts';
-import type { Arrivals, Arrived } from './arrivals.ts';
+import { type Arrivals, type Arrived, recordName } from './arrivals.ts';
 import type { ImageFolder } from './image-folder.ts';
 
 /** A base layer that was brought here by a migration, or found by another, as long as nobody knows how those ended. */
@@ -41,20 +41,21 @@ export class Brought {
     return new Brought(await RecordFolder.open(host.files, folder, broughtLayer), host);
   }
 
-  /** To be noted before the file gets its name. */
+  /** To be noted before the file gets its name. Two migrations that come at once bring a file each. */
   async note({ migration, path, layer: { layerId, chunkBytes } }: Arrived): Promise<void> {
-    await this.#records.put(layerId, { layerId, path, chunkBytes, migrations: [migration] });
+    await this.#records.put(recordName(path), { layerId, path, chunkBytes, migrations: [migration] });
   }
 
-  /** Another migration found the layer here. One that is settled needs no note. */
+  /** Another migration found the layer here, and may lie on any of its files. One that is settled needs no note. */
   async share(layerId: string, migration: string): Promise<void> {
-    const known = this.#records.get(layerId);
-    if (known === undefined || known.migrations.includes(migration)) return;
-    await this.#records.put(layerId, { ...known, migrations: [...known.migrations, migration] });
+    for (const [name, known] of this.#records.all()) {
+      if (known.layerId !== layerId || known.migrations.includes(migration)) continue;
+      await this.#records.put(name, { ...known, migrations: [...known.migrations, migration] });
+    }
   }
 
   has(layerId: string): boolean {
-    return this.#records.get(layerId) !== undefined;
+    return this.all().some((known) => known.layerId === layerId);
   }
 
   all(): BroughtLayer[] {
@@ -62,15 +63,16 @@ export class Brought {
   }
 
   /** The layer is the host's like any other. */
-  keep(layerId: string): Promise<void> {
-    return this.#records.remove(layerId);
+  keep({ path }: BroughtLayer): Promise<void> {
+    return this.#records.remove(recordName(path));
   }
 
   /**
    * Removes the layer's file, unless it has changed; answers false, and changes nothing, as long as another image names
    * it: of several layers the one on top goes first.
    */
-  async takeBack({ path, chunkBytes, layerId }: BroughtLayer): Promise<boolean> {
+  async takeBack(layer: BroughtLayer): Promise<boolean> {
+    const { path, chunkBytes, layerId } = layer;
     const { files, catalog, arrivals, images } = this.#host;
     const isUnder = arrivals.waiting().some(({ disks }) => disks.some(({ layer }) => layer.below === path));
     if (isUnder || (await images.isUsed(path))) return false;
@@ -78,7 +80,7 @@ export class Brought {
       await files.remove(path);
       await files.syncFolder(dirname(path));
     }
-    await this.keep(layerId);
+    await this.keep(layer);
     return true;
   }
 }

@@ -76,11 +76,11 @@ export async function allOrNone(
 
 /** From now on others may count on the base layers that the VM's migration brought. */
 export async function announceBases(host: TaskHost, run: TaskRun, chains: readonly ArrivedChain[]): Promise<void> {
-  const ids = new Set(chains.flatMap(({ bases }) => bases.map(({ layerId }) => layerId)));
-  const has = [...ids].filter((layerId) => host.brought.has(layerId));
-  if (has.length === 0) return;
-  await announce(host, run, { has });
-  for (const layerId of has) await host.brought.keep(layerId);
+  const paths = new Set(chains.flatMap(({ bases }) => bases.map(({ path }) => path)));
+  const brought = host.brought.all().filter(({ path }) => paths.has(path));
+  if (brought.length === 0) return;
+  await announce(host, run, { has: [...new Set(brought.map(({ layerId }) => layerId))] });
+  for (const layer of brought) await host.brought.keep(layer);
 }
 
 /** What an earlier attempt brought and read back. */

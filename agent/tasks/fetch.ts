@@ -3,6 +3,7 @@ import { LayerMoverError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { ahead, type Turn } from '../flow/ahead.ts';
 import type { HeldLayer } from './held-layer.ts';
+import { forgetManifest } from './know.ts';
 import type { Wanted } from './pull-into.ts';
 import { receiveLayer } from './receive.ts';
 import type { TaskHost, TaskRun } from './task.ts';
@@ -48,13 +49,18 @@ async function fetchLayer(
   pulled: (layer: HeldLayer) => Promise<void>,
 ): Promise<StreamCounts> {
   const { transfer } = coming;
-  if (transfer.treatment === 'skip') throw await layerLost(host, run, transfer.stream);
+  const layerId = transfer.stream;
+  if (transfer.treatment === 'skip') throw await layerLost(host, run, layerId);
   const below = await baseOf(host, run, coming);
   const wanted = { ...coming, migration, run: migrationRun, chunkBytes, below };
-  const { arrived, counts } = await receiveLayer(host, run, wanted, pulled);
-  await host.brought.note(arrived);
-  await host.arrivals.place(arrived);
-  return counts;
+  const bring = async () => {
+    const { arrived, counts } = await receiveLayer(host, run, wanted, pulled);
+    await host.brought.note(arrived);
+    await host.arrivals.place(arrived);
+    return counts;
+  };
+  // Another migration may bring the same layer, and its manifest is the same one.
+  return host.fetches.bringing.do(layerId, bring, () => forgetManifest(host, layerId));
 }
 
 /** The layer below, which is here, or is being read back; undefined for a bottom layer. Errors: LAYER_LOST. */

@@ -1,4 +1,5 @@
 import { Bell } from '../daemon/bell.ts';
+import { Together } from '../flow/together.ts';
 
 /** A migration's fetch, as long as it runs or somebody waits for what it brings. */
 interface Fetch {
@@ -16,6 +17,8 @@ interface Fetch {
  */
 export class Fetches {
   readonly #known = new Map<string, Fetch>();
+  /** Of all migrations, by layer id. */
+  readonly bringing = new Together();
 
   /** Does `work`, which fetches the base layers of a migration. If it fails, those that wait go on: another attempt may follow. */
   async during<T>(migration: string, work: (arrived: () => void) => Promise<T>): Promise<T> {

@@ -91,6 +91,9 @@ export async function scanAt(
  * Removes a manifest that was made along the way, unless a base layer has it: of a VM's own disk, which is written to and never
  * asked for again, or of a file that did not become a layer.
  */
-export async function forgetManifest({ catalog, manifests }: TaskHost, layerId: string): Promise<void> {
+export async function forgetManifest(
+  { catalog, manifests }: Pick<TaskHost, 'catalog' | 'manifests'>,
+  layerId: string,
+): Promise<void> {
   if ((await catalog.byLayer(layerId)) === undefined) await manifests.remove(layerId);
 }

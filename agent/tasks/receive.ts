@@ -12,7 +12,7 @@ import type { TaskHost, TaskRun } from './task.ts';
 
 /**
  * Brings a layer into a new file under a name that is reserved for it, reads it back, and notes it as arrived. If that
- * fails nothing of it stays. `pulled` is told of a base layer when only reading it back is left, and may have that wait.
+ * fails nothing of it stays but a base layer's manifest. `pulled` is told of a base layer when only reading it back is left, and may have that wait.
  * Errors: DISK_FULL, READBACK_DIFFERS, those of pullLayer, of creating images and of reading.
  */
 export async function receiveLayer(
@@ -31,14 +31,9 @@ export async function receiveLayer(
       const { layerId, counts } = await pullInto(host, run, { ...wanted, rounds }, partialPath(arrival));
       // What is read back takes no part of the link any more.
       leave();
-      try {
-        await pulled(heldLayer(transfer, arrival, layerId));
-        const layer = await arrivedLayer(host, run, wanted, arrival, transfer.layer.layer_id ?? layerId);
-        return { arrived: await host.arrivals.arrived(arrival, layer), counts };
-      } catch (error) {
-        await forgetManifest(host, layerId);
-        throw error;
-      }
+      await pulled(heldLayer(transfer, arrival, layerId));
+      const layer = await arrivedLayer(host, run, wanted, arrival, transfer.layer.layer_id ?? layerId);
+      return { arrived: await host.arrivals.arrived(arrival, layer), counts };
     });
   } catch (error) {
     await host.arrivals.drop(arrival);

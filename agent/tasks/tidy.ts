@@ -7,6 +7,7 @@ import type { BroughtLayer } from '../images/brought.ts';
 import { settleLeft } from '../live/destination/settle-left.ts';
 import { isAway } from '../qemu/failure.ts';
 import { type End, endsOf } from './ends.ts';
+import { forgetManifest } from './know.ts';
 import { settle } from './settle.ts';
 import type { TaskHost } from './task.ts';
 
@@ -22,6 +23,7 @@ type Host = Pick<
   | 'launcher'
   | 'launches'
   | 'log'
+  | 'manifests'
   | 'running'
 >;
 type Ends = ReadonlyMap<string, End>;
@@ -112,7 +114,8 @@ function isOver(end: End | undefined): boolean {
  * Base layers that migrations brought go when all of these were aborted, so that all is as it was before, and stay when
  * one has ended otherwise or another image came to need them. Answers whether any stay.
  */
-async function settleBases({ brought, log }: Host, ends: Ends): Promise<boolean> {
+async function settleBases(host: Host, ends: Ends): Promise<boolean> {
+  const { brought, log } = host;
   const theirs = ({ migrations }: BroughtLayer) => migrations.map((migration) => ends.get(migration));
   const over = brought.all().filter((layer) => theirs(layer).every(isOver));
   const inVain = over.filter((layer) => theirs(layer).every((end) => end === 'aborted'));
@@ -121,6 +124,7 @@ async function settleBases({ brought, log }: Host, ends: Ends): Promise<boolean>
     // Each pass removes those that no other lies on.
     for (const layer of [...inVain]) {
       if (!(await brought.takeBack(layer))) continue;
+      await forgetManifest(host, layer.layerId);
       log.info(
         { migrations: layer.migrations, path: layer.path },
         'its migration was aborted: the base layer that it brought is removed',
@@ -129,6 +133,6 @@ async function settleBases({ brought, log }: Host, ends: Ends): Promise<boolean>
     }
   }
   const staying = brought.all().filter((layer) => over.includes(layer));
-  for (const { layerId } of staying) await brought.keep(layerId);
+  for (const layer of staying) await brought.keep(layer);
   return staying.length > 0;
 }
