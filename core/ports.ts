@@ -258,6 +258,8 @@ export interface MigrationStore {
   appendRound(id: string, round: Round): Promise<void>;
   /** Rounds of a stream in order, after the cursor. */
   rounds(id: string, stream: string, limit: number, after?: string): Promise<Round[]>;
+  /** The one of them that sorts last. */
+  lastRound(id: string, stream: string): Promise<Round | undefined>;
 }
 
 /** Tasks for agents. Tokens stay on this side. */

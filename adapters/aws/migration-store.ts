@@ -2,7 +2,7 @@ import type { MigrationStore } from '../../core/ports.ts';
 import type { MigrationRecord } from '../../core/records.ts';
 import { migrationUnknown, vmUnknown } from '../rules/refusals.ts';
 import { migrationItem, readItem, roundItem, streamItem, vmItem } from './items.ts';
-import type { Table } from './table.ts';
+import type { Table, TableQuery } from './table.ts';
 import type { Item, Key } from './table-options.ts';
 
 const IS_NEW = { text: 'attribute_not_exists(#pk)' };
@@ -14,7 +14,7 @@ export function createMigrationStore(table: Table): MigrationStore {
     return item && readItem(migrationItem, item);
   }
 
-  function parts(id: string, prefix: string, page: { limit?: number; after?: Key | undefined } = {}): Promise<Item[]> {
+  function parts(id: string, prefix: string, page: Omit<TableQuery, 'where' | 'index'> = {}): Promise<Item[]> {
     const where = { text: '#pk = :pk AND begins_with(#sk, :prefix)', values: { pk: id, prefix } };
     return table.query({ where, ...page });
   }
@@ -80,6 +80,10 @@ export function createMigrationStore(table: Table): MigrationStore {
         after: after === undefined ? undefined : { pk: id, sk: prefix + after },
       });
       return items.map((item) => readItem(roundItem, item));
+    },
+    async lastRound(id, stream) {
+      const [item] = await parts(id, `round#${stream}#`, { limit: 1, descending: true });
+      return item && readItem(roundItem, item);
     },
   };
 }

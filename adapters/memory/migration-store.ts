@@ -73,6 +73,9 @@ export function createMemoryMigrationStore(): MigrationStore {
       const rounds = inOrder(partsOf(id).rounds);
       return rounds.filter((round) => round.stream === stream && round.cursor > after).slice(0, limit);
     },
+    async lastRound(id, stream) {
+      return inOrder(partsOf(id).rounds).findLast((round) => round.stream === stream);
+    },
   };
 }
 

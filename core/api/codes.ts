@@ -31,6 +31,7 @@ export const statusOfCode: Readonly<Record<string, number>> = {
   OBJECT_TOO_LARGE: 409,
   PACK_CONDEMNED: 409,
   OBJECT_LEAVING: 409,
+  LAYER_NOT_SENT: 409,
   LAYER_LAST_COPY: 409,
   COLLECTION_RUNNING: 409,
   BODY_TOO_LARGE: 413,

@@ -10,16 +10,18 @@ import type { TaskDeps } from './deps.ts';
 import { measureResult } from './measure-result.ts';
 import { storeRegistered } from './registered.ts';
 import { storeBlackout, storeRound } from './rounds.ts';
+import { assertSent } from './sent.ts';
 import { assertRegistered, assertSurvey } from './survey.ts';
 
 /**
  * The end of a task: closes it on the board, stores what it found, tells the workflow. Each part may be done again, so
- * that an agent which got no answer reports once more.
+ * that an agent which got no answer reports once more. Throws BODY_INVALID, LAYER_NOT_SENT, ATTEMPT_STALE.
  */
 export async function report(deps: TaskDeps, call: Call<'reportTask'>) {
   const { attempt } = call.body;
   const task = await requireOwnTask(deps, call, call.path.task);
   const outcome = readOutcome(task, call.body.outcome);
+  if (outcome.status === 'done') await assertSent(deps, task);
   if (!(await deps.tasks.close(task.id, attempt, outcome))) throw attemptStale(task.id, attempt);
   if (outcome.status === 'done') await store(deps, task, outcome.result);
   await tell(deps, task, outcome);

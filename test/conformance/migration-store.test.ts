@@ -203,6 +203,8 @@ describe.each(tableClouds)('MigrationStore on $name', ({ start }) => {
     const rounds = tasks.map((task): Round => ({ stream: 'ud:web', cursor: roundCursor(task, 0), segments: [] }));
     for (const round of rounds.toReversed()) await cloud.here.migrations.appendRound(id, round);
     expect(await cloud.there.migrations.rounds(id, 'ud:web', 9)).toEqual(rounds);
+    expect(await cloud.there.migrations.lastRound(id, 'ud:web')).toEqual(rounds.at(-1));
+    expect(await cloud.there.migrations.lastRound(id, 'ud:web-1')).toBeUndefined();
   });
 
   it('keeps how running VMs are moved, and what became of each', async () => {

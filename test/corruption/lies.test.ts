@@ -189,3 +189,18 @@ describe('a wrong presence', () => {
     await expectEqual(hosts.at('a', 'web-2.qcow2'), hosts.at('b', 'web-2.qcow2'));
   });
 });
+
+describe('a wrong report', () => {
+  it('of a layer whose last round was left out: its destination does not wait for it', async () => {
+    await hosts.start('a');
+    await hosts.start('b');
+    const { migrations } = hosts.cloud().ports;
+    const { appendRound } = migrations;
+    migrations.appendRound = async (id, round) => {
+      if (round.layerId !== osId) await appendRound(id, round);
+    };
+    await expectCaught(await move('web-1'), /^LAYER_NOT_SENT$/);
+    migrations.appendRound = appendRound;
+    await expectMoved();
+  });
+});

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { roundCursor } from '../../core/records.ts';
 import { createEnrolledCloud, MIGRATION, post, type TestCloud } from './support/cloud.ts';
-import { chain, counts, follow, seed, survey, surveyed } from './support/samples.ts';
+import { chain, counts, follow, id, seed, survey, surveyed, transfer } from './support/samples.ts';
 
 let cloud: TestCloud;
 beforeEach(async () => {
@@ -82,6 +83,37 @@ describe('a report', () => {
   it('of another kind is refused', async () => {
     const { id: task } = await post(cloud, 'a/h1', seed());
     expect((await cloud.refused('reportTask', 'h1', { params: { task }, body: done(both) })).code).toBe('BODY_INVALID');
+  });
+
+  it('of layers that were sent wants the last round of each, of this run', async () => {
+    const [os, we] = [surveyed('os', 'debian', null), surveyed('we', 'lamp', id('debian'))];
+    const layers = [transfer(id('debian'), 'dedup', os), transfer(id('lamp'), 'dedup', we)];
+    const untold = [
+      { ...transfer(id('held'), 'skip', os), stored: false },
+      { ...transfer(id('kept'), 'dedup', os), stored: true },
+    ];
+    const { id: task, outcome } = await post(cloud, 'a/h1', { ...seed([...layers, ...untold]), run: 2 });
+    const round = (run: number, sequence: number, stream: string, layerId?: string) => {
+      const cursor = roundCursor({ run, round: 'last', attempt: 1 }, sequence);
+      return cloud.migrations.appendRound(MIGRATION, { stream, cursor, segments: [], layerId });
+    };
+    const result = { kind: 'seed' as const, streams: [] };
+    const body = { attempt: 1, outcome: { status: 'done' as const, result } };
+    const expectRefused = async () => {
+      const told = await cloud.refused('reportTask', 'h1', { params: { task }, body });
+      expect(told).toMatchObject({ code: 'LAYER_NOT_SENT', status: 409, hint: expect.any(String) });
+      expect(told.detail).toContain('lamp.qcow2');
+      expect((await cloud.tasks.find(task))?.state).toBe('waiting');
+    };
+    await round(2, 7, id('debian'), id('debian'));
+    await expectRefused();
+    await round(1, 9, id('lamp'), id('lamp'));
+    await expectRefused();
+    await round(2, 0, id('lamp'));
+    await expectRefused();
+    await round(2, 1, id('lamp'), id('lamp'));
+    await cloud.call('reportTask', 'h1', { params: { task }, body });
+    expect((await outcome).status).toBe('succeeded');
   });
 
   it('stores what was counted', async () => {

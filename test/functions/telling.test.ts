@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { limits } from '../../core/limits.ts';
+import { roundCursor } from '../../core/records.ts';
 import { createEnrolledCloud, MIGRATION, post, type TestCloud } from './support/cloud.ts';
 import { counts, cutover, follow, id, seed, survey, surveyed, transfer } from './support/samples.ts';
 import { createStepped } from './support/steps.ts';
@@ -34,7 +35,7 @@ describe('lines', () => {
   });
 
   it('of a task name its migration, run and host', async () => {
-    const { id: task } = await post(cloud, 'a/h1', seed());
+    const { id: task } = await post(cloud, 'a/h1', seed([]));
     await poll('h1');
     const about = { migration: MIGRATION, run: 1, task };
     expect(linesOf('task handed out')).toMatchObject([about]);
@@ -76,7 +77,9 @@ describe('measures', () => {
   it('of what a source held, sent and found, by treatment', async () => {
     const base = surveyed('os', 'debian', null);
     const { id: task } = await post(cloud, 'a/h1', seed([transfer(id('debian'), 'dedup', base)]));
-    const streams = [{ ...counts(id('debian'), 300), total_bytes: 4000, deduped_bytes: 1000 }];
+    const [stream, cursor] = [id('debian'), roundCursor({ run: 1, round: 'last', attempt: 1 }, 0)];
+    await cloud.migrations.appendRound(MIGRATION, { stream, cursor, segments: [], layerId: stream });
+    const streams = [{ ...counts(stream, 300), total_bytes: 4000, deduped_bytes: 1000 }];
     const report = { attempt: 1, outcome: { status: 'done' as const, result: { kind: 'seed' as const, streams } } };
     await cloud.call('reportTask', 'h1', { params: { task }, body: report });
     expect(measured('LogicalBytes')).toEqual([[4000, 'dedup']]);

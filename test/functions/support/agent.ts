@@ -117,9 +117,10 @@ export class ScriptedAgent {
     return { round: input.round, ...sizes, ...rates, milliseconds: 10_000 };
   }
 
-  async #push({ id: task, attempt }: Given, layers: readonly { stream: string }[]): Promise<void> {
+  async #push({ id: task, attempt, input }: Given, layers: readonly { stream: string }[]): Promise<void> {
     for (const { stream } of layers) {
-      const body = { attempt, stream, sequence: 0, segments: [{ index: 0, id: id(stream) }] };
+      const last = input.kind === 'round' ? {} : { layer_id: id(stream) };
+      const body = { attempt, stream, sequence: 0, segments: [{ index: 0, id: id(stream) }], ...last };
       await this.#cloud.call('commitRound', this.#host, { params: { task }, body });
     }
   }
