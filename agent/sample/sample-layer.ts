@@ -112,7 +112,9 @@ async function tryHigher(raw: Uint8Array, level: number, lowest: Tried, job: Sam
 /** All frames at once, as a push compresses them beside each other. */
 async function tryLevel(frames: readonly Uint8Array[], level: number, { clock, zstd }: SampleJob): Promise<Tried> {
   const beganMs = clock.nowMs();
-  const lengths = await Promise.all(frames.map((raw) => frameLength(raw, level, zstd)));
+  const sealing = frames.map((raw) => frameLength(raw, level, zstd));
+  // Also if one fails: the others read their bytes until they end.
+  const lengths = await Promise.all(sealing).finally(() => Promise.allSettled(sealing));
   const compressMs = clock.nowMs() - beganMs;
   return {
     level,

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createManualClock } from '../../adapters/memory/manual-clock.ts';
 import { systemClock } from '../../adapters/system/clock.ts';
@@ -46,6 +47,31 @@ const job = (layer: DiskLayer) => ({
 });
 
 describe('a look into a layer', () => {
+  it('frees no frame that is still being compressed, though another one has failed', async () => {
+    const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const raws: Uint8Array[] = [];
+    const zstd = {
+      // Small ones are samples of frames.
+      compress: async (raw: Uint8Array) => {
+        if (raw.length < MiB) return raw.subarray(0, 1);
+        await (raws.push(raw) === 1 ? first : second).promise;
+        return Buffer.alloc(1);
+      },
+      decompress: async (payload: Uint8Array) => payload,
+    };
+    await withLayer(24, async (layer) => {
+      const sampled = sampleLayer({ ...job(layer), zstd });
+      await expect.poll(() => raws.length).toBe(2);
+      first.reject(new Error('no memory'));
+      await setImmediate();
+      const { length } = raws[1]!;
+      second.resolve();
+      await expect(sampled).rejects.toThrow('no memory');
+      expect(length).toBe(18 * MiB - limits.frame_raw_bytes_max);
+      expect(raws.map((raw) => raw.length)).toEqual([0, 0]);
+    });
+  });
+
   it('reads all of a small one, and is exact', async () => {
     await withLayer(8, async (layer) => {
       const found = await sampleLayer(job(layer));
