@@ -145,6 +145,11 @@ export class Arrivals {
     });
   }
 
+  /** Base layers that have arrived, and whose files have no names yet: an attempt to give them those has failed. */
+  unnamed(): Arrived[] {
+    return this.#records.all().flatMap(([, each]) => (hasArrived(each) && each.vm === undefined ? [each] : []));
+  }
+
   /** The names of everything that is on its way. */
   paths(): ReadonlySet<string> {
     return this.#reserved;

@@ -35,7 +35,10 @@ export class ManifestStore {
     const files = this.#files;
     await files.makeFolder(this.#dir);
     const folder = await files.makeTemporaryFolder(join(this.#dir, DRAFT_PREFIX));
-    const segments = await files.open(join(folder, SEGMENTS_FILE), 'create');
+    const segments = await files.open(join(folder, SEGMENTS_FILE), 'create').catch(async (error: unknown) => {
+      await files.remove(folder);
+      throw error;
+    });
     return new ManifestDraft({ files, store: this.#dir, folder }, segments, geometry, parent);
   }
 

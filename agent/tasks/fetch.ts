@@ -13,7 +13,7 @@ type FetchInput = Extract<TaskInput, { kind: 'fetch' }>;
 /**
  * Pulls base layers, each after its parent, and gives them their names as soon as they are read back: they belong to no
  * VM. What is here already is not pulled. VMs that are followed wait for them (Fetches). They are announced once a VM that lies on them
- * is here. The first failure ends all of it. Errors: LAYER_LOST and those of receiveLayer.
+ * is here. A failure ends all of it but what was pulled before. Errors: LAYER_LOST and those of receiveLayer.
  */
 export async function fetch(host: TaskHost, run: TaskRun, input: FetchInput): Promise<TaskResult> {
   return host.fetches.during(input.migration, async (arrived) => {
@@ -34,7 +34,13 @@ export async function fetch(host: TaskHost, run: TaskRun, input: FetchInput): Pr
       arrived();
       return streams;
     };
-    const streams = await ahead(input.layers, limits.layers_fetched_at_once, run.signal, bring);
+    const bringOrWait = (transfer: LayerTransfer, turn: Turn) =>
+      bring(transfer, turn).catch(async (error: unknown) => {
+        // What was pulled before is read back and stays. If it fails, and is gone by now, that is why this one failed.
+        await turn.before;
+        throw error;
+      });
+    const streams = await ahead(input.layers, limits.layers_fetched_at_once, run.signal, bringOrWait);
     return { kind: 'fetch', streams: streams.flat() };
   });
 }

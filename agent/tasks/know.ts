@@ -92,8 +92,10 @@ export async function scanAt(
  * asked for again, or of a file that did not become a layer.
  */
 export async function forgetManifest(
-  { catalog, manifests }: Pick<TaskHost, 'catalog' | 'manifests'>,
+  { arrivals, catalog, manifests }: Pick<TaskHost, 'arrivals' | 'catalog' | 'manifests'>,
   layerId: string,
 ): Promise<void> {
+  // In this order: what is no arrival any more is in the catalog.
+  if (arrivals.unnamed().some(({ layer }) => layer.layerId === layerId)) return;
   if ((await catalog.byLayer(layerId)) === undefined) await manifests.remove(layerId);
 }

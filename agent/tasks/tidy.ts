@@ -59,6 +59,7 @@ export class Tidy {
     const { brought, clock, journals } = this.#host;
     await this.#settleTops(signal);
     if (this.#running.count() > 0) return;
+    await this.#nameBases();
     const agoMs = clock.nowMs() - this.#lookedMs;
     if (agoMs >= 0 && agoMs < limits.rescan_ms) return;
     const asked = [...brought.all().flatMap(({ migrations }) => migrations), ...(await journals.migrations())];
@@ -88,6 +89,21 @@ export class Tidy {
     }
   }
 
+  /** What a full disk kept from its name gets it when there is room, and is not brought again. */
+  async #nameBases(): Promise<void> {
+    const { arrivals, brought, log } = this.#host;
+    for (const base of arrivals.unnamed()) {
+      try {
+        await brought.note(base);
+        await arrivals.place(base);
+      } catch (error) {
+        const { path, migration } = base;
+        if (!this.#told.has(path)) log.warn({ path, migration, error: errorToJson(error) }, UNNAMED);
+        this.#told.add(path);
+      }
+    }
+  }
+
   /** Its own task does it as long as it runs. */
   #isLeft({ isLive, migration, name }: Waiting): boolean {
     return isLive ? !this.#running.has(taskIdOf(migration, 'follow', name)) : this.#running.count() === 0;
@@ -103,6 +119,8 @@ export class Tidy {
 function unsettled({ migration, name, disks }: Waiting, error: unknown) {
   return { migration, vm: name, paths: disks.map(partialPath), error: errorToJson(error) };
 }
+
+const UNNAMED = 'a base layer that has arrived can’t be given its name now; it will be';
 
 const UNKNOWN = 'nobody can tell what became of the VM that these files are of; they are left as they are';
 

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -144,6 +144,37 @@ describe('while a base layer is read back', () => {
     expect(state).toBe('committed');
     expect(vms[0]!.layers[2]).toMatchObject({ local_bytes: MiB });
     await expectEqual(hosts.at('a', 'app-1.qcow2'), hosts.at('b', 'app-1.qcow2'));
+  });
+
+  it('and the next one can’t be pulled, it is read back all the same, and stays', async () => {
+    await withVm('web', 1);
+    await withVm('lamp', 2);
+    const hold = await bothHosts();
+    const { objects } = hosts.cloud().ports;
+    const get = objects.get.bind(objects);
+    let isTorn = false;
+    hold.reached.then(() => {
+      isTorn = true;
+    });
+    objects.get = async (key, part) => {
+      const bytes = await get(key, part);
+      return isTorn && key.includes('/packs/') ? bytes.map((byte) => ~byte) : bytes;
+    };
+    const { ended } = await start('web-1', 'lamp-1');
+    const first = await hold.reached;
+    await expect.poll(() => hold.begun.length, patiently).toBe(2);
+    await expect.poll(() => existsSync(hold.begun[1]!), patiently).toBe(false);
+    hold.go();
+    expect(await ended).toMatchObject({ state: 'failed', error: { code: 'FRAME_CORRUPT' } });
+    expect(filesIn(hosts.at('b'))).toEqual(['os.qcow2', nameOf(first)].sort());
+    expect(manifests()).toHaveLength(2);
+    isTorn = false;
+    const { state, vms } = await (await start('web-1', 'lamp-1')).ended;
+    expect(state).toBe('committed');
+    for (const { name, layers } of vms) {
+      await expectEqual(hosts.at('a', `${name}.qcow2`), hosts.at('b', `${name}.qcow2`));
+      if (layers[1]!.name === nameOf(first)) expect(layers[1]).toMatchObject({ pulled_bytes: 0 });
+    }
   });
 
   it.each(['beside it', 'on it'])(
