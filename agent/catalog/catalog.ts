@@ -80,6 +80,11 @@ export class Catalog {
     return held;
   }
 
+  /** Of all layers that are known, changed or not. */
+  layerIds(): Set<string> {
+    return new Set(this.#records.all().map(([, { layerId }]) => layerId));
+  }
+
   /** Ids of the bases that are here, unchanged, and of those that are not any more until `forget` is called; each once. */
   async bases(): Promise<{ readonly held: readonly string[]; readonly lost: readonly string[] }> {
     const held = new Set((await this.files()).map(({ layerId }) => layerId));

@@ -43,10 +43,10 @@ export async function openState(
 ): Promise<HostState> {
   const { files } = world;
   const manifests = new ManifestStore(join(stateFolder, 'manifests'), files);
-  await manifests.sweep();
   const catalog = await Catalog.open(join(stateFolder, 'layers'), files);
   const vms = await VmFiles.open(join(stateFolder, 'vms'), imageFolder, files);
   const arrivals = await Arrivals.open(join(stateFolder, 'arrivals'), { imageFolder, catalog, vms }, files);
+  await manifests.sweep(catalog.layerIds());
   const arrived = arrivals.waiting().map(({ migration, name }) => ({ migration, vm: name }));
   const launches = await Launches.open(join(stateFolder, 'qemu'), world, arrived);
   const running = new RunningVms(join(stateFolder, 'running'), imageFolder, files);

@@ -88,12 +88,13 @@ export class ManifestStore {
     await this.#files.remove(join(this.#dir, layerId));
   }
 
-  /** Removes what drafts of an earlier run left behind; call it before any draft is begun. */
-  async sweep(): Promise<void> {
-    const entries = await this.#files.list(this.#dir).catch(() => []);
-    const drafts = entries.filter(({ name }) => name.startsWith(DRAFT_PREFIX));
-    await Promise.all(drafts.map(({ name }) => this.#files.remove(join(this.#dir, name))));
-    for (const { name } of entries.filter((each) => !drafts.includes(each))) await this.#sweepIn(join(this.#dir, name));
+  /** Removes what an earlier run left behind: drafts, and manifests of no layer that is known. Call it before any draft is begun. */
+  async sweep(known: ReadonlySet<string>): Promise<void> {
+    for (const { name } of await this.#files.list(this.#dir).catch(() => [])) {
+      const path = join(this.#dir, name);
+      if (known.has(name)) await this.#sweepIn(path);
+      else await this.#files.remove(path);
+    }
   }
 
   /** What was being made beside a manifest (sorted.ts) when the agent ended. */

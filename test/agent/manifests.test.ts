@@ -72,14 +72,15 @@ describe('ManifestStore', () => {
     await store.remove(layerId);
   });
 
-  it('sweeps what an earlier run left in the making, and nothing else', async () => {
+  it('sweeps what an earlier run left in the making, what is of no layer, and nothing else', async () => {
     const store = new ManifestStore(folder.path());
     const { layerId } = await sealed(store);
+    await sealed(store, 5);
     mkdirSync(folder.at('draft-AbC123'));
     writeFileSync(folder.at('draft-AbC123', 'segments'), 'half');
-    await new ManifestStore(folder.path()).sweep();
+    await new ManifestStore(folder.path()).sweep(new Set([layerId, '0'.repeat(64)]));
     expect(readdirSync(folder.path())).toEqual([layerId]);
-    await new ManifestStore(folder.at('never made')).sweep();
+    await new ManifestStore(folder.at('never made')).sweep(new Set());
     expect(existsSync(folder.at('never made'))).toBe(false);
   });
 
