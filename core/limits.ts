@@ -70,7 +70,7 @@ export const limits = {
   uploads_in_flight: 2,
   /** Packs of one push in memory: two that are sent and one that is filled if they do not shrink, many if they do. */
   pack_memory_bytes: 96 * MiB,
-  /** What of them waits for the link while the compressor is as fast: some packs take longer to make than to send. */
+  /** What of them waits for the link before it counts that they are more and more, and twice as much if they count in full: some take longer to make than to send. */
   pack_backlog_ms: 2_000,
   /** Packs that wait for the link, are stored, or about to be, and not yet committed. */
   packs_settling_max: 32,

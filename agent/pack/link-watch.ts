@@ -128,11 +128,12 @@ export class LinkWatch {
 
   /**
    * By how much the backlog grew, and shrank, since the period began, as far as that matters: packs that are made faster than they are
-   * sent would have been waited for, the more of them wait already, and of those that are made more slowly it runs out, the fewer there are.
+   * sent would have been waited for, if many wait already, and of those that are made more slowly it runs out, unless there are many. A
+   * short backlog that grows says nothing: it may be that cores that compress and send are the same.
    */
   #backlogged(): { readonly moreMs: number; readonly lessMs: number } {
     const grewMs = this.#backlog - this.#backlogMs;
-    const full = Math.min(1, this.#backlog / limits.pack_backlog_ms);
+    const full = Math.min(1, Math.max(0, this.#backlog / limits.pack_backlog_ms - 1));
     return { moreMs: Math.max(0, grewMs) * full, lessMs: Math.max(0, -grewMs) * (1 - full) };
   }
 

@@ -163,6 +163,13 @@ describe('a writer of packs', () => {
     expect(levels.at(-1)).toBeGreaterThan(7);
   });
 
+  it('takes no longer for a few more packs that wait: that may be cores that compress and send', async () => {
+    const packs = 6;
+    const sendMs = limits.pack_backlog_ms / packs;
+    const { levels } = await levelsOver(sendMs, (level) => 10 * level, { packs, known: true });
+    expect(new Set(levels)).toEqual(new Set([limits.pack_level_default]));
+  });
+
   it('becomes fast again over a link that is faster than the one before', async () => {
     const { levels } = await levelsOver(10, (level) => 100 * level, { from: limits.pack_level_max });
     expect(levels[1]).toBe(limits.pack_level_max);
