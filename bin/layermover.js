@@ -5,12 +5,17 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 const NEEDED = 24;
-/** In the sources; in the package, which holds JavaScript, from either place of this file. */
-const MAIN = ['./main.ts', './main.js', '../dist/bin/main.js'];
+/** Folder and extension of its modules: in the sources; in the package, which holds JavaScript, from either place of this file. */
+const PLACES = [
+  ['./', '.ts'],
+  ['./', '.js'],
+  ['../dist/bin/', '.js'],
+];
 
 if (Number(process.versions.node.split('.')[0]) >= NEEDED) {
-  const found = MAIN.map((each) => new URL(each, import.meta.url)).find((url) => existsSync(url));
-  const { main } = await import(found);
+  const { prepareEngine } = await load('engine');
+  prepareEngine();
+  const { main } = await load('main');
   await main(process.argv);
 } else {
   const node = broughtAlong();
@@ -18,6 +23,11 @@ if (Number(process.versions.node.split('.')[0]) >= NEEDED) {
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   process.on('SIGINT', () => {}); // the terminal sends it to the child, too
   child.on('exit', (code, signal) => process.exit(signal ? 128 + (signal === 'SIGKILL' ? 9 : 15) : code));
+}
+
+function load(name) {
+  const urls = PLACES.map(([folder, extension]) => new URL(folder + name + extension, import.meta.url));
+  return import(urls.find((url) => existsSync(url)));
 }
 
 function broughtAlong() {

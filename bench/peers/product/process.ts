@@ -9,6 +9,7 @@ import { pullLayer } from '../../../agent/pull/pull-layer.ts';
 import { pushLayer } from '../../../agent/push/push-layer.ts';
 import { ChunkPool } from '../../../agent/scan/pool.ts';
 import { scanLayer } from '../../../agent/scan/scan-layer.ts';
+import { countBuffers } from '../../../bin/engine.ts';
 import { geometryOf } from '../../../core/chunk.ts';
 import { fromHex, NO_DIGEST } from '../../../core/fingerprint.ts';
 import { limits } from '../../../core/limits.ts';
@@ -21,6 +22,7 @@ import { LocalStore } from './store.ts';
 const CHUNK_BYTES = limits.chunk_bytes_default;
 const { signal } = new AbortController();
 
+countBuffers();
 const job = JSON.parse(process.argv[2]!) as ProductJob;
 const known = join(job.store, 'layers.json');
 /** At which level its pushes compress: an agent lives on from one to the next. */
