@@ -24,6 +24,8 @@ export interface PackWriterOptions {
   readonly zstd?: Zstd | undefined;
   /** Memory for its packs, `pack_memory_bytes` of its own unless set. */
   readonly memory?: Room | undefined;
+  /** What it goes by instead of what all of its agent's writers have on the link. */
+  readonly link?: LinkWatch | undefined;
 }
 
 /** What a pack takes until it is forgotten. */
@@ -65,7 +67,7 @@ export class PackWriter {
 
   constructor(options: PackWriterOptions) {
     this.#pace = options.pace;
-    this.#link = options.pace.link;
+    this.#link = options.link ?? options.pace.link;
     this.#link.begin();
     this.#zstd = options.zstd;
     this.#stop = options.stop;

@@ -1,6 +1,7 @@
 import type { Geometry } from '../../core/chunk.ts';
 import type { PackScope } from '../../core/format/placement.ts';
 import { Stop } from '../flow/stop.ts';
+import { LinkWatch } from '../pack/link-watch.ts';
 import { Pace } from '../pack/pace.ts';
 import { PackWriter } from '../pack/pack-writer.ts';
 import type { Note } from './committer.ts';
@@ -45,8 +46,11 @@ export async function withWork<T>(
     underway: job.underway,
     uploads: job.outbox?.uploads,
   });
+  const pace = job.pace ?? new Pace(job.clock);
   const packer = new PackWriter({
-    pace: job.pace ?? new Pace(job.clock),
+    pace,
+    // A guest waits for it: it takes no longer to compress for what others have on their way.
+    link: options.isLast ? new LinkWatch(pace) : undefined,
     zstd: job.zstd,
     stop,
     deliver: (pack, forget) => settler.settle(pack, forget),

@@ -2,13 +2,16 @@ import { mkdirSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../adapters/system/clock.ts';
 import { systemFiles } from '../../adapters/system/files.ts';
+import { threadedZstd, type Zstd } from '../../adapters/system/zstd.ts';
 import { LiveBook } from '../../agent/live/book.ts';
+import { Pace } from '../../agent/pack/pace.ts';
 import { pullLayer } from '../../agent/pull/pull-layer.ts';
 import { pushRound } from '../../agent/push/push-round.ts';
 import { ChunkPool } from '../../agent/scan/pool.ts';
 import type { ChunkRun } from '../../agent/scan/runs.ts';
 import { geometryOf } from '../../core/chunk.ts';
 import { NO_DIGEST } from '../../core/fingerprint.ts';
+import { limits } from '../../core/limits.ts';
 import { noise } from '../disk/support.ts';
 import { each, MemoryDisk, MemoryStore } from './push-support.ts';
 import { eachFolder } from './support.ts';
@@ -34,7 +37,7 @@ beforeEach(async () => {
 afterEach(() => book.remove());
 
 /** Pushes these chunks as a running VM's round. */
-async function round(runs: readonly ChunkRun[], isLast: boolean) {
+async function round(runs: readonly ChunkRun[], isLast: boolean, by: { pace?: Pace; zstd?: Zstd } = {}) {
   const layer = {
     async pieces(offset: number, length: number) {
       return [{ at: offset, length, kind: 'filled' as const }];
@@ -48,7 +51,7 @@ async function round(runs: readonly ChunkRun[], isLast: boolean) {
     }
   };
   const of = { name: 'top', totalBytes: 0, pool, sink: store, clock: systemClock, signal: never, geometry };
-  const pushed = await pushRound({ ...of, layer, fill, runs: each(runs), book, isLast, sequence });
+  const pushed = await pushRound({ ...of, ...by, layer, fill, runs: each(runs), book, isLast, sequence });
   book.ended('well');
   sequence = pushed.sequence;
   return pushed;
@@ -94,5 +97,21 @@ it('a last round whose pack is not stored leaves a book that names none of it', 
   book.ended('failed');
   store.put = put;
   await round([read(9, 1)], true);
+  expect((await pulled()).equals(disk)).toBe(true);
+});
+
+it('a last round takes no longer to compress for what other pushes have on the link', async () => {
+  await round([read(0, 64)], false);
+  const pace = new Pace(systemClock);
+  pace.level = limits.pack_level_max;
+  pace.link.sending(limits.pack_raw_bytes_max);
+  const levels: number[] = [];
+  const compress: Zstd['compress'] = (raw, options) => {
+    levels.push(options.level);
+    return threadedZstd.compress(raw, options);
+  };
+  disk.set(noise(CHUNK, 4), 9 * CHUNK);
+  await round([read(9, 1)], true, { pace, zstd: { ...threadedZstd, compress } });
+  expect(levels).toEqual([limits.pack_level_default]);
   expect((await pulled()).equals(disk)).toBe(true);
 });
