@@ -46,7 +46,8 @@ export async function openState(
   const catalog = await Catalog.open(join(stateFolder, 'layers'), files);
   const vms = await VmFiles.open(join(stateFolder, 'vms'), imageFolder, files);
   const arrivals = await Arrivals.open(join(stateFolder, 'arrivals'), { imageFolder, catalog, vms }, files);
-  await manifests.sweep(catalog.layerIds());
+  const unplaced = arrivals.unplaced().map(({ layer }) => layer.layerId);
+  await manifests.sweep(new Set([...catalog.layerIds(), ...unplaced]));
   const arrived = arrivals.waiting().map(({ migration, name }) => ({ migration, vm: name }));
   const launches = await Launches.open(join(stateFolder, 'qemu'), world, arrived);
   const running = new RunningVms(join(stateFolder, 'running'), imageFolder, files);

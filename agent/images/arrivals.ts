@@ -83,10 +83,7 @@ export class Arrivals {
     this.#reserved = new Set(records.all().map(([, { path }]) => path));
   }
 
-  /**
-   * Opens the journal and ends what the last run left: incomplete files go, and those of VMs of which a disk is missing;
-   * complete base layers get their names.
-   */
+  /** Opens the journal and ends what the last run left: incomplete files go, and those of VMs of which a disk is missing. */
   static async open(
     folder: string,
     into: { imageFolder: string; catalog: Catalog; vms: VmFiles },
@@ -97,7 +94,7 @@ export class Arrivals {
     const whole = new Set(arrivals.waiting().flatMap(({ disks }) => disks.map(({ path }) => path)));
     for (const [, each] of records.all()) {
       if (!hasArrived(each)) await arrivals.drop(each);
-      else if (each.vm === undefined) await arrivals.place(each);
+      else if (!isTop(each)) continue;
       else if (into.vms.has({ ...each, name: each.vm.name, top: each.path })) await arrivals.#forget(each);
       else if (!whole.has(each.path)) await arrivals.drop(each);
     }
@@ -145,8 +142,8 @@ export class Arrivals {
     });
   }
 
-  /** Base layers that have arrived, and whose files have no names yet: an attempt to give them those has failed. */
-  unnamed(): Arrived[] {
+  /** Base layers that have arrived, and are not known to the catalog: they may have their names. A crash or a full disk came between. */
+  unplaced(): Arrived[] {
     return this.#records.all().flatMap(([, each]) => (hasArrived(each) && each.vm === undefined ? [each] : []));
   }
 

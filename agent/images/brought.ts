@@ -41,8 +41,10 @@ export class Brought {
     return new Brought(await RecordFolder.open(host.files, folder, broughtLayer), host);
   }
 
-  /** To be noted before the file gets its name. Two migrations that come at once bring a file each. */
+  /** To be noted before the file gets its name. Two migrations that come at once bring a file each. May be repeated. */
   async note({ migration, path, layer: { layerId, chunkBytes } }: Arrived): Promise<void> {
+    const known = this.#records.get(recordName(path));
+    if (known?.layerId === layerId && known.migrations.includes(migration)) return;
     await this.#records.put(recordName(path), { layerId, path, chunkBytes, migrations: [migration] });
   }
 

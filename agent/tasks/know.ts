@@ -96,6 +96,6 @@ export async function forgetManifest(
   layerId: string,
 ): Promise<void> {
   // In this order: what is no arrival any more is in the catalog.
-  if (arrivals.unnamed().some(({ layer }) => layer.layerId === layerId)) return;
+  if (arrivals.unplaced().some(({ layer }) => layer.layerId === layerId)) return;
   if ((await catalog.byLayer(layerId)) === undefined) await manifests.remove(layerId);
 }

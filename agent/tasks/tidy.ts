@@ -57,9 +57,9 @@ export class Tidy {
   /** A guest that waits for a word waits for no other VM's task; all else is done while no task runs. Errors: those of the API but refusals. */
   async run(signal: AbortSignal): Promise<void> {
     const { brought, clock, journals } = this.#host;
+    if (this.#running.count() === 0) await this.#placeBases();
     await this.#settleTops(signal);
     if (this.#running.count() > 0) return;
-    await this.#nameBases();
     const agoMs = clock.nowMs() - this.#lookedMs;
     if (agoMs >= 0 && agoMs < limits.rescan_ms) return;
     const asked = [...brought.all().flatMap(({ migrations }) => migrations), ...(await journals.migrations())];
@@ -89,16 +89,16 @@ export class Tidy {
     }
   }
 
-  /** What a full disk kept from its name gets it when there is room, and is not brought again. */
-  async #nameBases(): Promise<void> {
+  /** What a crash or a full disk kept from its name gets it, and is not brought again. */
+  async #placeBases(): Promise<void> {
     const { arrivals, brought, log } = this.#host;
-    for (const base of arrivals.unnamed()) {
+    for (const base of arrivals.unplaced()) {
       try {
         await brought.note(base);
         await arrivals.place(base);
       } catch (error) {
         const { path, migration } = base;
-        if (!this.#told.has(path)) log.warn({ path, migration, error: errorToJson(error) }, UNNAMED);
+        if (!this.#told.has(path)) log.warn({ path, migration, error: errorToJson(error) }, UNPLACED);
         this.#told.add(path);
       }
     }
@@ -120,7 +120,7 @@ function unsettled({ migration, name, disks }: Waiting, error: unknown) {
   return { migration, vm: name, paths: disks.map(partialPath), error: errorToJson(error) };
 }
 
-const UNNAMED = 'a base layer that has arrived can’t be given its name now; it will be';
+const UNPLACED = 'a base layer that has arrived can’t be given its name now; it will be';
 
 const UNKNOWN = 'nobody can tell what became of the VM that these files are of; they are left as they are';
 

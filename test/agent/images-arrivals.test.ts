@@ -162,15 +162,18 @@ describe('arriving files', () => {
     expect(journal()).toEqual([]);
   });
 
-  it('that are bases get their names and are known, whenever the crash came', async () => {
+  it('that are bases wait for their names and then are known, whenever the crash came', async () => {
     for (const renamed of [false, true]) {
       const { arrivals } = await open();
       const { path } = await arrive(arrivals);
       if (renamed) renameSync(`${path}.partial`, path);
-      const { catalog } = await open();
+      const { arrivals: next, catalog } = await open();
+      const [base, ...others] = next.unplaced();
+      expect(others).toEqual([]);
+      await next.place(base!);
       expect(readFileSync(path, 'utf8')).toBe('content');
       expect(await catalog.byLayer(layer('base').layerId)).toMatchObject({ path, role: 'base' });
-      expect(journal()).toEqual([]);
+      expect([journal(), next.unplaced()]).toEqual([[], []]);
       renameSync(path, folder.at('gone'));
     }
   });

@@ -47,8 +47,8 @@ async function makeImage(path: string, over?: string): Promise<void> {
   await chain?.close();
 }
 
-/** A base layer that the first migration brings. */
-async function bring({ arrivals, brought }: State, name: string, below?: { path: string; layerId: string }) {
+/** A base layer of the first migration that was read back. */
+async function arrive({ arrivals }: State, name: string, below?: { path: string; layerId: string }) {
   const reserved = await arrivals.reserve(name, FIRST);
   const layerId = name.slice(0, 1).repeat(64).replaceAll('o', '0').replaceAll('w', '1');
   await makeImage(partialPath(reserved), below?.path);
@@ -65,10 +65,15 @@ async function bring({ arrivals, brought }: State, name: string, below?: { path:
     container: { format: 'qcow2', cluster_bytes: 65_536, version: 3 },
     migration: FIRST,
   };
-  const arrived = await arrivals.arrived(reserved, layer);
-  await brought.note(arrived);
-  await arrivals.place(arrived);
-  return { path: arrived.path, layerId };
+  return arrivals.arrived(reserved, layer);
+}
+
+/** A base layer that the first migration brings. */
+async function bring(state: State, name: string, below?: { path: string; layerId: string }) {
+  const arrived = await arrive(state, name, below);
+  await state.brought.note(arrived);
+  await state.arrivals.place(arrived);
+  return { path: arrived.path, layerId: arrived.layer.layerId };
 }
 
 async function settle(state: State): Promise<string[]> {
@@ -108,6 +113,15 @@ describe('base layers that a migration brought', () => {
     const state = await open();
     expect(await settle(state)).toEqual([]);
     expect([state.brought.all(), settled]).toEqual([[], 0]);
+  });
+
+  it('go if it was aborted, though a crash came before it was noted who brought them', async () => {
+    await arrive(await open(), 'os.qcow2');
+    expect(await settle(await open())).toEqual(['os.qcow2']);
+    states[FIRST] = 'aborted';
+    const state = await open();
+    expect(await settle(state)).toEqual([]);
+    expect([state.brought.all(), state.arrivals.unplaced()]).toEqual([[], []]);
   });
 
   it('stay if another migration found them here and ended otherwise', async () => {
