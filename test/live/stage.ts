@@ -60,6 +60,8 @@ export class Stage {
   #told = Promise.withResolvers<void>();
   #transfers: LayerTransfer[] = [];
   #receipt = Promise.withResolvers<Receipt>();
+  /** What ends the waits for the destination's receipt. */
+  readonly receiptWaits: AbortSignal[] = [];
   #host: TaskHost | undefined;
   #task = 0;
   #cursor = '';
@@ -285,7 +287,10 @@ export class Stage {
     return {
       urgently: (work) => work(),
       async *rounds() {},
-      receipt: (_, __, signal) => abortable(stage.#receipt.promise, signal),
+      receipt: (_, __, signal) => {
+        stage.receiptWaits.push(signal);
+        return abortable(stage.#receipt.promise, signal);
+      },
       // As polls do: whoever asks anew hears the latest word, and then what is new.
       async *incoming(_, __, signal) {
         for (let heard: Incoming | undefined; ; ) {

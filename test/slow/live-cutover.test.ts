@@ -127,6 +127,7 @@ describeWithGuest('a cutover', () => {
     const ended = once(guest.process, 'exit');
     await expect(stage.cutover('ram')).rejects.toMatchObject({ code: 'API_TIMEOUT' });
     await ended;
+    expect(stage.receiptWaits, 'nobody waits any more').toMatchObject([{ aborted: true }]);
   });
 
   it('is given up while the guest is stopped: it runs on', async () => {

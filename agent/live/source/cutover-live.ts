@@ -38,14 +38,18 @@ async function cutOver(of: Cutover): Promise<TaskResult> {
   await session.slowDown(wish.throttle_bytes_per_second, run.signal);
   if (!session.hasAll) await rounds.next();
   await untilFollowed(host, run, input);
-  return news.urgently(async () => {
-    // Asked for before the pause: a poll that asks for something else than the one that waits takes its time.
-    const theirs = news.receipt(migration, chain.vm, run.signal);
-    theirs.catch(() => undefined);
-    const blackout = await handOver(of, await beforeReceipt(of, theirs, stopGuest), theirs);
-    await letGo(of);
-    return { kind: 'cutover', streams: rounds.streams, ...(blackout === undefined ? {} : { blackout }) } as const;
-  });
+  // Nobody waits for the receipt when the cutover has ended: a poll asks for no more than `limits.gang_vms_max`.
+  const over = new AbortController();
+  return news
+    .urgently(async () => {
+      // Asked for before the pause: a poll that asks for something else than the one that waits takes its time.
+      const theirs = news.receipt(migration, chain.vm, AbortSignal.any([run.signal, over.signal]));
+      theirs.catch(() => undefined);
+      const blackout = await handOver(of, await beforeReceipt(of, theirs, stopGuest), theirs);
+      await letGo(of);
+      return { kind: 'cutover', streams: rounds.streams, ...(blackout === undefined ? {} : { blackout }) } as const;
+    })
+    .finally(() => over.abort(null));
 }
 
 /**
