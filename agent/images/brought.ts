@@ -76,8 +76,8 @@ export class Brought {
   async takeBack(layer: BroughtLayer): Promise<boolean> {
     const { path, chunkBytes, layerId } = layer;
     const { files, catalog, arrivals, images } = this.#host;
-    const isUnder = arrivals.waiting().some(({ disks }) => disks.some(({ layer }) => layer.below === path));
-    if (isUnder || (await images.isUsed(path))) return false;
+    const coming = [...arrivals.waiting().flatMap(({ disks }) => disks), ...arrivals.unplaced()];
+    if (coming.some(({ layer }) => layer.below === path) || (await images.isUsed(path))) return false;
     if ((await catalog.lookup(path, chunkBytes))?.layerId === layerId) {
       await files.remove(path);
       await files.syncFolder(dirname(path));

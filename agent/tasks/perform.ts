@@ -1,5 +1,6 @@
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
 import { hasCode } from '../../core/errors.ts';
+import { reportable } from '../daemon/reportable.ts';
 import { diskFull, isFull } from '../images/room.ts';
 import { followLive } from '../live/destination/follow-live.ts';
 import { cutover } from './cutover.ts';
@@ -15,13 +16,20 @@ import type { TaskHost, TaskRun } from './task.ts';
 export async function perform(host: TaskHost, run: TaskRun, input: TaskInput): Promise<TaskResult> {
   try {
     const result = await doTask(host, run, input);
-    await host.measures.save();
+    await saveMeasures(host);
     return result;
   } catch (error) {
     const { path: folder, files } = host.images;
     const isUntold = isFull(error) && !hasCode(error, 'DISK_FULL');
     throw isUntold ? await diskFull({ files, folder, name: 'the agent’s state', bytes: STATE_BYTES }, error) : error;
   }
+}
+
+/** They only better forecasts: no task that is done fails for them. */
+async function saveMeasures({ log, measures }: TaskHost): Promise<void> {
+  await measures
+    .save()
+    .catch((error: unknown) => log.warn({ error: reportable(error) }, 'what was measured can’t be kept'));
 }
 
 /** What manifests and records take at least, while a task runs. */

@@ -4,6 +4,7 @@ import { taskIdOf } from '../../core/task.ts';
 import { isRefusal } from '../daemon/patient-client.ts';
 import { partialPath, type Waiting } from '../images/arrivals.ts';
 import type { BroughtLayer } from '../images/brought.ts';
+import { isFull } from '../images/room.ts';
 import { settleLeft } from '../live/destination/settle-left.ts';
 import { isAway } from '../qemu/failure.ts';
 import { type End, endsOf } from './ends.ts';
@@ -79,11 +80,12 @@ export class Tidy {
         if (arrived.isLive) await this.#settleLive(arrived, signal);
         else await settle(this.#host, arrived, signal);
       } catch (error) {
-        // A QEMU that does not answer may do so at the next look.
-        if (!isRefusal(error) && !isAway(error)) throw error;
+        // A QEMU that does not answer may do so at the next look, and a full disk may have room.
+        const isLater = isAway(error) || isFull(error);
+        if (!isRefusal(error) && !isLater) throw error;
         const { migration, name } = arrived;
         const which = `${migration} ${name}`;
-        if (!this.#told.has(which)) log.warn(unsettled(arrived, error), UNKNOWN);
+        if (!this.#told.has(which)) log.warn(unsettled(arrived, error), isLater ? LATER : UNKNOWN);
         this.#told.add(which);
       }
     }
@@ -120,6 +122,7 @@ function unsettled({ migration, name, disks }: Waiting, error: unknown) {
   return { migration, vm: name, paths: disks.map(partialPath), error: errorToJson(error) };
 }
 
+const LATER = 'what became of the VM that these files are of can’t be settled now; it will be';
 const UNPLACED = 'a base layer that has arrived can’t be given its name now; it will be';
 
 const UNKNOWN = 'nobody can tell what became of the VM that these files are of; they are left as they are';

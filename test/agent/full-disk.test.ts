@@ -47,6 +47,16 @@ function fillingUp(kind: RegExp, others: number) {
   return { files, disk };
 }
 
+/** The destination’s agent is heard of so often again. */
+async function polls(count: number): Promise<void> {
+  let left = count;
+  const enough = Promise.withResolvers<void>();
+  hosts.cloud().hooks.before = ({ path }) => {
+    if (path.includes('/b/h1/') && path.endsWith('/poll') && left-- === 0) enough.resolve();
+  };
+  await enough.promise;
+}
+
 const stateAt = (folder: string) => {
   const path = hosts.at('b', '.layermover', folder);
   return existsSync(path) ? readdirSync(path) : [];
@@ -64,22 +74,26 @@ describe('a disk that is full at its destination', () => {
     ['the next one has its name', /^replace .*layers/, 1],
     ['the VM’s own disk has arrived', /^write .*web-1.*partial/, 0],
     ['the VM is committed', /^replace .*vms/, 0],
-  ])('when %s, leaves nothing, and once there is room all of it comes', async (_, kind, others) => {
-    const { files, disk } = fillingUp(kind, others);
-    await hosts.start('a');
-    await hosts.start('b', undefined, undefined, files);
-    const start = async () => (await migrate(hosts.cloud(), { vms: ['web-1'], to: 'b/h1' })).ended;
-    const first = await start();
-    expect(disk.isFull).toBe(true);
-    Object.assign(disk, { isFull: false, left: Number.POSITIVE_INFINITY });
-    if (first.state !== 'committed') {
-      expect(first).toMatchObject({ state: 'failed', error: { code: 'DISK_FULL' } });
-      expect(await start()).toMatchObject({ state: 'committed', vms: [{ equal: true }] });
-    }
-    await expect.poll(() => stateAt('arrivals'), patiently).toEqual([]);
-    expect(filesIn(hosts.at('b'))).toEqual(['os.qcow2', 'web-1.qcow2', 'web.qcow2']);
-    expect(stateAt('manifests')).toHaveLength(2);
-    await expect.poll(() => stateAt('brought'), patiently).toEqual([]);
-    await expectEqual(hosts.at('a', 'web-1.qcow2'), hosts.at('b', 'web-1.qcow2'));
-  });
+  ])(
+    'when %s, leaves nothing, keeps its host in touch, and once there is room all of it comes',
+    async (_, kind, others) => {
+      const { files, disk } = fillingUp(kind, others);
+      await hosts.start('a');
+      await hosts.start('b', undefined, undefined, files);
+      const start = async () => (await migrate(hosts.cloud(), { vms: ['web-1'], to: 'b/h1' })).ended;
+      const first = await start();
+      expect(disk.isFull).toBe(true);
+      await polls(2);
+      Object.assign(disk, { isFull: false, left: Number.POSITIVE_INFINITY });
+      if (first.state !== 'committed') {
+        expect(first).toMatchObject({ state: 'failed', error: { code: 'DISK_FULL' } });
+        expect(await start()).toMatchObject({ state: 'committed', vms: [{ equal: true }] });
+      }
+      await expect.poll(() => stateAt('arrivals'), patiently).toEqual([]);
+      expect(filesIn(hosts.at('b'))).toEqual(['os.qcow2', 'web-1.qcow2', 'web.qcow2']);
+      expect(stateAt('manifests')).toHaveLength(2);
+      await expect.poll(() => stateAt('brought'), patiently).toEqual([]);
+      await expectEqual(hosts.at('a', 'web-1.qcow2'), hosts.at('b', 'web-1.qcow2'));
+    },
+  );
 });

@@ -5,9 +5,12 @@ import { LinkMeter } from '../../agent/measure/link-meter.ts';
 import { beginAtLevel, noteLoad } from '../../agent/measure/load.ts';
 import { Measures } from '../../agent/measure/measures.ts';
 import { Pace } from '../../agent/pack/pace.ts';
+import { perform } from '../../agent/tasks/perform.ts';
+import type { TaskHost, TaskRun } from '../../agent/tasks/task.ts';
+import type { TaskInput } from '../../core/api/tasks.ts';
 import { limits } from '../../core/limits.ts';
 import type { ObjectStore } from '../../core/ports.ts';
-import { eachFolder } from './support.ts';
+import { eachFolder, keptLog } from './support.ts';
 
 const folder = eachFolder();
 const open = () => Measures.open(folder.at('measures'), systemFiles);
@@ -24,6 +27,16 @@ describe('what a host remembers', () => {
     const again = await open();
     expect(again.rates()).toEqual({ up: { value: 200, from: 'remembered' } });
     expect(again.ratio('a'.repeat(64))).toEqual(tried(10));
+  });
+
+  it('and can’t keep, as its disk is full, fails no task that is done', async () => {
+    const log = keptLog();
+    const measures = { save: () => Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' })) };
+    const host = { log, measures } as object as TaskHost;
+    const run = { signal: new AbortController().signal } as TaskRun;
+    const input = { kind: 'seed', migration: `m${'1'.repeat(20)}`, run: 1, chunk_bytes: 65_536, layers: [] } as const;
+    expect(await perform(host, run, input as object as TaskInput)).toEqual({ kind: 'seed', streams: [] });
+    expect(log.lines).toMatchObject([{ level: 'warn' }]);
   });
 
   it('counts by how much it was measured', async () => {

@@ -124,6 +124,16 @@ describe('base layers that a migration brought', () => {
     expect([state.brought.all(), state.arrivals.unplaced()]).toEqual([[], []]);
   });
 
+  it('stay as long as one that has arrived lies on them, though it has no name yet', async () => {
+    const state = await open();
+    const os = await bring(state, 'os.qcow2');
+    const over = await arrive(state, 'we.qcow2', os);
+    const [noted] = state.brought.all();
+    expect(await state.brought.takeBack(noted!)).toBe(false);
+    await state.arrivals.drop(over);
+    expect(await state.brought.takeBack(noted!)).toBe(true);
+  });
+
   it('stay if another migration found them here and ended otherwise', async () => {
     const state = await open();
     const { layerId } = await bring(state, 'os.qcow2');
