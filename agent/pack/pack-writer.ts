@@ -1,4 +1,4 @@
-import type { Zstd } from '../../adapters/system/zstd.ts';
+import { threadedZstd, type Zstd } from '../../adapters/system/zstd.ts';
 import { toHex } from '../../core/fingerprint.ts';
 import { limits } from '../../core/limits.ts';
 import { packRawBytes } from '../../core/pack-size.ts';
@@ -11,6 +11,7 @@ import { freeBuffer, largeBuffer } from './memory.ts';
 import { OpenPack } from './open-pack.ts';
 import type { Pace } from './pace.ts';
 import type { ChunkKey, Pack } from './pack.ts';
+import { mayShrink } from './sample.ts';
 
 /** Gets each finished pack, in order, one at a time, and calls `forget` once, when it needs the parts no longer. */
 export type Deliver = (pack: Pack, forget: () => void) => Promise<void>;
@@ -52,7 +53,7 @@ interface OpenFrame {
 export class PackWriter {
   readonly #pace: Pace;
   readonly #link: LinkWatch;
-  readonly #zstd: Zstd | undefined;
+  readonly #zstd: Zstd;
   readonly #stop: Stop;
   readonly #deliver: Deliver;
   readonly #totalBytes: number;
@@ -60,6 +61,8 @@ export class PackWriter {
   readonly #memory: Room;
   readonly #held = new Map<OpenPack, Held>();
   #pack: OpenPack | undefined;
+  /** The one that was half full last. */
+  #halfFull: OpenPack | undefined;
   #frame: OpenFrame | undefined;
   #isOver = false;
   /** Packs are delivered in the order in which they were filled. */
@@ -69,7 +72,7 @@ export class PackWriter {
     this.#pace = options.pace;
     this.#link = options.link ?? options.pace.link;
     this.#link.begin();
-    this.#zstd = options.zstd;
+    this.#zstd = options.zstd ?? threadedZstd;
     this.#stop = options.stop;
     this.#deliver = options.deliver;
     this.#totalBytes = options.totalBytes ?? Number.POSITIVE_INFINITY;
@@ -92,6 +95,7 @@ export class PackWriter {
     this.#pack.add(key, name, { fingerprint: Buffer.from(fingerprint), length: bytes.length }, frame.length);
     frame.length += bytes.length;
     frame.chunks++;
+    if (await this.#isFullByHalf(this.#pack, frame)) this.#closePack();
     return 'packed';
   }
 
@@ -123,6 +127,14 @@ export class PackWriter {
     const pack = new OpenPack(rawBytesMax);
     this.#held.set(pack, { bytes: rawBytesMax });
     return pack;
+  }
+
+  /** Of what does not shrink half a pack is enough where packs are small for the link's sake: it carries that as long as a whole one that does. */
+  async #isFullByHalf(pack: OpenPack, { buffer, length }: OpenFrame): Promise<boolean> {
+    if (pack.rawBytesMax === limits.pack_raw_bytes_max) return false;
+    if (pack === this.#halfFull || pack.rawBytes < pack.rawBytesMax / 2) return false;
+    this.#halfFull = pack;
+    return !(await mayShrink(buffer.subarray(0, length), this.#zstd));
   }
 
   async #frameFor(length: number): Promise<OpenFrame> {

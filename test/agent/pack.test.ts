@@ -201,27 +201,38 @@ describe('PackWriter', () => {
     ]);
   });
 
-  it('makes packs of what the link carries in a moment, if so few bytes are to come', async () => {
-    const raw = async (totalBytes: number, linkBytesPerMs: number) => {
-      // On this clock no time passes: what is sent tells nothing new.
+  describe('over a link that it knows', () => {
+    const carries = (10 * MiB) / limits.pack_link_ms;
+    const texts = chunks.slice(0, 40).map(({ bytes }) => bytes);
+    const media = texts.map((_, at) => noise(1 * MiB, 1000 + at));
+
+    /** Raw bytes of the packs that hold these chunks. */
+    const rawBytesOf = async (contents: readonly Uint8Array[], totalBytes: number, linkBytesPerMs: number) => {
       const pace = new Pace(createManualClock());
       pace.arrived(1000 * linkBytesPerMs, 1000);
       const packs: number[] = [];
-      const deliver: Deliver = async ({ frames }, forget) => {
-        packs.push(frames.reduce((sum, { rawBytes }) => sum + rawBytes, 0));
-        forget();
-      };
+      // None arrives before the last one is made: nothing tells anything new of the link.
+      const deliver: Deliver = async ({ frames }) =>
+        void packs.push(frames.reduce((sum, { rawBytes }) => sum + rawBytes, 0));
       const stop = new Stop(new AbortController().signal);
       const writer = new PackWriter({ pace, stop, deliver, totalBytes });
-      for (const [chunk, { segment, bytes }] of chunks.slice(0, 40).entries())
-        await writer.add({ segment, chunk }, sha256(bytes), bytes);
+      for (const [chunk, bytes] of contents.entries()) await writer.add({ segment: 0, chunk }, sha256(bytes), bytes);
       await writer.flush();
       return packs;
     };
-    const carries = (10 * MiB) / limits.pack_link_ms;
-    expect((await raw(40 * MiB, 1))[0]).toBe(limits.pack_raw_bytes_min);
-    expect((await raw(40 * MiB, carries))[0]).toBe(10 * MiB);
-    expect((await raw(Number.POSITIVE_INFINITY, carries))[0]).toBe(limits.pack_raw_bytes_max);
+
+    it('makes packs of what that carries in a moment, if so few bytes are to come', async () => {
+      expect((await rawBytesOf(texts, 40 * MiB, 1))[0]).toBe(limits.pack_raw_bytes_min);
+      expect(await rawBytesOf(texts, 40 * MiB, carries)).toEqual(Array(4).fill(10 * MiB));
+      expect((await rawBytesOf(texts, Number.POSITIVE_INFINITY, carries))[0]).toBe(limits.pack_raw_bytes_max);
+    });
+
+    it('makes half as large ones of what does not shrink, and full ones where they are full', async () => {
+      expect(await rawBytesOf(media, 40 * MiB, carries)).toEqual(Array(8).fill(5 * MiB));
+      const mixed = [...media.slice(0, 5), ...texts.slice(0, 10), ...media.slice(5, 15)];
+      expect(await rawBytesOf(mixed, 40 * MiB, carries)).toEqual([5, 10, 5, 5].map((size) => size * MiB));
+      expect((await rawBytesOf(media, Number.POSITIVE_INFINITY, carries))[0]).toBe(limits.pack_raw_bytes_max);
+    });
   });
 
   it('makes its caller wait while packs are not forgotten', async () => {
