@@ -1,3 +1,4 @@
+import { hasCode } from '../../core/errors.ts';
 import type { KnownLayer } from '../catalog/catalog.ts';
 import { openChain } from '../disk/chain.ts';
 import type { Chain, DiskLayer } from '../disk/layer.ts';
@@ -23,7 +24,11 @@ export function openHeld(
   { path, partial, container }: HeldLayer,
 ): Promise<Chain> {
   const open = (name: string) => openChain(name, { imageFolder, files, topFormat: container.format });
-  return partial === undefined ? open(path) : open(partial).catch(() => open(path));
+  if (partial === undefined) return open(path);
+  return open(partial).catch((error: unknown) => {
+    if (!hasCode(error, 'IMAGE_NOT_FOUND')) throw error;
+    return open(path);
+  });
 }
 
 /** Works on what is below a new image, if there is anything, and closes it. Errors: those of openChain and of `work`. */

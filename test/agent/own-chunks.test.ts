@@ -1,4 +1,4 @@
-import { readdirSync, renameSync } from 'node:fs';
+import { readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { systemFiles } from '../../adapters/system/files.ts';
 import type { KnownLayer } from '../../agent/catalog/catalog.ts';
@@ -154,6 +154,10 @@ describe('chunks of own layers', () => {
     renameSync(path, partial);
     expect((await copied()).size).toBe(wanted.length);
     expect(host.log.lines).toEqual([]);
+    // One that can't be read says so, not that it is gone.
+    writeFileSync(partial, 'QFI\xfb', 'latin1');
+    expect((await copied()).size).toBe(0);
+    expect(host.log.lines).toMatchObject([{ fields: { error: { code: 'QCOW2_INVALID' } } }]);
     await one.chain.close();
   });
 
