@@ -1,5 +1,6 @@
 import type { Incoming } from '../../core/api/agent.ts';
 import type { Cutover } from '../../core/api/tasks.ts';
+import { Stop } from '../flow/stop.ts';
 
 /** Of each stream the last round that was committed, as far as it is known. */
 export type Cursors = ReadonlyMap<string, string | undefined>;
@@ -7,13 +8,13 @@ export type Cursors = ReadonlyMap<string, string | undefined>;
 /** The destination's words that it can take a VM, read by one reader: each is heard once, and polls ask for newer ones alone. */
 export class IncomingWords {
   readonly #words: AsyncIterator<Incoming>;
-  readonly #signal: AbortSignal;
+  readonly #stop: Stop;
   #heard: Incoming | undefined;
 
-  /** `signal` ends the words. */
-  constructor(words: AsyncIterable<Incoming>, signal: AbortSignal) {
-    this.#words = words[Symbol.asyncIterator]();
-    this.#signal = signal;
+  /** `signal` ends the words that `begin` gives. */
+  constructor(begin: (signal: AbortSignal) => AsyncIterable<Incoming>, signal: AbortSignal) {
+    this.#stop = new Stop(signal);
+    this.#words = begin(this.#stop.signal)[Symbol.asyncIterator]();
   }
 
   /**
@@ -25,12 +26,14 @@ export class IncomingWords {
       const word = this.#heard;
       if (word !== undefined && hasAll(word, cursors) && (cutover === 'stop' || word.uri !== undefined)) return word;
       const next = await this.#words.next();
-      if (next.done) throw this.#signal.reason;
+      if (next.done) throw this.#stop.signal.reason;
       this.#heard = next.value;
     }
   }
 
+  /** Whoever still waits for a word waits no longer. */
   async close(): Promise<void> {
+    this.#stop.fail(new Error('nobody waits for a word any more'));
     await this.#words.return?.();
   }
 }

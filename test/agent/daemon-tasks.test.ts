@@ -9,6 +9,7 @@ import { reportable } from '../../agent/daemon/reportable.ts';
 import { Runs, type RunsOptions } from '../../agent/daemon/runs.ts';
 import { abortable } from '../../agent/flow/abortable.ts';
 import { onceBegun } from '../../agent/flow/once-begun.ts';
+import { IncomingWords } from '../../agent/tasks/incoming-word.ts';
 import type { TaskRun } from '../../agent/tasks/task.ts';
 import { errorJson } from '../../core/api/agent.ts';
 import type { TaskInput, TaskResult } from '../../core/api/tasks.ts';
@@ -106,6 +107,14 @@ describe('an inbox', () => {
     await clock.advance(0);
     expect(inbox.wants().following).toEqual([]);
     expect(inbox.waitingSinceMs).toBeUndefined();
+  });
+
+  it('is not waited for by who needs its words no more', async () => {
+    const words = new IncomingWords((until) => inbox.incoming(MIGRATION, 'web-1', until), never);
+    const waiting = words.until({ cursors: new Map(), cutover: 'ram' });
+    waiting.catch(() => undefined);
+    await words.close();
+    expect(inbox.wants().expecting).toEqual([]);
   });
 
   it('gives a receipt to who waits for it', async () => {

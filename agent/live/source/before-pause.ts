@@ -16,7 +16,7 @@ export async function catchUp(of: Cutover): Promise<string | undefined> {
   const { host, run, input, rounds } = of;
   const { migration, chain } = input;
   const { signal } = run;
-  const words = new IncomingWords(host.news.incoming(migration, chain.vm, signal), signal);
+  const words = new IncomingWords((until) => host.news.incoming(migration, chain.vm, until), signal);
   try {
     await allWritten(of, words);
     const left = [await rounds.look()];
