@@ -11,7 +11,7 @@ import { LinkedAgent, type Way } from './linked-agent.ts';
 import { start } from './services.ts';
 
 /** Each look is work for the cloud, on cores that it shares with the agents. */
-const LOOK_EVERY_MS = 500;
+const LOOK_EVERY_MS = 2_000;
 
 export interface Moved {
   /** From the request to the end of the migration, by the clock that cloud and bench share. */

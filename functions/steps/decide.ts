@@ -4,6 +4,7 @@ import type { MigrationRecord } from '../../core/records.ts';
 import { changeState } from '../records/change-state.ts';
 import { movingGangOf, requireRunning, requireVm } from '../records/require-migration.ts';
 import type { StepDeps } from './deps.ts';
+import { inOrderOfBases } from './gang.ts';
 import type { InputOf } from './input.ts';
 
 /**
@@ -14,7 +15,8 @@ import type { InputOf } from './input.ts';
 export async function decide(deps: StepDeps, { migration, run, vm: name, round }: InputOf<'decide'>) {
   const record = await requireRunning(deps, migration, run);
   const gang = await movingGangOf(deps, record);
-  if (name === gang[0]?.name) await changeState(deps, record, ['preparing', 'seeding', 'moving'], { state: 'moving' });
+  if (name === inOrderOfBases(gang)[0]?.name)
+    await changeState(deps, record, ['preparing', 'seeding', 'moving'], { state: 'moving' });
   if (round === 0) await deps.migrations.startVm(migration, { name, run });
   const decision = await decideLive(deps, record, name, round);
   return { decision, round: round + 1 };

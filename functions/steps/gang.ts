@@ -30,7 +30,17 @@ export function baseLayers(gang: readonly VmRecord[]): LayerTransfer[] {
   return [...found.values()].sort((a, b) => (a.turn ?? 0) - (b.turn ?? 0)).map(({ transfer }) => transfer);
 }
 
-/** Those of them that the agent of `host` pushes: what the store has nobody pushes. */
+/**
+ * VMs in the order in which the last base layers that they wait for have their turns: so few of them move at a time that none should
+ * wait for one that comes late.
+ */
+export function inOrderOfBases(gang: readonly VmRecord[]): VmRecord[] {
+  const turns = new Map(baseLayers(gang).map(({ stream }, turn) => [stream, turn]));
+  const last = (vm: VmRecord) => Math.max(-1, ...basesOf(chainOf(vm)).map(({ stream }) => turns.get(stream) ?? -1));
+  return gang.toSorted((a, b) => last(a) - last(b));
+}
+
+/** Base layers that the agent of `host` pushes: what the store has nobody pushes. */
 export function seedsOf(gang: readonly VmRecord[], host: string): LayerTransfer[] {
   const here = new Set(gang.filter((vm) => vm.source === host).map((vm) => vm.name));
   return baseLayers(gang).filter((layer) => !layer.stored && here.has(layer.vm ?? ''));

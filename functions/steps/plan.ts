@@ -9,7 +9,7 @@ import type { VmRecord } from '../../core/records.ts';
 import { changeState } from '../records/change-state.ts';
 import { movingGangOf, requireRunning } from '../records/require-migration.ts';
 import type { StepDeps } from './deps.ts';
-import { baseLayers, seedsOf } from './gang.ts';
+import { baseLayers, inOrderOfBases, seedsOf } from './gang.ts';
 import type { InputOf } from './input.ts';
 import { type ExpectedPause, pauseViews } from './pauses.ts';
 import { planStreams } from './plan-streams.ts';
@@ -18,7 +18,7 @@ import { isRegistration, planRegistration } from './registration.ts';
 import { layersOf, type PlannedStream } from './streams.ts';
 
 /**
- * Decides what is done with each layer of each VM, and who must seed base layers; keeps what it expects of that. Nothing more
+ * Decides what is done with each layer of each VM, who must seed base layers, and in which order VMs move; keeps what it expects of that. Nothing more
  * happens in a migration that is to be planned alone.
  */
 export async function plan(deps: StepDeps, { migration, run }: InputOf<'plan'>) {
@@ -31,14 +31,15 @@ export async function plan(deps: StepDeps, { migration, run }: InputOf<'plan'>) 
   for (const vm of gang) await deps.migrations.updateVm(migration, vm, { layers: vm.layers });
   const told = { forecast: { at_ms: deps.clock.nowMs(), ...viewOf(forecast, rates), ...pauseViews(pauses) } };
   await deps.migrations.update(record, ['preparing', 'seeding', 'moving'], told);
-  if (record.planOnly) return { seeding: false, seeds: [], only: true };
+  const vms = inOrderOfBases(gang).map(({ name: vm }) => ({ vm }));
+  if (record.planOnly) return { seeding: false, seeds: [], vms, only: true };
   for (const { treatment, dataBytes } of gang.flatMap(({ layers }) => layers))
     if (treatment === 'skip') deps.measure('LogicalBytes', dataBytes, treatment);
   const sources = [...new Set(gang.map((vm) => vm.source))];
   const seeds = sources.filter((host) => seedsOf(gang, host).length > 0);
   const seeding = baseLayers(gang).length > 0;
   if (seeding) await changeState(deps, record, ['preparing', 'seeding'], { state: 'seeding' });
-  return { seeding, seeds: seeds.map((host) => ({ host })), only: false };
+  return { seeding, seeds: seeds.map((host) => ({ host })), vms, only: false };
 }
 
 /** What rounds after the first take, a running VM's own layer takes, too. */

@@ -26,6 +26,7 @@ export async function prepare(deps: StepDeps, { migration, run }: InputOf<'prepa
   const sources = new Set(moving.map((vm) => vm.source));
   return {
     sources: [...sources].map((host) => ({ host })),
+    // Executions that were begun before an update go by this one.
     vms: moving.map(({ name: vm }) => ({ vm })),
     destination: record.to,
   };

@@ -21,12 +21,12 @@ export function registerInput({ id, run, chunkBytes, registration }: Registratio
 
 /** Who must publish what. A layer that is published already is used by that, and not sent. */
 export async function planRegistration(deps: StepDeps, record: RegistrationRecord) {
-  if (!record.registration.publish) return { seeding: false, seeds: [], only: false };
+  if (!record.registration.publish) return { seeding: false, seeds: [], vms: [], only: false };
   const layers = await withPublished(record, (id) => deps.layers.use(PUBLIC_NAMESPACE, id, deps.clock.nowMs()));
   await deps.migrations.update(record, RUNNING, { registration: { ...record.registration, layers } });
   const seeding = layers.some(({ published }) => !published);
   if (seeding) await changeState(deps, record, ['preparing', 'seeding'], { state: 'seeding' });
-  return { seeding, seeds: seeding ? [{ host: record.to }] : [], only: false };
+  return { seeding, seeds: seeding ? [{ host: record.to }] : [], vms: [], only: false };
 }
 
 /** What is to be published, each layer after its parent. */

@@ -27,7 +27,7 @@ export interface PlannedStream extends Stream {
 
 /**
  * What a gang consists of, each layer once, in the order in which base layers go: after their parents, those of more VMs
- * first, small ones before large ones; then the VMs' own.
+ * first, large ones before small ones, as nothing else is done while the destination finishes the last one; then the VMs' own.
  */
 export function streamsOf(gang: readonly VmRecord[]): Stream[] {
   const bases = new Map<string, Stream>();
@@ -60,7 +60,7 @@ function inOrder(layers: ReadonlyMap<string, Stream>): Stream[] {
 
 function isSooner(a: Stream, b: Stream): boolean {
   if (a.vms.length !== b.vms.length) return a.vms.length > b.vms.length;
-  return a.layer.data_bytes < b.layer.data_bytes;
+  return a.layer.data_bytes > b.layer.data_bytes;
 }
 
 export function layersOf({ name, surveyed }: VmRecord): readonly SurveyedLayer[] {

@@ -7,7 +7,7 @@ const VM = { 'vm.$': '$.vm' };
 /** Each VM by itself: one that fails is given back to its source, the others go on. */
 export function moveMap(states: StatesOf, next: Transition): MapState {
   const item = { 'vm.$': '$$.Map.Item.Value.vm', next: { round: 0 } };
-  return forEach('$.prepared.vms', item, limits.gang_moves_max, moveVm(states), next);
+  return forEach('$.planned.vms', item, limits.gang_moves_max, moveVm(states), next);
 }
 
 /** Verify and Commit only confirm what the source's own call has done: no transition lies between its receipt and its commit. */

@@ -12,7 +12,7 @@ export function prepareStates({ step, agentTask }: StatesOf, onError: string): S
       {},
       { Next: 'Survey' },
       {
-        keep: { at: '$.prepared', fields: ['sources', 'vms', 'destination'] },
+        keep: { at: '$.prepared', fields: ['sources', 'destination'] },
         onError,
       },
     ),
@@ -22,7 +22,7 @@ export function prepareStates({ step, agentTask }: StatesOf, onError: string): S
       {},
       { Next: 'IsPlanOnly' },
       {
-        keep: { at: '$.planned', fields: ['seeding', 'seeds', 'only'] },
+        keep: { at: '$.planned', fields: ['seeding', 'seeds', 'vms', 'only'] },
         onError,
       },
     ),

@@ -8,6 +8,8 @@ beforeEach(async () => {
   s = await createStepped();
 });
 
+const VMS = RECORD.vmNames.map((vm) => ({ vm }));
+
 const enrol = (host: string, vmNames: string[]) =>
   s.cloud.call('enrolHost', host, {
     params: { site: 'c', host },
@@ -75,7 +77,7 @@ describe('prepare', () => {
 
 describe('plan', () => {
   it('deduplicates base layers, once for the gang, and sends user data direct', async () => {
-    expect(await s.planned()).toEqual({ seeding: true, seeds: [{ host: 'a/h1' }], only: false });
+    expect(await s.planned()).toEqual({ seeding: true, seeds: [{ host: 'a/h1' }], vms: VMS, only: false });
     expect((await s.vmOf('web-1'))?.layers).toMatchObject([
       { stream: id('debian'), treatment: 'dedup', shared: true, stored: false },
       { stream: id('lamp'), treatment: 'dedup', shared: true },
@@ -86,7 +88,7 @@ describe('plan', () => {
 
   it('skips what the destination has, and seeds nothing if that is all', async () => {
     await s.cloud.layers.announce('default', 'b/h2', [id('debian'), id('lamp')]);
-    expect(await s.planned()).toEqual({ seeding: false, seeds: [], only: false });
+    expect(await s.planned()).toEqual({ seeding: false, seeds: [], vms: VMS, only: false });
     expect((await s.vmOf('web-1'))?.layers?.map((layer) => layer.treatment)).toEqual(['skip', 'skip', 'direct']);
   });
 
@@ -94,7 +96,7 @@ describe('plan', () => {
     const shape = { virtualBytes: 1, chunkBytes: 65_536, dataBytes: 1, recordedMs: 1, kind: 'os' } as const;
     for (const name of ['debian', 'lamp'])
       await s.cloud.layers.record('default', { layerId: id(name), parent: null, name, ...shape });
-    expect(await s.planned()).toEqual({ seeding: true, seeds: [], only: false });
+    expect(await s.planned()).toEqual({ seeding: true, seeds: [], vms: VMS, only: false });
     expect((await s.vmOf('web-1'))?.layers?.map((layer) => layer.stored)).toEqual([true, true, false]);
   });
 
@@ -106,12 +108,43 @@ describe('plan', () => {
     expect(await s.step({ step: 'plan' })).toEqual({
       seeding: true,
       seeds: [{ host: 'a/h1' }, { host: 'c/h3' }],
+      vms: VMS,
       only: false,
     });
     await s.step({ step: 'dispatch', kind: 'seed', what: 'c/h3', token: 't' });
     const input = (await s.cloud.tasks.find(`${MIGRATION}.seed.c.h3`))?.input;
     expect(input).toMatchObject({ layers: [{ stream: id('node'), vm: 'web-1', depth: 1, parent: id('debian') }] });
   });
+
+  it.each([
+    [3, 2, ['web-2', 'web-1']],
+    [2, 3, ['web-1', 'web-2']],
+  ])(
+    'sends large base layers first (%d and %d MB), and moves VMs in the order of theirs',
+    async (ofSecond, ofFirst, names) => {
+      await s.step({ step: 'prepare' });
+      for (const [name, base, megabytes] of [
+        ['web-2', 'node', ofSecond],
+        ['web-1', 'lamp', ofFirst],
+      ] as const) {
+        const sized = { [id('debian')]: 9, [id(base)]: megabytes };
+        const surveyed = chain(name, base).map((each) => {
+          return { ...each, data_bytes: 1_000_000 * (sized[each.layer_id ?? ''] ?? 1) };
+        });
+        await s.cloud.migrations.updateVm(MIGRATION, { name, run: 1 }, { surveyed });
+      }
+      expect(await s.step({ step: 'plan' })).toMatchObject({ vms: names.map((vm) => ({ vm })) });
+      await s.step({ step: 'dispatch', kind: 'seed', what: 'a/h1', token: 't' });
+      const { input } = (await s.cloud.tasks.find(`${MIGRATION}.seed.a.h1`))!;
+      const sent = 'layers' in input ? input.layers.map(({ vm }) => vm) : [];
+      expect(sent.slice(1)).toEqual(names);
+      // The first one to move tells that the migration does.
+      await s.step({ step: 'decide', vm: names[1]!, round: 0 });
+      expect((await s.record())?.state).toBe('seeding');
+      await s.step({ step: 'decide', vm: names[0]!, round: 0 });
+      expect((await s.record())?.state).toBe('moving');
+    },
+  );
 
   it('gives each disk of a VM a stream of its own, and a base of two of them one', async () => {
     await s.step({ step: 'prepare' });

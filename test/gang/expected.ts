@@ -4,7 +4,7 @@ import { CHUNK_BYTES, type Layer } from './read-layer.ts';
 /**
  * What a gang's migration must send, computed from the images alone. It shares no code with the product: it rests on what docs/FORMAT.md
  * says of sizes, and on the rules that the planner's decision (docs/adr/0024-planner.md) and the docs state: a base layer that several hosts hold goes from the one with the
- * least to do, the longest first; layers go after their parents, those that more VMs wait for first, small ones before large
+ * least to do, the longest first; layers go after their parents, those that more VMs wait for first, large ones before small
  * ones; base layers are deduplicated, user data is not looked up.
  */
 const SEGMENT_CHUNKS = 4096;
@@ -87,7 +87,7 @@ function inOrder(gang: readonly Vm[], of: (name: string) => Layer): string[] {
     (one, other) =>
       depth(one) - depth(other) ||
       waiting.get(other)! - waiting.get(one)! ||
-      bytesOf(dataOf(of(one))) - bytesOf(dataOf(of(other))),
+      bytesOf(dataOf(of(other))) - bytesOf(dataOf(of(one))),
   );
 }
 
