@@ -39,6 +39,7 @@ function lonelyChunks(content: Buffer, count: number): Buffer[] {
 
 const os = noise(1, 38 * MiB);
 const pg = noise(3, 16 * MiB);
+const pgAlone = noise(9, 2 * MiB);
 const web = noise(4, 8 * MiB);
 
 const OS: Image = {
@@ -52,8 +53,8 @@ const OS: Image = {
 };
 
 /**
- * `pg` repeats some of itself; `web` holds all of `pg` at another place, and repeats some of itself; `mail`, in smaller clusters, holds
- * some of `web`, four chunks of `pg` that lie alone, and a chunk in part; `node` holds some of the operating system.
+ * `pg` repeats some of itself; `web` holds most of `pg` at another place, and repeats some of itself; `mail`, in smaller clusters, holds
+ * some of `web`, four chunks that lie alone of what `pg` alone has, and a chunk in part; `node` holds some of the operating system.
  */
 const ENVIRONMENTS: readonly Image[] = [
   {
@@ -61,6 +62,7 @@ const ENVIRONMENTS: readonly Image[] = [
     writes: [
       { at: 60 * MiB, bytes: pg },
       { at: 90 * MiB, bytes: pg.subarray(0, MiB) },
+      { at: 100 * MiB, bytes: pgAlone },
     ],
   },
   {
@@ -79,7 +81,7 @@ const ENVIRONMENTS: readonly Image[] = [
       { at: 3 * MiB + 4 * KiB, bytes: noise(6, 8 * KiB) },
       { at: 60 * MiB, bytes: noise(7, 8 * MiB) },
       { at: 200 * MiB, bytes: web.subarray(0, 2 * MiB) },
-      ...lonelyChunks(pg, 4).map((bytes, nth) => ({ at: (210 + nth) * MiB, bytes })),
+      ...lonelyChunks(pgAlone, 4).map((bytes, nth) => ({ at: (210 + nth) * MiB, bytes })),
     ],
   },
   {
@@ -130,7 +132,7 @@ const TOPS: readonly Image[] = [
 export const GANG = TOPS.map(({ name, over }) => ({
   name,
   layers: ['os', over!, name],
-  host: ['app-1', 'blog-1'].includes(name) ? 'a/h1' : 'c/h2',
+  host: ['app-1', 'blog-2'].includes(name) ? 'a/h1' : 'c/h2',
 }));
 
 export const file = (layer: string) => `${layer}.qcow2`;
