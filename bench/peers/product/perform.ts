@@ -1,0 +1,93 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { systemClock } from '../../../adapters/system/clock.ts';
+import { openChain } from '../../../agent/disk/chain.ts';
+import { createQcow2 } from '../../../agent/disk/writer.ts';
+import { ManifestStore } from '../../../agent/manifests/store.ts';
+import { Pace } from '../../../agent/pack/pace.ts';
+import { pullLayer } from '../../../agent/pull/pull-layer.ts';
+import { pushLayer } from '../../../agent/push/push-layer.ts';
+import { ChunkPool } from '../../../agent/scan/pool.ts';
+import { scanLayer } from '../../../agent/scan/scan-layer.ts';
+import { geometryOf } from '../../../core/chunk.ts';
+import { fromHex, NO_DIGEST } from '../../../core/fingerprint.ts';
+import { limits } from '../../../core/limits.ts';
+import type { Ingested, IngestJob, ProductJob, RestoreJob, StoredLayer } from './job.ts';
+import { LocalStore } from './store.ts';
+
+// The product's own scan, push and pull over a local store.
+
+const CHUNK_BYTES = limits.chunk_bytes_default;
+const { signal } = new AbortController();
+
+const job = JSON.parse(process.argv[2]!) as ProductJob;
+const known = join(job.store, 'layers.json');
+/** At which level its pushes compress: an agent lives on from one to the next. */
+const levelFile = join(job.store, 'level');
+const layers = new Map<string, StoredLayer>(existsSync(known) ? JSON.parse(readFileSync(known, 'utf8')) : []);
+if (job.kind === 'ingest') process.stdout.write(JSON.stringify(await ingest(job)));
+else await restore(job);
+
+/** Base layers are fingerprinted, then deduplicated; the top of a chain of three is a VM's own and goes direct. */
+async function ingest({ chains, store: folder, sampling, bytesPerSecond, ...job }: IngestJob): Promise<Ingested> {
+  const store = await LocalStore.open({ folder, sampling, bytesPerSecond });
+  const manifests = new ManifestStore(join(folder, 'own', 'manifests'));
+  const pool = new ChunkPool();
+  const pace = new Pace(systemClock);
+  if (existsSync(levelFile)) pace.level = Number(readFileSync(levelFile, 'utf8'));
+  const total = { wireBytes: 0, dedupedBytes: 0 };
+  for (const chain of chains) {
+    let parent: Uint8Array = NO_DIGEST;
+    for (const [depth, path] of chain.entries()) {
+      const stored = layers.get(path);
+      if (stored !== undefined) {
+        parent = fromHex(stored.layerId);
+        continue;
+      }
+      const opened = await openChain(path, { imageFolder: job.layers });
+      const layer = opened.layers.at(-1)!;
+      const { virtualBytes } = layer;
+      const how = { name: basename(path), layer, chunkBytes: CHUNK_BYTES, pool, manifests, signal };
+      const to = { sink: store.sink(), clock: systemClock, pace, totalBytes: 0 };
+      const treatment =
+        depth === 2
+          ? ({ treatment: 'direct', parent } as const)
+          : ({ treatment: 'dedup', layerId: (await scanLayer({ ...how, parent })).layerId } as const);
+      const { layerId, counts } = await pushLayer({ ...how, ...to, ...treatment });
+      await opened.close();
+      total.wireBytes += counts.wireBytes;
+      total.dedupedBytes += counts.dedupedBytes;
+      layers.set(path, { layerId, virtualBytes });
+      parent = fromHex(layerId);
+    }
+  }
+  await pool.close();
+  await store.save();
+  writeFileSync(known, JSON.stringify([...layers]));
+  writeFileSync(levelFile, String(pace.level));
+  return total;
+}
+
+async function restore({ store: folder, chain, into }: RestoreJob): Promise<void> {
+  const store = await LocalStore.open({ folder });
+  mkdirSync(into, { recursive: true });
+  let parent: Uint8Array = NO_DIGEST;
+  let below: string | undefined;
+  for (const path of chain) {
+    const { layerId, virtualBytes } = layers.get(path)!;
+    const name = basename(path);
+    const under = below === undefined ? undefined : await openChain(below, { imageFolder: into });
+    const backing = under && {
+      backing: { name: basename(below!), format: 'qcow2', chain: under.layers.at(-1)! } as const,
+    };
+    const options = { virtualBytes, clusterBytes: CHUNK_BYTES, version: 3, ...backing } as const;
+    const writer = await createQcow2(join(into, name), options);
+    const geometry = geometryOf(virtualBytes, CHUNK_BYTES);
+    const rounds = { layerId };
+    await pullLayer({ name, geometry, parent, rounds, source: store.source(), writer, signal, totalBytes: 0 });
+    await writer.finish();
+    await under?.close();
+    parent = fromHex(layerId);
+    below = join(into, name);
+  }
+}
