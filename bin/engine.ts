@@ -6,26 +6,21 @@ import v8 from 'node:v8';
 /** Below the user's home: whoever can write there runs what it likes as that user, anyway. */
 const COMPILED = path.join('.cache', 'layermover', 'compiled');
 
-/** Sets the JavaScript engine up for what this program does; before its modules are loaded. */
-export function prepareEngine(): void {
-  collectSeldom();
-  keepCompiled();
-}
-
-/** By how many percent what is there may grow until all of it is looked through: a small heap of objects, mostly. */
+/** By how many percent what is there may grow until all of it is looked through. */
 const GROWING_PERCENT = 200;
 
 /**
- * Has all objects looked through seldom. What passes through are buffers, beside a small heap of objects: by default they count in the
- * limit of that heap, and every few tens of megabytes it is looked through. They count in the limit for both together from here on.
+ * Has all objects looked through seldom; for the embedded cloud, as an agent's memory is bounded. What passes through are buffers,
+ * beside a small heap of objects: by default they count in the limit of that heap, and every few tens of megabytes it is looked
+ * through. They count in the limit for both together from here on, and what is there may grow more.
  */
 export function collectSeldom(): void {
   v8.setFlagsFromString('--external-memory-accounted-in-global-limit');
   v8.setFlagsFromString(`--heap-growing-percent=${GROWING_PERCENT}`);
 }
 
-/** A command is there in half the time if its modules need not be compiled. After flags are set: what is compiled is for them alone. */
-function keepCompiled(): void {
+/** A command is there in half the time if its modules need not be compiled. Before they are loaded. */
+export function keepCompiled(): void {
   const home = homeOfUser();
   if (home !== undefined) module.enableCompileCache(path.join(home, COMPILED));
 }

@@ -13,8 +13,8 @@ const PLACES = [
 ];
 
 if (Number(process.versions.node.split('.')[0]) >= NEEDED) {
-  const { prepareEngine } = await load('engine');
-  prepareEngine();
+  const { keepCompiled } = await load('engine');
+  keepCompiled();
   const { main } = await load('main');
   await main(process.argv);
 } else {

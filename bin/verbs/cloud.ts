@@ -2,6 +2,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
 import { CLOUD_FILE, type CloudFile, DEFAULT_DATA } from '../connection.ts';
+import { collectSeldom } from '../engine.ts';
 import { usage } from '../exit-codes.ts';
 import { jsonLine } from '../output/json-lines.ts';
 import { untilSignal } from '../signals.ts';
@@ -23,6 +24,7 @@ function addContext(given: string, context: Options['context']): Options['contex
 }
 
 async function start(options: Options): Promise<void> {
+  collectSeldom();
   const { assembliesFor, synthesize } = await import('../../infra/synth.ts');
   const { startCloud } = await import('../../localstack/cloud.ts');
   if (!/^\d{1,5}$/.test(options.port) || Number(options.port) > 65_535) {

@@ -4,7 +4,7 @@ import module from 'node:module';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { prepareEngine } from '../../bin/engine.ts';
+import { keepCompiled } from '../../bin/engine.ts';
 
 async function collections(...words: string[]): Promise<number> {
   const child = fork(join(import.meta.dirname, 'fixture/buffers-process.ts'), words, { execArgv: [] });
@@ -22,7 +22,7 @@ describe('the engine', () => {
   });
 
   it('keeps what it has compiled where the user alone may write', () => {
-    prepareEngine();
+    keepCompiled();
     expect(module.getCompileCacheDir()).toContain(join(userInfo().homedir, '.cache/layermover/compiled'));
   });
 });

@@ -1,6 +1,6 @@
-import { prepareEngine } from '../../../bin/engine.ts';
+import { keepCompiled } from '../../../bin/engine.ts';
 
 // What perform.ts does, as a process that is started as the command is, so that its time, CPU and memory are measured as the peers' are.
 
-prepareEngine();
+keepCompiled();
 await import('./perform.ts');
