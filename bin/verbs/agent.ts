@@ -7,6 +7,7 @@ import type { LauncherOptions } from '../../agent/launch/launcher.ts';
 import { hostRef } from '../../core/api/names.ts';
 import { clientOf, readCloudFile } from '../connection.ts';
 import { leftOut } from '../doctor/left-out.ts';
+import { collectSeldom } from '../engine.ts';
 import { usage } from '../exit-codes.ts';
 import { agentLog } from '../output/agent-log.ts';
 import { jsonLine } from '../output/json-lines.ts';
@@ -47,6 +48,7 @@ async function launcherOf({ launcher, migrationAddress }: Options): Promise<{ la
 }
 
 async function run(options: Options): Promise<void> {
+  collectSeldom('bounded');
   const { startAgent } = await import('../../agent/agent.ts');
   const { createGrantedObjectStore } = await import('../../adapters/aws/object-store.ts');
   const place = hostRef.safeParse(`${options.site}/${options.host}`);

@@ -24,7 +24,7 @@ function addContext(given: string, context: Options['context']): Options['contex
 }
 
 async function start(options: Options): Promise<void> {
-  collectSeldom();
+  collectSeldom('free');
   const { assembliesFor, synthesize } = await import('../../infra/synth.ts');
   const { startCloud } = await import('../../localstack/cloud.ts');
   if (!/^\d{1,5}$/.test(options.port) || Number(options.port) > 65_535) {

@@ -1,6 +1,7 @@
-import { keepCompiled } from '../../../bin/engine.ts';
+import { collectSeldom, keepCompiled } from '../../../bin/engine.ts';
 
-// What perform.ts does, as a process that is started as the command is, so that its time, CPU and memory are measured as the peers' are.
+// What perform.ts does, as a process that is started as an agent is, so that its time, CPU and memory are measured as the peers' are.
 
 keepCompiled();
+collectSeldom('bounded');
 await import('./perform.ts');
