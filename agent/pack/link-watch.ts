@@ -17,6 +17,11 @@ export interface OnItsWay {
   readonly lost: () => void;
 }
 
+/** A pack whose level matters comes to less of its raw bytes. */
+const SHRUNK_SHARE = 0.75;
+/** A link that takes so many times as long to carry what shrinks as that took to make is the slower one, whatever else the cores do. */
+const FAR_SLOWER = 3;
+
 /** No period begins before a link was to be seen. */
 const NOT_SEEN = Number.NEGATIVE_INFINITY;
 
@@ -34,6 +39,8 @@ export class LinkWatch {
   #waitedMs = 0;
   /** How long something was on its way since a pack has arrived. */
   #carryingMs = 0;
+  /** What the last pack that shrank came to of its raw bytes. */
+  #shrunkTo = 0;
   /** Packs filled in the period that is looked at: less than none as long as it is not to begin. */
   #packs = NOT_SEEN;
   #bytes = 0;
@@ -68,13 +75,14 @@ export class LinkWatch {
     return isStarved ? limits.pack_level_default : this.#pace.level;
   }
 
-  /** A pack of so many bytes is on its way, or waits for that, from here on. */
-  sending(bytes: number): OnItsWay {
+  /** A pack of so many bytes, made of so many raw ones, is on its way, or waits for that, from here on. */
+  sending(bytes: number, rawBytes: number): OnItsWay {
     this.#count();
     this.#onItsWay++;
     this.#bytesOnWay += bytes;
-    // What is made before the first pack is on its way makes no link wait.
-    if (this.#packs === NOT_SEEN) this.#packs = -1;
+    if (bytes < SHRUNK_SHARE * rawBytes) this.#shrunkTo = bytes / rawBytes;
+    // What is made before the first packs are on their way makes no link wait.
+    if (this.#packs === NOT_SEEN) this.#packs = -limits.frames_in_flight;
     const over = () => {
       this.#count();
       this.#onItsWay--;
@@ -112,7 +120,7 @@ export class LinkWatch {
 
   #choose(): void {
     const ms = this.#countedMs - this.#sinceMs;
-    const { moreMs, lessMs } = this.#backlogged();
+    const { moreMs, lessMs } = this.#backlogged(ms);
     const idleMs = Math.min(ms, ms - this.#busyMs + lessMs);
     const period = { ms: ms + moreMs, waitedMs: this.#waitedMs + moreMs, idleMs };
     if (isComputing(period)) this.#pace.filled(this.#bytes, ms);
@@ -129,12 +137,19 @@ export class LinkWatch {
   /**
    * By how much the backlog grew, and shrank, since the period began, as far as that matters: packs that are made faster than they are
    * sent would have been waited for, if many wait already, and of those that are made more slowly it runs out, unless there are many. A
-   * short backlog that grows says nothing: it may be that cores that compress and send are the same.
+   * short backlog that grows says nothing: it may be that cores that compress and send are the same, unless the link is far slower.
    */
-  #backlogged(): { readonly moreMs: number; readonly lessMs: number } {
+  #backlogged(ms: number): { readonly moreMs: number; readonly lessMs: number } {
     const grewMs = this.#backlog - this.#backlogMs;
-    const full = Math.min(1, Math.max(0, this.#backlog / limits.pack_backlog_ms - 1));
-    return { moreMs: Math.max(0, grewMs) * full, lessMs: Math.max(0, -grewMs) * (1 - full) };
+    const ahead = this.#backlog / limits.pack_backlog_ms;
+    const more = this.#isFarSlower(ms) ? 1 : Math.min(1, Math.max(0, ahead - 1));
+    const less = Math.max(0, 1 - ahead);
+    return { moreMs: Math.max(0, grewMs) * more, lessMs: Math.max(0, -grewMs) * less };
+  }
+
+  /** True if the link takes many times as long to carry what was filled in `ms`, if that shrinks as the last pack did that shrank. */
+  #isFarSlower(ms: number): boolean {
+    return (this.#shrunkTo * this.#bytes) / this.#pace.linkBytesPerMs > FAR_SLOWER * ms;
   }
 
   async #during<T>(what: 'waiting' | 'compressing', work: Promise<T>): Promise<T> {

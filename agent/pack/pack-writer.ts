@@ -172,7 +172,7 @@ export class PackWriter {
       this.#memory.give(held.bytes - bytes);
       held.bytes = bytes;
     }
-    held.onItsWay = this.#link.sending(pack.storedBytes);
+    held.onItsWay = this.#link.sending(pack.storedBytes, open.rawBytes);
     await this.#deliver(pack, () => {
       if (!this.#held.delete(open)) return;
       held.onItsWay!.arrived();

@@ -104,7 +104,7 @@ it('a last round takes no longer to compress for what other pushes have on the l
   await round([read(0, 64)], false);
   const pace = new Pace(systemClock);
   pace.level = limits.pack_level_max;
-  pace.link.sending(limits.pack_raw_bytes_max);
+  pace.link.sending(limits.pack_raw_bytes_max, limits.pack_raw_bytes_max);
   const levels: number[] = [];
   const compress: Zstd['compress'] = (raw, options) => {
     levels.push(options.level);

@@ -83,10 +83,10 @@ describe('a pace', () => {
   it('takes no link for slow on which a pack was lost', () => {
     let nowMs = 1_000_000;
     const pace = new Pace({ nowMs: () => nowMs, sleep: async () => undefined });
-    const lost = [pace.link.sending(1000), pace.link.sending(1000)];
+    const lost = [pace.link.sending(1000, 1000), pace.link.sending(1000, 1000)];
     nowMs += 600_000;
     for (const pack of lost) pack.lost();
-    const pack = pace.link.sending(1000);
+    const pack = pace.link.sending(1000, 1000);
     nowMs += 10;
     pack.arrived();
     expect(pace.linkBytesPerMs).toBe(100);
@@ -96,7 +96,7 @@ describe('a pace', () => {
     let nowMs = 1_000_000;
     const pace = new Pace({ nowMs: () => nowMs, sleep: async () => undefined });
     const send = (ms: number) => {
-      const pack = pace.link.sending(1000);
+      const pack = pace.link.sending(1000, 1000);
       nowMs += ms;
       pack.arrived();
     };
@@ -127,6 +127,28 @@ describe('a pace', () => {
     pace.remember(5000);
     expect(pace.linkBytesPerMs).toBe(5);
   });
+});
+
+describe('a short backlog', () => {
+  it.each([
+    { packs: 'shrink', rawBytes: 4000, raises: true },
+    { packs: 'do not shrink: no level would make less of them', rawBytes: 1000, raises: false },
+  ])(
+    'raises the level at once if the link is many times slower, but not where packs $packs',
+    ({ rawBytes, raises }) => {
+      let nowMs = 1_000_000;
+      const pace = new Pace({ nowMs: () => nowMs, sleep: async () => undefined });
+      const sendMs = 150;
+      pace.remember((1000 * 1000) / sendMs);
+      pace.link.begin();
+      for (let pack = 0; pack < limits.pack_backlog_ms / sendMs - 1; pack++) {
+        pace.link.sending(1000, rawBytes);
+        nowMs += 10;
+        pace.link.filled(rawBytes);
+      }
+      expect(pace.level > limits.pack_level_default).toBe(raises);
+    },
+  );
 });
 
 describe('a writer of packs', () => {
@@ -164,10 +186,25 @@ describe('a writer of packs', () => {
   });
 
   it('takes no longer for a few more packs that wait: that may be cores that compress and send', async () => {
-    const packs = 6;
-    const sendMs = limits.pack_backlog_ms / packs;
-    const { levels } = await levelsOver(sendMs, (level) => 10 * level, { packs, known: true });
+    const sendMs = 300;
+    const packs = limits.pack_backlog_ms / sendMs + 2;
+    // Three frames at a time, two of them a pack: a pack is made in half the time.
+    const { levels } = await levelsOver(sendMs, () => 225, { packs, known: true });
     expect(new Set(levels)).toEqual(new Set([limits.pack_level_default]));
+  });
+
+  it('need not see many packs wait for a link that takes many times as long as they took to make', async () => {
+    const packs = 8;
+    const sendMs = 200;
+    expect(packs * sendMs).toBeLessThan(limits.pack_backlog_ms);
+    const { levels } = await levelsOver(sendMs, (level) => 10 * level, { packs, known: true });
+    expect(levels.at(-1)).toBeGreaterThan(7);
+  });
+
+  it('does not become faster because the first packs after a pause are made while the link has nothing to carry', async () => {
+    const cpuMs = (level: number) => 40 * level;
+    const { levels } = await levelsOver(300, cpuMs, { packs: 6, known: true, from: limits.pack_level_max });
+    expect(new Set(levels.slice(1))).toEqual(new Set([limits.pack_level_max]));
   });
 
   it('becomes fast again over a link that is faster than the one before', async () => {
@@ -191,7 +228,7 @@ describe('a writer of packs', () => {
     expect(new Set(levels)).toEqual(new Set([limits.pack_level_default]));
     // Three frames at a time take 200 ms.
     const frames = filled.bytes / limits.frame_raw_bytes_max;
-    expect(frames).toBeGreaterThan(PACKS);
+    expect(frames).toBeGreaterThanOrEqual(PACKS);
     expect(filled.ms / frames).toBeGreaterThan(200 / 3 - STEP_MS);
     expect(filled.ms / frames).toBeLessThan(200);
   });

@@ -6,6 +6,7 @@ import { createQcow2 } from '../../../agent/disk/writer.ts';
 import { ManifestStore } from '../../../agent/manifests/store.ts';
 import { Pace } from '../../../agent/pack/pace.ts';
 import { pullLayer } from '../../../agent/pull/pull-layer.ts';
+import { Outbox } from '../../../agent/push/outbox.ts';
 import { pushLayer } from '../../../agent/push/push-layer.ts';
 import { ChunkPool } from '../../../agent/scan/pool.ts';
 import { scanLayer } from '../../../agent/scan/scan-layer.ts';
@@ -21,21 +22,26 @@ const CHUNK_BYTES = limits.chunk_bytes_default;
 const { signal } = new AbortController();
 
 const job = JSON.parse(process.argv[2]!) as ProductJob;
-const known = join(job.store, 'layers.json');
-/** At which level its pushes compress: an agent lives on from one to the next. */
-const levelFile = join(job.store, 'level');
-const layers = new Map<string, StoredLayer>(existsSync(known) ? JSON.parse(readFileSync(known, 'utf8')) : []);
+const knownFile = join(job.store, 'layers.json');
+/** What it knows of its link: an agent lives on from one push to the next. */
+const paceFile = join(job.store, 'pace.json');
+const layers = new Map<string, StoredLayer>(existsSync(knownFile) ? JSON.parse(readFileSync(knownFile, 'utf8')) : []);
 if (job.kind === 'ingest') process.stdout.write(JSON.stringify(await ingest(job)));
 else await restore(job);
 
-/** Base layers are fingerprinted, then deduplicated; the top of a chain of three is a VM's own and goes direct. */
+/**
+ * Base layers are fingerprinted, then deduplicated; the top of a chain of three is a VM's own and goes direct. As with an agent, a layer
+ * begins when the one before is packed.
+ */
 async function ingest({ chains, store: folder, sampling, bytesPerSecond, ...job }: IngestJob): Promise<Ingested> {
   const store = await LocalStore.open({ folder, sampling, bytesPerSecond });
   const manifests = new ManifestStore(join(folder, 'own', 'manifests'));
   const pool = new ChunkPool();
-  const pace = new Pace(systemClock);
-  if (existsSync(levelFile)) pace.level = Number(readFileSync(levelFile, 'utf8'));
+  const pace = rememberedPace();
+  const outbox = new Outbox();
+  const shared = { pool, manifests, clock: systemClock, pace, outbox, underway: outbox.underway('store'), signal };
   const total = { wireBytes: 0, dedupedBytes: 0 };
+  const pushes: Promise<void>[] = [];
   for (const chain of chains) {
     let parent: Uint8Array = NO_DIGEST;
     for (const [depth, path] of chain.entries()) {
@@ -47,25 +53,41 @@ async function ingest({ chains, store: folder, sampling, bytesPerSecond, ...job 
       const opened = await openChain(path, { imageFolder: job.layers });
       const layer = opened.layers.at(-1)!;
       const { virtualBytes } = layer;
-      const how = { name: basename(path), layer, chunkBytes: CHUNK_BYTES, pool, manifests, signal };
-      const to = { sink: store.sink(), clock: systemClock, pace, totalBytes: 0 };
+      const how = { ...shared, name: basename(path), layer, chunkBytes: CHUNK_BYTES };
+      const known = depth < 2 ? (await scanLayer({ ...how, parent })).layerId : undefined;
+      if (known !== undefined) layers.set(path, { layerId: known, virtualBytes });
       const treatment =
-        depth === 2
+        known === undefined
           ? ({ treatment: 'direct', parent } as const)
-          : ({ treatment: 'dedup', layerId: (await scanLayer({ ...how, parent })).layerId } as const);
-      const { layerId, counts } = await pushLayer({ ...how, ...to, ...treatment });
-      await opened.close();
-      total.wireBytes += counts.wireBytes;
-      total.dedupedBytes += counts.dedupedBytes;
-      layers.set(path, { layerId, virtualBytes });
-      parent = fromHex(layerId);
+          : ({ treatment: 'dedup', layerId: known } as const);
+      const { promise: isPacked, resolve: packed } = Promise.withResolvers<void>();
+      const pushing = pushLayer({ ...how, ...treatment, sink: store.sink(), totalBytes: 0, packed });
+      const pushed = pushing.then(async ({ layerId, counts }) => {
+        total.wireBytes += counts.wireBytes;
+        total.dedupedBytes += counts.dedupedBytes;
+        layers.set(path, { layerId, virtualBytes });
+        await opened.close();
+      });
+      pushes.push(pushed);
+      await Promise.race([isPacked, pushed]);
+      parent = known === undefined ? NO_DIGEST : fromHex(known);
     }
   }
+  await Promise.all(pushes);
   await pool.close();
   await store.save();
-  writeFileSync(known, JSON.stringify([...layers]));
-  writeFileSync(levelFile, String(pace.level));
+  writeFileSync(knownFile, JSON.stringify([...layers]));
+  writeFileSync(paceFile, JSON.stringify({ level: pace.level, bytesPerSecond: pace.linkBytesPerMs * 1000 }));
   return total;
+}
+
+function rememberedPace(): Pace {
+  const pace = new Pace(systemClock);
+  if (!existsSync(paceFile)) return pace;
+  const { level, bytesPerSecond } = JSON.parse(readFileSync(paceFile, 'utf8'));
+  pace.level = level;
+  pace.remember(bytesPerSecond);
+  return pace;
 }
 
 async function restore({ store: folder, chain, into }: RestoreJob): Promise<void> {
