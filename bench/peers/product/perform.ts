@@ -2,10 +2,12 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { systemClock } from '../../../adapters/system/clock.ts';
 import { openChain } from '../../../agent/disk/chain.ts';
+import type { Chain } from '../../../agent/disk/layer.ts';
 import { createQcow2 } from '../../../agent/disk/writer.ts';
 import { ManifestStore } from '../../../agent/manifests/store.ts';
 import { Pace } from '../../../agent/pack/pace.ts';
 import { pullLayer } from '../../../agent/pull/pull-layer.ts';
+import type { DedupJob } from '../../../agent/push/job.ts';
 import { Outbox } from '../../../agent/push/outbox.ts';
 import { pushLayer } from '../../../agent/push/push-layer.ts';
 import { ChunkPool } from '../../../agent/scan/pool.ts';
@@ -22,17 +24,14 @@ const CHUNK_BYTES = limits.chunk_bytes_default;
 const { signal } = new AbortController();
 
 const job = JSON.parse(process.argv[2]!) as ProductJob;
-const knownFile = join(job.store, 'layers.json');
+const known = join(job.store, 'layers.json');
 /** What it knows of its link: an agent lives on from one push to the next. */
 const paceFile = join(job.store, 'pace.json');
-const layers = new Map<string, StoredLayer>(existsSync(knownFile) ? JSON.parse(readFileSync(knownFile, 'utf8')) : []);
+const layers = new Map<string, StoredLayer>(existsSync(known) ? JSON.parse(readFileSync(known, 'utf8')) : []);
 if (job.kind === 'ingest') process.stdout.write(JSON.stringify(await ingest(job)));
 else await restore(job);
 
-/**
- * Base layers are fingerprinted, then deduplicated; the top of a chain of three is a VM's own and goes direct. As with an agent, a layer
- * begins when the one before is packed.
- */
+/** Takes the layers in that the store has not. As with an agent, one begins when the one before is packed. */
 async function ingest({ chains, store: folder, sampling, bytesPerSecond, ...job }: IngestJob): Promise<Ingested> {
   const store = await LocalStore.open({ folder, sampling, bytesPerSecond });
   const manifests = new ManifestStore(join(folder, 'own', 'manifests'));
@@ -44,41 +43,49 @@ async function ingest({ chains, store: folder, sampling, bytesPerSecond, ...job 
   const pushes: Promise<void>[] = [];
   for (const chain of chains) {
     let parent: Uint8Array = NO_DIGEST;
-    for (const [depth, path] of chain.entries()) {
-      const stored = layers.get(path);
-      if (stored !== undefined) {
-        parent = fromHex(stored.layerId);
-        continue;
+    for (const path of chain) {
+      if (!layers.has(path)) {
+        const opened = await openChain(path, { imageFolder: job.layers });
+        const sink = store.sink();
+        const { pushed, packed } = await begin({ ...shared, sink, chain: opened, path, parent });
+        const over = pushed.then(async ({ layerId, counts }) => {
+          total.wireBytes += counts.wireBytes;
+          total.dedupedBytes += counts.dedupedBytes;
+          layers.set(path, { layerId, virtualBytes: opened.layers.at(-1)!.virtualBytes });
+          await opened.close();
+        });
+        pushes.push(over);
+        await Promise.race([packed, over]);
       }
-      const opened = await openChain(path, { imageFolder: job.layers });
-      const layer = opened.layers.at(-1)!;
-      const { virtualBytes } = layer;
-      const how = { ...shared, name: basename(path), layer, chunkBytes: CHUNK_BYTES };
-      const known = depth < 2 ? (await scanLayer({ ...how, parent })).layerId : undefined;
-      if (known !== undefined) layers.set(path, { layerId: known, virtualBytes });
-      const treatment =
-        known === undefined
-          ? ({ treatment: 'direct', parent } as const)
-          : ({ treatment: 'dedup', layerId: known } as const);
-      const { promise: isPacked, resolve: packed } = Promise.withResolvers<void>();
-      const pushing = pushLayer({ ...how, ...treatment, sink: store.sink(), totalBytes: 0, packed });
-      const pushed = pushing.then(async ({ layerId, counts }) => {
-        total.wireBytes += counts.wireBytes;
-        total.dedupedBytes += counts.dedupedBytes;
-        layers.set(path, { layerId, virtualBytes });
-        await opened.close();
-      });
-      pushes.push(pushed);
-      await Promise.race([isPacked, pushed]);
-      parent = known === undefined ? NO_DIGEST : fromHex(known);
+      const stored = layers.get(path);
+      if (stored !== undefined) parent = fromHex(stored.layerId);
     }
   }
   await Promise.all(pushes);
   await pool.close();
   await store.save();
-  writeFileSync(knownFile, JSON.stringify([...layers]));
+  writeFileSync(known, JSON.stringify([...layers]));
   writeFileSync(paceFile, JSON.stringify({ level: pace.level, bytesPerSecond: pace.linkBytesPerMs * 1000 }));
   return total;
+}
+
+interface Begin
+  extends Pick<DedupJob, 'pool' | 'manifests' | 'clock' | 'pace' | 'outbox' | 'underway' | 'sink' | 'signal'> {
+  readonly chain: Chain;
+  readonly path: string;
+  readonly parent: Uint8Array;
+}
+
+/** Base layers are fingerprinted, and known by that, then deduplicated; the top of a chain of three is a VM's own and goes direct. */
+async function begin({ chain, path, parent, ...shared }: Begin) {
+  const layer = chain.layers.at(-1)!;
+  const how = { ...shared, name: basename(path), layer, chunkBytes: CHUNK_BYTES };
+  const { promise: packed, resolve } = Promise.withResolvers<void>();
+  const push = { ...how, totalBytes: 0, packed: resolve };
+  if (chain.layers.length === 3) return { packed, pushed: pushLayer({ ...push, treatment: 'direct', parent }) };
+  const { layerId } = await scanLayer({ ...how, parent });
+  layers.set(path, { layerId, virtualBytes: layer.virtualBytes });
+  return { packed, pushed: pushLayer({ ...push, treatment: 'dedup', layerId }) };
 }
 
 function rememberedPace(): Pace {
