@@ -147,9 +147,12 @@ export class LinkWatch {
     return { moreMs: Math.max(0, grewMs) * more, lessMs: Math.max(0, -grewMs) * less };
   }
 
-  /** True if the link takes many times as long to carry what was filled in `ms`, if that shrinks as the last pack did that shrank. */
+  /**
+   * True if the link takes many times as long to carry what was filled in `ms`, if that shrinks as the last pack did that shrank. What
+   * the clock can't tell from nothing says nothing: packs may be tiny.
+   */
   #isFarSlower(ms: number): boolean {
-    return (this.#shrunkTo * this.#bytes) / this.#pace.linkBytesPerMs > FAR_SLOWER * ms;
+    return ms > 0 && (this.#shrunkTo * this.#bytes) / this.#pace.linkBytesPerMs > FAR_SLOWER * ms;
   }
 
   async #during<T>(what: 'waiting' | 'compressing', work: Promise<T>): Promise<T> {

@@ -65,7 +65,8 @@ async function ingest({ chains, store: folder, sampling, bytesPerSecond, ...job 
   await pool.close();
   await store.save();
   writeFileSync(known, JSON.stringify([...layers]));
-  writeFileSync(paceFile, JSON.stringify({ level: pace.level, bytesPerSecond: pace.linkBytesPerMs * 1000 }));
+  const remembered: Remembered = { level: pace.level, bytesPerSecond: pace.linkBytesPerMs * 1000 };
+  writeFileSync(paceFile, JSON.stringify(remembered));
   return total;
 }
 
@@ -88,10 +89,15 @@ async function begin({ chain, path, parent, ...shared }: Begin) {
   return { packed, pushed: pushLayer({ ...push, treatment: 'dedup', layerId }) };
 }
 
+interface Remembered {
+  readonly level: number;
+  readonly bytesPerSecond: number;
+}
+
 function rememberedPace(): Pace {
   const pace = new Pace(systemClock);
   if (!existsSync(paceFile)) return pace;
-  const { level, bytesPerSecond } = JSON.parse(readFileSync(paceFile, 'utf8'));
+  const { level, bytesPerSecond } = JSON.parse(readFileSync(paceFile, 'utf8')) as Remembered;
   pace.level = level;
   pace.remember(bytesPerSecond);
   return pace;
